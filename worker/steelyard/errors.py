@@ -1,0 +1,161 @@
+"""Every exception that Steelyard raises on purpose, with the exit code that the command line gives it.
+
+SteelyardError                 1
+├── ConfigError                2   a flag, a setting or a file that a person wrote
+├── ExactError                 3   the number rules: a value that they refuse
+│   ├── QuantizeError              a tensor with a NaN or an infinity
+│   ├── RuleError                  an aggregation that is not defined (no update, weights out of range)
+│   └── FormatError                bytes of an update, state or proof that do not follow the protocol
+├── ManifestError              4   a job description that is malformed or disagrees with the chain
+├── ContentError               5   files by CID
+│   ├── CidError                   a string that is no CID that we accept
+│   ├── ContentMissing             nobody handed the file out in time
+│   ├── ContentCorrupt             bytes unlike their hash
+│   ├── ContentTooLarge            more bytes than the caller allows
+│   └── DiskFull                   no room to write
+├── ChainError                 6   Ethereum
+│   ├── Unreachable                the RPC does not answer
+│   ├── WrongNetwork               another chain id than configured, or no contract there
+│   ├── InsufficientFunds          the account cannot pay gas or tokens
+│   ├── SpendLimit                 an operator's own ceiling (fee, spend per day)
+│   ├── TransactionTimeout         not mined in time, with every replacement
+│   └── Reverted                   the contract refused; carries the decoded custom error
+├── WalletError                7   keystores and passwords
+│   ├── AccountMissing
+│   └── WrongPassword
+├── TrainingError              8   the training child failed or broke the file contract
+├── NodeError                  9   a node cannot go on
+│   └── JournalError               its journal is unreadable, or another process holds it
+└── Unverifiable              10   public data needed for a check has expired
+"""
+
+from __future__ import annotations
+
+
+class SteelyardError(Exception):
+    """A problem with a cause and a remedy. `str()` gives both, ready for a person."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(f"{message}: {remedy}" if remedy else message)
+        self.message = message
+        self.remedy = remedy
+
+
+class ConfigError(SteelyardError):
+    exit_code = 2
+
+
+class ExactError(SteelyardError):
+    exit_code = 3
+
+
+class QuantizeError(ExactError):
+    pass
+
+
+class RuleError(ExactError):
+    pass
+
+
+class FormatError(ExactError):
+    pass
+
+
+class ManifestError(SteelyardError):
+    exit_code = 4
+
+
+class ContentError(SteelyardError):
+    exit_code = 5
+
+
+class CidError(ContentError):
+    pass
+
+
+class ContentMissing(ContentError):
+    pass
+
+
+class ContentCorrupt(ContentError):
+    pass
+
+
+class ContentTooLarge(ContentError):
+    pass
+
+
+class DiskFull(ContentError):
+    pass
+
+
+class ChainError(SteelyardError):
+    exit_code = 6
+
+
+class Unreachable(ChainError):
+    pass
+
+
+class WrongNetwork(ChainError):
+    pass
+
+
+class InsufficientFunds(ChainError):
+    pass
+
+
+class SpendLimit(ChainError):
+    pass
+
+
+class TransactionTimeout(ChainError):
+    pass
+
+
+class Reverted(ChainError):
+    """The contract refused. `name` is the custom error, `args_by_name` its fields, `data` the raw revert bytes."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        name: str = "",
+        args_by_name: dict[str, object] | None = None,
+        data: bytes = b"",
+        remedy: str = "",
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.name = name
+        self.args_by_name = args_by_name or {}
+        self.data = data
+
+
+class WalletError(SteelyardError):
+    exit_code = 7
+
+
+class AccountMissing(WalletError):
+    pass
+
+
+class WrongPassword(WalletError):
+    pass
+
+
+class TrainingError(SteelyardError):
+    exit_code = 8
+
+
+class NodeError(SteelyardError):
+    exit_code = 9
+
+
+class JournalError(NodeError):
+    pass
+
+
+class Unverifiable(SteelyardError):
+    exit_code = 10
