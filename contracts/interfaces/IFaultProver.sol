@@ -109,7 +109,7 @@ interface IFaultProver {
     /// | 4          | `blockCount`; where one of these two is not the job's, the proof ends here              |
     /// | 4          | `position` of a node in its level, from the left, below `2^levels`                      |
     /// | 1          | `levels` from the root down to that node, at most the depth, at which the leaves are    |
-    /// | 56 * levels| `path`, the node's level first: sibling's hash (32), node's and sibling's energies (12) |
+    /// | 56 * levels| `path`, the node's level first: sibling's hash (32), left and right energy (12 each)    |
     /// | the rest   | `preimage` of the node's hash                                                           |
     ///
     /// It is proven malformed by any of these:
