@@ -1,0 +1,111 @@
+"""Deploy every contract, by Brownie or without it, and write deployments/<chainId>.json.
+
+    scripts/brownie run scripts/deploy.py                   on an anvil of that run
+    STEELYARD_RPC=URL STEELYARD_CHAIN_ID=N scripts/brownie run scripts/deploy.py --network named
+    .venv/bin/python scripts/deploy.py --rpc URL --keystore FILE
+
+The plan itself is steelyard.chain.deploy. Beside it this writes build/standard-json/<Name>.json, with which
+an explorer verifies each contract. DEPLOY_TOKEN names an existing token; else the test token is deployed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [
+    str(ROOT / "worker"),
+    str(ROOT / "scripts"),
+]  # Brownie's environment has no steelyard installed
+
+from standard_json import write_explorer_input  # noqa: E402
+from steelyard.chain.deploy import (  # noqa: E402
+    Created,
+    Creator,
+    Deployed,
+    DeploymentSettings,
+    Web3Creator,
+    deploy,
+)
+
+
+class BrownieCreator:
+    """Creates contracts with an account that Brownie holds."""
+
+    def __init__(self, account: Any, chain_id: int) -> None:
+        self._account = account
+        self.chain_id = chain_id
+        self.address = str(account.address)
+
+    def nonce(self) -> int:
+        """Nonce of the account's next transaction."""
+        return int(self._account.nonce)
+
+    def create(self, code: bytes, nonce: int) -> Created:
+        """Send a creation through Brownie, which waits for it and raises where it fails."""
+        sent = self._account.transfer(data="0x" + code.hex(), nonce=nonce, silent=True)
+        return Created(
+            address=str(sent.contract_address),
+            block=int(sent.block_number),
+            transaction=str(sent.txid),
+            gas=int(sent.gas_used),
+        )
+
+
+def deploy_and_record(creator: Creator, folder: Path = ROOT / "deployments") -> tuple[Deployed, Path]:
+    """Deploy by `creator`; returns the deployment and the file that describes it."""
+    deployed = deploy(creator, DeploymentSettings(token=os.environ.get("DEPLOY_TOKEN") or None))
+    explorer = {name: write_explorer_input(name).relative_to(ROOT).as_posix() for name in deployed.contracts}
+    deployed = replace(deployed, standard_json=explorer)
+    path = folder / f"{deployed.chain_id}.json"
+    deployed.write(path)
+    return deployed, path
+
+
+def main() -> None:
+    """Entry point of `brownie run`: the network's first account deploys."""
+    from brownie import accounts, network  # noqa: PLC0415  # only in Brownie's environment
+
+    deployed, path = deploy_and_record(BrownieCreator(accounts[0], int(network.chain.id)))
+    _report(deployed, path)
+
+
+def _command_line() -> None:
+    from eth_account import Account  # noqa: PLC0415  # Brownie brings its own
+    from web3 import Web3  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(description="Deploy Steelyard's contracts.")
+    parser.add_argument("--rpc", required=True, help="URL of the chain")
+    parser.add_argument("--keystore", type=Path, required=True, help="V3 keystore of the account that pays")
+    parser.add_argument("--password-file", type=Path, help="otherwise STEELYARD_PASSWORD, otherwise a prompt")
+    given = parser.parse_args()
+    password = (
+        os.environ.get("STEELYARD_PASSWORD")
+        if given.password_file is None
+        else _first_line(given.password_file)
+    )
+    if password is None:
+        password = getpass.getpass(f"password of {given.keystore}: ")
+    account = Account.from_key(Account.decrypt(json.loads(given.keystore.read_text("utf-8")), password))
+    _report(*deploy_and_record(Web3Creator(Web3(Web3.HTTPProvider(given.rpc)), account)))
+
+
+def _first_line(path: Path) -> str:
+    return path.read_text("utf-8").split("\n", 1)[0]
+
+
+def _report(deployed: Deployed, path: Path) -> None:
+    for name, created in deployed.contracts.items():
+        print(f"{name:16} {created.address}  {created.gas:>9,} gas  block {created.block}")
+    print(f"written: {path}; next: steelyard network add NAME --deployment {path} --rpc URL")
+
+
+if __name__ == "__main__":
+    _command_line()
