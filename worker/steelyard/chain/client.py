@@ -1,0 +1,299 @@
+"""The one door to the chain: reads, simulations, transactions and events of one account on one network."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from steelyard.errors import ChainError, WalletError, WrongNetwork
+
+from .calls import Call
+from .clock import ChainClock, Heads
+from .codec import Interface
+from .fees import FeeSource
+from .follower import Cursor, Follower
+from .keylock import KeyLock
+from .networks import Deployment, Network
+from .outbox import SqliteTxJournal, TxJournal
+from .receipts import Receipts
+from .records import Block, Event, Receipt, Simulation
+from .registry import Registry
+from .reverts import is_revert, revert_data
+from .rpc import Rpc, RpcRefused
+from .sender import Sender
+from .signer import Signer
+from .simulator import Simulator
+from .wallets import Wallet
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+_DEVELOPMENT_CLIENTS = ("anvil", "ganache", "ethereumjs testrpc", "hardhatnetwork")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Key:
+    """What only a client with a wallet has."""
+
+    wallet: Wallet
+    journal: TxJournal
+    sender: Sender
+    simulator: Simulator
+
+
+class ChainClient:
+    """Made by `connect`; belongs to the event loop that made it. `async with` closes it."""
+
+    def __init__(
+        self, network: Network, rpc: Rpc, registry: Registry, *, development: bool, genesis: str
+    ) -> None:
+        self.network = network
+        self.development = development
+        self.genesis = genesis
+        self.registry = registry
+        self.rpc = rpc
+        self.heads = Heads(rpc, max_age_s=network.poll_s)
+        self.clock = ChainClock(rpc, self.heads, network, development=development)
+        self._fees = FeeSource(rpc, self.heads, network)
+        self._key: _Key | None = None
+
+    @classmethod
+    async def connect(
+        cls,
+        network: Network,
+        wallet: Wallet | None = None,
+        *,
+        state_dir: Path | None = None,
+        interfaces: Mapping[str, Interface] | None = None,
+        events: Mapping[tuple[str, str], type[Event]] | None = None,
+    ) -> ChainClient:
+        """Check the network and open the key's journal.
+
+        state_dir: where the key's lock, journal and spend are; every process that uses the key must name the
+        same.
+        interfaces: contracts by address, beside those of `network.deployment`.
+        Raises Unreachable, WrongNetwork (chain id, or no contract at an address), JournalError.
+        """
+        rpc = Rpc(network.rpc_url, timeout_s=network.rpc_timeout_s, outage_s=network.outage_s)
+        try:
+            development, genesis = await _identify(rpc, network)
+            known = _interfaces(network.deployment, interfaces or {})
+            await _check_code(rpc, network, known)
+            registry = Registry(events)
+            for address, interface in known.items():
+                registry.add(address, interface)
+            client = cls(network, rpc, registry, development=development, genesis=genesis)
+            if wallet is not None:
+                if state_dir is None:
+                    raise WalletError("no state folder for the wallet's nonces", remedy="give `state_dir`")
+                client._unlock(wallet, state_dir)
+            return client
+        except BaseException:
+            await rpc.close()
+            raise
+
+    async def __aenter__(self) -> ChainClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close connections and files. Transactions that are out stay out; `resume` finds them."""
+        await self.rpc.close()
+        if self._key is not None:
+            self._key.journal.close()
+
+    @property
+    def address(self) -> str:
+        """The account's address.  Raises WalletError where the client has no wallet."""
+        return self._signing().wallet.address
+
+    @property
+    def wallet(self) -> Wallet:
+        """The unlocked wallet.  Raises WalletError where there is none."""
+        return self._signing().wallet
+
+    async def head(self, *, fresh: bool = False) -> Block:
+        """The latest block, at most `poll_s` old unless `fresh`."""
+        return await self.heads.latest(fresh=fresh)
+
+    async def chain_time(self) -> int:
+        """Unix seconds for phases: the later of the latest block and the local clock less the skew."""
+        return await self.clock.now()
+
+    async def balance(self, address: str | None = None) -> int:
+        """Wei of `address`, or of the client's own account."""
+        return int(await self.rpc.call("eth_getBalance", address or self.address, "latest"), 16)
+
+    async def read(self, call: Call[T], *, block: int | str = "latest") -> T:
+        """The call's result on the state after `block`.  Raises Reverted, Unreachable."""
+        return (await self.read_all([call], block=block))[0]
+
+    async def read_all(self, calls: Sequence[Call[T]], *, block: int | str = "latest") -> list[T]:
+        """Several results in one round trip, all of one state where `block` is a number."""
+        if not calls:
+            return []
+        sender = self._key.wallet.address if self._key else None
+        tag = hex(block) if isinstance(block, int) else block
+        try:
+            found = await self.rpc.batch([("eth_call", [call.fields(sender), tag]) for call in calls])
+        except RpcRefused as error:
+            if is_revert(error):
+                what = calls[0].describe() if len(calls) == 1 else "one of several reads"
+                raise self.registry.reverts.explain(what, revert_data(error), error.reason) from error
+            raise
+        return [_decoded(call, answer, self.network) for call, answer in zip(calls, found, strict=True)]
+
+    async def simulate(
+        self, call: Call[object], *, not_before: int | None = None, deadline_s: float | None = None
+    ) -> Simulation:
+        """What `send` would need and cost, without sending.  Raises as `send`."""
+        key = self._signing()
+        until = time.monotonic() + (deadline_s or self.network.deadline_s)
+        gas = await key.simulator.gas(call, not_before=not_before, until=until)
+        fees, head = await self._fees.quote()
+        return Simulation(
+            gas=gas,
+            gas_limit=key.simulator.limit(gas, head.gas_limit),
+            base_fee=head.base_fee if head.base_fee is not None else fees.max_fee,
+            max_fee=fees.max_fee,
+            tip=fees.tip,
+            value=call.value,
+        )
+
+    async def send(
+        self,
+        call: Call[object],
+        *,
+        intent: str | None = None,
+        not_before: int | None = None,
+        gas: int | None = None,
+        deadline_s: float | None = None,
+    ) -> Receipt:
+        """Simulate, journal, send, and wait until it is mined.
+
+        intent: names the effect. The same name again, after a crash or from another process with this key,
+        is the
+            same transaction: it is found or sent again, never doubled. A reverted one may be tried anew.
+            None: an effect of its own, once.
+        not_before: unix seconds of the deadline that must have passed; waited for, by the chain's time.
+        gas: the limit; None estimates, which also finds out whether the call would revert.
+        Raises Reverted (before anything is paid, or mined as failed), InsufficientFunds, SpendLimit,
+        TransactionTimeout (it may still be mined: ask again with the same intent), Unreachable (likewise).
+        """
+        patience = self.network.deadline_s if deadline_s is None else deadline_s
+        return await self._signing().sender.send(
+            call, intent=intent, not_before=not_before, gas=gas, deadline_s=patience
+        )
+
+    async def resume(self, *, deadline_s: float | None = None) -> list[Receipt]:
+        """Bring every journaled transaction to its end: at a node's start, and after each rollback.
+
+        Bytes that were never sent, or that a reorganisation dropped, are sent again. Returns the receipts of
+        what was
+        open; what failed is logged, and told to whoever asks for its intent.
+        """
+        patience = self.network.deadline_s if deadline_s is None else deadline_s
+        return await self._signing().sender.resume(patience)
+
+    def follow(
+        self,
+        cursor: Cursor | None = None,
+        *,
+        from_block: int | None = None,
+        addresses: Iterable[str] | None = None,
+        confirmations: int | None = None,
+    ) -> Follower:
+        """Events from after `cursor`, or from `from_block` (the deployment's by default) on."""
+        deployment = self.network.deployment
+        start = from_block if from_block is not None else deployment.block if deployment else 0
+        return Follower(
+            rpc=self.rpc,
+            heads=self.heads,
+            registry=self.registry,
+            network=self.network,
+            cursor=cursor or Cursor.before(start),
+            addresses=tuple(self.registry.addresses if addresses is None else addresses),
+            confirmations=self.network.confirmations if confirmations is None else confirmations,
+        )
+
+    def _signing(self) -> _Key:
+        if self._key is None:
+            raise WalletError("this needs an account", remedy="give --account")
+        return self._key
+
+    def _unlock(self, wallet: Wallet, state_dir: Path) -> None:
+        place = f"{self.network.chain_id}-{self.genesis[2:10]}-{wallet.address.lower()}"
+        journal = SqliteTxJournal(state_dir / f"{place}.sqlite")
+        lock = KeyLock(state_dir / f"{place}.lock", patience_s=self.network.outage_s + 10)
+        common: dict[str, Any] = {"rpc": self.rpc, "network": self.network, "address": wallet.address}
+        simulator = Simulator(**common, registry=self.registry, clock=self.clock, heads=self.heads)
+        receipts = Receipts(rpc=self.rpc, registry=self.registry, journal=journal, address=wallet.address)
+        signer = Signer(wallet=wallet, network=self.network, journal=journal, fees=self._fees)
+        sender = Sender(
+            **common,
+            journal=journal,
+            lock=lock,
+            signer=signer,
+            simulator=simulator,
+            receipts=receipts,
+            heads=self.heads,
+        )
+        self._key = _Key(wallet=wallet, journal=journal, sender=sender, simulator=simulator)
+
+
+async def _identify(rpc: Rpc, network: Network) -> tuple[bool, str]:
+    """Whether it is a development node, and the first block's hash.  Raises WrongNetwork."""
+    chain_id = int(await rpc.call("eth_chainId"), 16)
+    if chain_id != network.chain_id:
+        raise WrongNetwork(
+            f"{rpc.name} is chain {chain_id}, and network {network.name!r} is chain {network.chain_id}",
+            remedy="choose another --network, or another `rpc_url` for this one",
+        )
+    genesis = str((await rpc.call("eth_getBlockByNumber", "0x0", False))["hash"])
+    version = ""
+    with contextlib.suppress(RpcRefused):
+        version = str(await rpc.call("web3_clientVersion")).lower()
+    return version.startswith(_DEVELOPMENT_CLIENTS), genesis
+
+
+def _interfaces(deployment: Deployment | None, extra: Mapping[str, Interface]) -> dict[str, Interface]:
+    named = deployment.contracts.items() if deployment else ()
+    return {**{address: Interface.load(name) for name, address in named}, **extra}
+
+
+async def _check_code(rpc: Rpc, network: Network, known: Mapping[str, Interface]) -> None:
+    """Raises WrongNetwork where a contract is missing, or the deployment is another chain's."""
+    deployment = network.deployment
+    if deployment is not None and deployment.chain_id != network.chain_id:
+        raise WrongNetwork(
+            f"the deployment is for chain {deployment.chain_id}, and {network.name!r} is chain {network.chain_id}",
+            remedy="`network add --deployment` the file of this chain",
+        )
+    if not known:
+        return
+    codes = await rpc.batch([("eth_getCode", [address, "latest"]) for address in known])
+    for (address, interface), code in zip(known.items(), codes, strict=True):
+        if code in (None, "0x", "0x0"):
+            raise WrongNetwork(
+                f"no {interface.name} at {address} on chain {network.chain_id} ({rpc.name})",
+                remedy="deploy first, or give the deployment file of this very chain",
+            )
+
+
+def _decoded(call: Call[T], answer: str, network: Network) -> T:
+    try:
+        return call.decode(bytes.fromhex(answer[2:]))
+    except (ValueError, TypeError, ChainError) as error:
+        raise WrongNetwork(
+            f"{call.describe()} at {call.to} answered {len(answer) // 2 - 1} bytes that do not decode: {error}",
+            remedy=f"check the deployment's addresses on {network.name!r}",
+        ) from error

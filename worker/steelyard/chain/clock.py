@@ -1,0 +1,92 @@
+"""The chain's time. An idle chain's clock stands still, so phases go by the later of latest block and local
+clock.
+
+On an idle anvil `eth_call` after a deadline still sees the last block's time, on Ganache even at `pending`:
+before a
+call that a deadline gates, a development chain is asked to mine a block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+from steelyard.errors import TransactionTimeout
+
+from .networks import Network
+from .records import Block
+from .rpc import Rpc, RpcRefused
+
+
+class Heads:
+    """The latest block, asked for at most every `max_age_s`; a follower's look refreshes it too."""
+
+    def __init__(self, rpc: Rpc, *, max_age_s: float) -> None:
+        self._rpc = rpc
+        self._max_age_s = max_age_s
+        self._head: Block | None = None
+        self._seen = float("-inf")
+
+    async def latest(self, *, fresh: bool = False) -> Block:
+        """The head, at most `max_age_s` old; `fresh` asks the node in any case."""
+        if not fresh and self._head and time.monotonic() - self._seen <= self._max_age_s:
+            return self._head
+        head = Block.parse(await self._rpc.call("eth_getBlockByNumber", "latest", False))
+        self.saw(head)
+        return head
+
+    def saw(self, head: Block) -> None:
+        """Take a head that somebody else has read."""
+        self._head = head
+        self._seen = time.monotonic()
+
+
+class ChainClock:
+    """`now()` for phases; `reach()` before calls that a deadline gates."""
+
+    def __init__(self, rpc: Rpc, heads: Heads, network: Network, *, development: bool) -> None:
+        self._rpc = rpc
+        self._heads = heads
+        self._skew_s = network.skew_s
+        self._poll_s = network.poll_s
+        self._mines = development  # until the node says that it has no evm_mine
+
+    async def now(self) -> int:
+        """Unix seconds: the later of the latest block and the local clock less the skew."""
+        return self._later((await self._heads.latest()).timestamp)
+
+    def _later(self, timestamp: int) -> int:
+        return max(timestamp, int(time.time() - self._skew_s))
+
+    async def reach(self, moment: int, until: float) -> bool:
+        """Wait for `now() >= moment`; on a development chain see to a block of that time.
+
+        until: time.monotonic() of the caller's deadline.  Returns whether the latest block has reached `moment`:
+        where not, the next one will within moments.  Raises TransactionTimeout.
+        """
+        while True:
+            head = await self._heads.latest(fresh=True)
+            wait = moment - max(head.timestamp, time.time() - self._skew_s)
+            if wait <= 0:
+                break
+            if time.monotonic() + min(wait, 1.0) > until:
+                raise _not_yet(moment, wait)
+            await asyncio.sleep(min(wait, max(self._poll_s, 0.05)))
+        if head.timestamp < moment and self._mines:
+            await self._mine()
+            head = await self._heads.latest(fresh=True)
+        return head.timestamp >= moment
+
+    async def _mine(self) -> None:
+        try:
+            await self._rpc.call("evm_mine")
+        except RpcRefused:
+            self._mines = False  # geth --dev: its pending block has the right time
+
+
+def _not_yet(moment: int, wait: float) -> TransactionTimeout:
+    when = datetime.fromtimestamp(moment, UTC).strftime("%H:%M:%S UTC")
+    return TransactionTimeout(
+        f"this call is possible from {when} on, in {wait:.0f} s", remedy="try again then, or wait longer"
+    )

@@ -1,0 +1,159 @@
+"""ABI encoding: one `Interface` per contract, read from the committed JSON (package data
+`chain/abi/<Name>.json`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from eth_abi.abi import decode, encode
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from steelyard.errors import ConfigError
+
+Abi = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One parameter; `parts` are the members of a struct (or of the structs in an array)."""
+
+    name: str
+    type: str
+    indexed: bool = False
+    parts: tuple[Field, ...] = ()
+
+    @classmethod
+    def parse(cls, entry: Mapping[str, Any]) -> Field:
+        parts = tuple(cls.parse(part) for part in entry.get("components", ()))
+        kind = str(entry["type"])
+        if kind.startswith("tuple"):
+            kind = "(" + ",".join(part.type for part in parts) + ")" + kind.removeprefix("tuple")
+        return cls(
+            name=str(entry.get("name", "")), type=kind, indexed=bool(entry.get("indexed")), parts=parts
+        )
+
+    @property
+    def is_array(self) -> bool:
+        return self.type.endswith("]")
+
+    def tidy(self, value: Any) -> Any:
+        """A decoded value with checksummed addresses, and arrays as tuples."""
+        if self.is_array:
+            inner = Field(name="", type=self.type[: self.type.rindex("[")], parts=self.parts)
+            return tuple(inner.tidy(item) for item in value)
+        if self.parts:
+            return tuple(part.tidy(item) for part, item in zip(self.parts, value, strict=True))
+        return to_checksum_address(value) if self.type == "address" else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """A function, event or custom error: name, inputs and, for functions, outputs."""
+
+    name: str
+    inputs: tuple[Field, ...]
+    outputs: tuple[Field, ...] = ()
+
+    @classmethod
+    def parse(cls, entry: Mapping[str, Any]) -> Signature:
+        return cls(
+            name=str(entry["name"]),
+            inputs=tuple(Field.parse(item) for item in entry.get("inputs", ())),
+            outputs=tuple(Field.parse(item) for item in entry.get("outputs", ())),
+        )
+
+    @property
+    def text(self) -> str:
+        return f"{self.name}({','.join(field.type for field in self.inputs)})"
+
+    @property
+    def topic(self) -> bytes:
+        return keccak(text=self.text)
+
+    @property
+    def selector(self) -> bytes:
+        return self.topic[:4]
+
+    def encode_call(self, args: Sequence[Any]) -> bytes:
+        """Selector and arguments.
+
+        Raises ConfigError where their number or a value does not fit the signature.
+        """
+        try:
+            if len(args) != len(self.inputs):
+                raise ValueError(f"{len(args)} arguments")
+            return self.selector + encode([field.type for field in self.inputs], args)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise ConfigError(f"{self.text} cannot take {args!r}: {error}") from error
+
+    def decode_output(self, data: bytes) -> Any:
+        """None, the one value, or a tuple of them."""
+        values = decode_fields(self.outputs, data)
+        return values[0] if len(values) == 1 else (tuple(values) or None)
+
+    def decode_inputs(self, data: bytes) -> dict[str, Any]:
+        values = decode_fields(self.inputs, data)
+        return {field.name: value for field, value in zip(self.inputs, values, strict=True)}
+
+    def decode_log(self, topics: Sequence[bytes], data: bytes) -> dict[str, Any]:
+        """The event's fields in order of declaration; an indexed dynamic value comes as its hash."""
+        plain = iter(decode_fields([field for field in self.inputs if not field.indexed], data))
+        found = iter(topics[1:])
+        fields: dict[str, Any] = {}
+        for field in self.inputs:
+            if not field.indexed:
+                fields[field.name] = next(plain)
+            elif field.is_array or field.parts or field.type in ("string", "bytes"):
+                fields[field.name] = next(found)
+            else:
+                fields[field.name] = decode_fields([field], next(found))[0]
+        return fields
+
+
+def decode_fields(fields: Sequence[Field], data: bytes) -> list[Any]:
+    values = decode([field.type for field in fields], data)
+    return [field.tidy(value) for field, value in zip(fields, values, strict=True)]
+
+
+class Interface:
+    """What one contract offers: functions by name, events by topic, custom errors by selector."""
+
+    def __init__(self, name: str, abi: Abi, bytecode: bytes = b"") -> None:
+        self.name = name
+        self.bytecode = bytecode
+        self.functions = {sig.name: sig for sig in _signatures(abi, "function")}
+        self.events = {sig.topic: sig for sig in _signatures(abi, "event")}
+        self.errors = {sig.selector: sig for sig in _signatures(abi, "error")}
+        constructor = [entry for entry in abi if entry["type"] == "constructor"]
+        self.constructor = Signature.parse({"name": "constructor", **constructor[0]}) if constructor else None
+
+    def function(self, name: str) -> Signature:
+        if name not in self.functions:
+            raise ConfigError(f"{self.name} has no function {name}", remedy="rebuild the committed ABI")
+        return self.functions[name]
+
+    @classmethod
+    def load(cls, name: str) -> Interface:
+        """The committed ABI and bytecode of `name`.  Raises ConfigError where the package has none."""
+        return _load(name)
+
+
+@cache
+def _load(name: str) -> Interface:
+    source = files("steelyard.chain") / "abi" / f"{name}.json"
+    try:
+        document = json.loads(source.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"no ABI for the contract {name}", remedy="reinstall the package") from error
+    return Interface(name, document["abi"], bytes.fromhex(str(document["bytecode"]).removeprefix("0x")))
+
+
+def _signatures(abi: Abi, kind: str) -> Iterable[Signature]:
+    return [Signature.parse(entry) for entry in abi if entry["type"] == kind]

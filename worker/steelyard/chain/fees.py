@@ -1,0 +1,93 @@
+"""EIP-1559 fees within an operator's ceilings. All amounts in wei (per gas, unless said otherwise)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from steelyard.errors import SpendLimit
+
+from .clock import Heads
+from .networks import Network
+from .records import Block
+from .rpc import Rpc
+
+GWEI = 10**9
+_TIP_AGE_S = 30.0
+_STEP = 1125  # a replacement pays at least 12.5 % more; nodes ask for 10 %
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fees:
+    """What a transaction offers per gas. On a chain without base fee both are its gas price."""
+
+    max_fee: int
+    tip: int
+
+
+def quote(base_fee: int, tip: int, ceiling: int) -> Fees:
+    """Room for the base fee to double, within `ceiling`.
+
+    Raises SpendLimit where the ceiling is below the present base fee: such a transaction would not be mined.
+    """
+    if base_fee > ceiling:
+        raise SpendLimit(
+            f"the base fee is {base_fee / GWEI:.3f} gwei, above your ceiling of {ceiling / GWEI:g} gwei",
+            remedy="wait for a lower fee, or raise `max_fee_gwei`",
+        )
+    max_fee = min(2 * base_fee + tip, ceiling)
+    return Fees(max_fee=max_fee, tip=min(tip, max_fee))
+
+
+def bumped(last: Fees, now: Fees, ceiling: int) -> Fees | None:
+    """Fees of a replacement: 12.5 % above `last`, and no less than `now`; None where the ceiling forbids
+    it.
+    """
+    raised = Fees(
+        max_fee=max(-(-last.max_fee * _STEP // 1000), now.max_fee),
+        tip=max(-(-last.tip * _STEP // 1000), now.tip),
+    )
+    return None if raised.max_fee > ceiling else raised
+
+
+def check_spend(spent: int, cost: int, limit: int) -> None:
+    """Refuse what would pass the day's ceiling (`limit` wei, 0 = none).  Raises SpendLimit."""
+    if limit and spent + cost > limit:
+        raise SpendLimit(
+            f"this transaction can cost {ether(cost)} ETH, and {ether(spent)} ETH of today's "
+            f"{ether(limit)} ETH are spent or promised",
+            remedy="wait, or raise `max_spend_per_day`",
+        )
+
+
+def ether(wei: int) -> str:
+    """Wei as ETH, without needless zeros: 0.0015."""
+    return f"{wei / 10**18:.9f}".rstrip("0").rstrip(".") or "0"
+
+
+class FeeSource:
+    """The going fees, asked for seldom: the base fee comes with the head, the tip is kept for
+    `_TIP_AGE_S`.
+    """
+
+    def __init__(self, rpc: Rpc, heads: Heads, network: Network) -> None:
+        self._rpc = rpc
+        self._heads = heads
+        self._fixed_tip = network.is_development
+        self.ceiling = round(network.max_fee_gwei * GWEI)
+        self._tip = GWEI
+        self._asked = float("-inf")
+
+    async def quote(self) -> tuple[Fees, Block]:
+        """Fees for now, and the head they are meant for.  Raises SpendLimit."""
+        head = await self._heads.latest()
+        if head.base_fee is None:
+            price = int(await self._rpc.call("eth_gasPrice"), 16)
+            return quote(price, 0, self.ceiling), head
+        return quote(head.base_fee, await self._going_tip(), self.ceiling), head
+
+    async def _going_tip(self) -> int:
+        if not self._fixed_tip and time.monotonic() - self._asked > _TIP_AGE_S:
+            self._tip = int(await self._rpc.call("eth_maxPriorityFeePerGas"), 16)
+            self._asked = time.monotonic()
+        return self._tip

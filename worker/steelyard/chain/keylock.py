@@ -1,0 +1,66 @@
+"""One lock per key, across processes: whoever holds it alone gives out nonces."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+
+from steelyard.errors import ChainError
+
+
+class KeyLock:
+    """An advisory lock on a file; the system frees it when its holder dies, however it dies.
+
+    Tasks of one process queue on an asyncio lock first, so that only processes compete for the file.
+    """
+
+    def __init__(self, path: Path, *, patience_s: float) -> None:
+        self.path = path
+        self.patience_s = patience_s
+        self._tasks = asyncio.Lock()
+        self._descriptor = -1
+
+    async def __aenter__(self) -> None:
+        await self._tasks.acquire()
+        try:
+            await self._acquire()
+        except BaseException:
+            self._tasks.release()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+        self._descriptor = -1
+        self._tasks.release()
+
+    async def _acquire(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        until = time.monotonic() + self.patience_s
+        pause = 0.001
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+                    os.close(descriptor)
+                    raise ChainError(
+                        f"process {holder} has held the key lock {self.path} for {self.patience_s:g} s",
+                        remedy="wait for it, or end it",
+                    ) from None
+            except BaseException:
+                os.close(descriptor)
+                raise
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 0.02)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        self._descriptor = descriptor

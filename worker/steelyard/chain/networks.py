@@ -1,0 +1,226 @@
+"""Networks: what is known, what a person added, and where the contracts stand on each."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eth_utils.address import is_address, to_checksum_address
+from platformdirs import user_state_path
+
+from steelyard.errors import ConfigError
+
+DEVELOPMENT_IDS = (31337, 1337)  # anvil and Hardhat; Ganache and geth --dev
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """Where the contracts stand: `contracts` maps a name to its address; logs start at `block`."""
+
+    chain_id: int
+    block: int
+    contracts: Mapping[str, str]
+
+    def address(self, name: str) -> str:
+        """The address of a contract.  Raises ConfigError where the deployment has none."""
+        if name not in self.contracts:
+            raise ConfigError(
+                f"the deployment on chain {self.chain_id} has no {name}",
+                remedy="deploy again, or `network add --deployment` the right file",
+            )
+        return self.contracts[name]
+
+    @classmethod
+    def read(cls, path: Path) -> Deployment:
+        """A `deployments/<chainId>.json`.  Raises ConfigError where it is missing or malformed."""
+        try:
+            document = json.loads(path.read_text("utf-8"))
+            contracts = {name: _address(name, entry) for name, entry in document["contracts"].items()}
+            return cls(
+                chain_id=int(document["chainId"]), block=int(document.get("block", 0)), contracts=contracts
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"no deployment at {path}: {error.strerror}", remedy="deploy first (docs/deploy.md)"
+            ) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(
+                f"{path} is no deployment: {error!r}", remedy="deploy again, or copy the file anew"
+            ) from error
+
+    def write(self, path: Path) -> None:
+        """Write the file that `read` reads, at once or not at all."""
+        document = {"chainId": self.chain_id, "block": self.block, "contracts": dict(self.contracts)}
+        _replace(path, json.dumps(document, indent=2) + "\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """One chain and how to treat it."""
+
+    name: str
+    chain_id: int
+    rpc_url: str = field(repr=False)  # often holds an API key
+    confirmations: int = 5  # blocks on top before an event counts
+    poll_s: float = 2.0  # seconds between looks at the chain; 0.025 on development chains
+    skew_s: float = 5.0  # seconds that the local clock may be ahead of the chain's
+    max_fee_gwei: float = 100.0  # ceiling of the fee per gas
+    max_spend_per_day: float = 0.05  # ETH of one key in 24 h, gas and value; 0 = no ceiling
+    bump_after_s: float = 45.0  # seconds without a receipt before the fee is raised
+    deadline_s: float = 600.0  # seconds to wait for a receipt, with every replacement
+    log_range: int = 2000  # blocks of one eth_getLogs; halved where the node refuses
+    rpc_timeout_s: float = 15.0  # seconds for one request
+    outage_s: float = 120.0  # seconds to go on asking an RPC that is away
+    deployment: Deployment | None = None
+
+    @property
+    def is_development(self) -> bool:
+        """Whether the chain id is one of development chains."""
+        return self.chain_id in DEVELOPMENT_IDS
+
+    def at(self, url: str) -> Network:
+        """The same network behind another RPC."""
+        return dataclasses.replace(self, rpc_url=url)
+
+
+def _development(name: str, chain_id: int) -> Network:
+    return Network(
+        name=name,
+        chain_id=chain_id,
+        rpc_url="http://127.0.0.1:8545",
+        confirmations=0,
+        poll_s=0.025,
+        skew_s=0.0,
+        max_fee_gwei=1000.0,
+        max_spend_per_day=0.0,
+        bump_after_s=3.0,
+        deadline_s=60.0,
+        rpc_timeout_s=10.0,
+        outage_s=20.0,
+    )
+
+
+_L2: dict[str, Any] = {"poll_s": 1.0, "skew_s": 3.0, "max_fee_gwei": 5.0, "max_spend_per_day": 0.01, "bump_after_s": 15.0}
+
+KNOWN: dict[str, Network] = {
+    network.name: network
+    for network in (
+        _development("anvil", 31337),
+        _development("ganache", 1337),
+        Network(name="sepolia", chain_id=11155111, rpc_url="https://ethereum-sepolia-rpc.publicnode.com"),
+        Network(name="base-sepolia", chain_id=84532, rpc_url="https://sepolia.base.org", **_L2),
+        Network(name="optimism-sepolia", chain_id=11155420, rpc_url="https://sepolia.optimism.io", **_L2),
+        Network(
+            name="arbitrum-sepolia", chain_id=421614, rpc_url="https://sepolia-rollup.arbitrum.io/rpc", **_L2
+        ),
+        Network(name="base", chain_id=8453, rpc_url="https://mainnet.base.org", confirmations=10, **_L2),
+        Network(name="optimism", chain_id=10, rpc_url="https://mainnet.optimism.io", confirmations=10, **_L2),
+        Network(
+            name="arbitrum", chain_id=42161, rpc_url="https://arb1.arbitrum.io/rpc", confirmations=10, **_L2
+        ),
+    )
+}
+
+_PLAIN = {item.name: item.type for item in dataclasses.fields(Network) if item.name != "deployment"}
+
+
+class Networks:
+    """The known networks, and those of a TOML file, which go first.
+
+    The file has a table per network, `[networks.NAME]`, with the fields of `Network`; a field that is left
+    out
+    is the known network's, and `deployment` is the path of a deployment file, relative to the TOML's folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def names(self) -> list[str]:
+        """Every name, sorted."""
+        return sorted({*KNOWN, *self._tables()})
+
+    def get(self, name: str) -> Network:
+        """The network of that name.  Raises ConfigError with the names that exist."""
+        tables = self._tables()
+        if name not in tables and name not in KNOWN:
+            known = ", ".join(self.names())
+            raise ConfigError(f"no network {name!r}", remedy=f"one of {known}, or `network add`")
+        return self._build(name, tables.get(name, {}))
+
+    def add(self, network: Network, deployment: Path | None = None) -> None:
+        """Write the network, and the path of its deployment, into the file; one of that name is replaced."""
+        tables = self._tables()
+        table = {key: getattr(network, key) for key in _PLAIN if key != "name"}
+        if deployment is not None:
+            Deployment.read(deployment)
+            table["deployment"] = str(deployment.resolve())
+        tables[network.name] = table
+        text = "".join(_table(name, entries) for name, entries in sorted(tables.items()))
+        _replace(self.path, text, private=True)
+
+    def _tables(self) -> dict[str, dict[str, Any]]:
+        try:
+            document = tomllib.loads(self.path.read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"{self.path} cannot be read: {error}", remedy="mend or delete the file"
+            ) from error
+        tables = document.get("networks", {})
+        return {name: dict(table) for name, table in tables.items()}
+
+    def _build(self, name: str, table: dict[str, Any]) -> Network:
+        unknown = set(table) - set(_PLAIN) - {"deployment"}
+        if unknown:
+            raise ConfigError(
+                f"{self.path}: network {name!r} has no setting {', '.join(sorted(unknown))}",
+                remedy=f"the settings are {', '.join(sorted(_PLAIN))}",
+            )
+        place = table.pop("deployment", None)
+        base = KNOWN.get(name)
+        if base is None and not {"chain_id", "rpc_url"} <= set(table):
+            raise ConfigError(f"{self.path}: network {name!r} needs chain_id and rpc_url", remedy="add both")
+        network = dataclasses.replace(base, **table) if base else Network(**{"name": name, **table})
+        if place is None:
+            return network
+        return dataclasses.replace(network, deployment=Deployment.read(self.path.parent / place))
+
+
+def default_state_dir() -> Path:
+    """Where the locks, outboxes and spends of this user's keys are: one place, so that no two processes
+    disagree.
+    """
+    named = os.environ.get("STEELYARD_STATE_DIR")
+    return Path(named) if named else user_state_path("steelyard") / "chain"
+
+
+def _address(name: str, entry: Any) -> str:
+    value = entry["address"] if isinstance(entry, dict) else entry
+    if not isinstance(value, str) or not is_address(value):
+        raise ValueError(f"{name}: {value!r} is no address")
+    return to_checksum_address(value)
+
+
+def _table(name: str, entries: Mapping[str, Any]) -> str:
+    lines = [f"{key} = {json.dumps(value)}" for key, value in entries.items()]
+    return "\n".join([f"[networks.{json.dumps(name)}]", *lines]) + "\n\n"
+
+
+def _replace(path: Path, text: str, *, private: bool = False) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    if not private:
+        Path(temporary).chmod(0o644)
+    Path(temporary).replace(path)

@@ -1,0 +1,138 @@
+"""JSON-RPC over web3.py's HTTP provider: bounded retries, errors with cause and remedy, no secret in any
+message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import ClientError, ClientResponseError, ClientTimeout
+from web3 import AsyncHTTPProvider
+from web3.exceptions import Web3Exception
+from web3.types import RPCEndpoint
+
+from steelyard.errors import ChainError, Unreachable
+
+log = logging.getLogger(__name__)
+logging.getLogger("web3.providers").setLevel(logging.WARNING)  # at DEBUG it prints the URL, key and all
+
+_BUSY = ("rate limit", "too many requests", "request count exceeded", "capacity", "throughput", "try again")
+_FATAL_STATUS = (400, 401, 403, 404, 405)  # asking again changes nothing
+_TRANSIENT = (ClientError, OSError, TimeoutError, ValueError, Web3Exception)
+
+
+class RpcRefused(ChainError):
+    """The node answered with an error. `code` and `data` are JSON-RPC's."""
+
+    def __init__(self, method: str, error: Any) -> None:
+        fields = error if isinstance(error, dict) else {"message": str(error)}
+        self.method = method
+        self.code = fields.get("code")
+        self.reason = str(fields.get("message", ""))
+        self.data = fields.get("data")
+        super().__init__(f"the node refused {method}: {self.reason} (code {self.code})")
+
+    @property
+    def busy(self) -> bool:
+        """Whether the node is only asking for patience."""
+        said = self.reason.lower()
+        return self.code == 429 or any(word in said for word in _BUSY)
+
+
+def redact(url: str) -> str:
+    """Scheme, host and port of `url`: paths and queries of RPC URLs are often API keys."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{host}:{parts.port}" if parts.port else f"{parts.scheme}://{host}"
+
+
+class Rpc:
+    """One endpoint. A request is tried again, with backoff, until `outage_s` has passed; then Unreachable."""
+
+    def __init__(self, url: str, *, timeout_s: float, outage_s: float) -> None:
+        self.name = redact(url)
+        self.outage_s = outage_s
+        self.requests = 0
+        self._provider = AsyncHTTPProvider(
+            url,
+            request_kwargs={"timeout": ClientTimeout(total=timeout_s)},
+            exception_retry_configuration=None,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._provider.disconnect()
+
+    async def call(self, method: str, *params: Any, patience_s: float | None = None) -> Any:
+        """The `result` of one request.
+
+        patience_s: how long to try again where the node is away or busy; `outage_s` if None.
+        Raises RpcRefused with the node's own error, Unreachable.
+        """
+        return (await self.batch([(method, params)], patience_s=patience_s))[0]
+
+    async def batch(
+        self, requests: Sequence[tuple[str, Sequence[Any]]], *, patience_s: float | None = None
+    ) -> list[Any]:
+        """The results of several requests in one round trip.  Raises as `call`, for the first that fails."""
+        until = time.monotonic() + (self.outage_s if patience_s is None else patience_s)
+        tries = 0
+        while True:
+            try:
+                return await self._once(requests)
+            except _TRANSIENT as error:
+                problem: Exception = error
+                if isinstance(error, ClientResponseError) and error.status in _FATAL_STATUS:
+                    raise self._unreachable(requests[0][0], error, tries + 1) from error
+            except RpcRefused as error:
+                if not error.busy:
+                    raise
+                problem = error
+            tries += 1
+            pause = min(5.0, 0.05 * 2 ** min(tries, 10)) * (0.5 + random.random())
+            if time.monotonic() + pause > until:
+                raise self._unreachable(requests[0][0], problem, tries) from problem
+            log.warning("%s: %s; trying again in %.2f s", self.name, self._describe(problem), pause)
+            await asyncio.sleep(pause)
+
+    async def _once(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        self.requests += 1
+        answers: list[Any]
+        if len(requests) == 1:
+            method, params = requests[0]
+            answers = [await self._provider.make_request(RPCEndpoint(method), list(params))]
+        else:
+            said: Any = await self._provider.make_batch_request(
+                [(RPCEndpoint(method), list(params)) for method, params in requests]
+            )
+            answers = list(said) if isinstance(said, list) else [said] * len(requests)
+        if len(answers) != len(requests):
+            raise ValueError(f"{len(answers)} answers to {len(requests)} requests")
+        results = []
+        for (method, _), answer in zip(requests, answers, strict=True):
+            if not isinstance(answer, dict) or ("error" not in answer and "result" not in answer):
+                raise ValueError("not a JSON-RPC answer")
+            if answer.get("error") is not None:
+                raise RpcRefused(method, answer["error"])
+            results.append(answer.get("result"))
+        return results
+
+    def _describe(self, problem: Exception) -> str:
+        if isinstance(problem, ClientResponseError):
+            return f"HTTP {problem.status} {problem.message}".rstrip()
+        if isinstance(problem, TimeoutError):
+            return "no answer in time"
+        text = str(problem) or type(problem).__name__
+        return text if "://" not in text else type(problem).__name__
+
+    def _unreachable(self, method: str, problem: Exception, tries: int) -> Unreachable:
+        return Unreachable(
+            f"the RPC at {self.name} did not answer {method} ({tries} tries): {self._describe(problem)}",
+            remedy="start the chain, or set another `rpc_url` for this network",
+        )

@@ -1,0 +1,222 @@
+"""Sending so that an effect never happens twice: journal, broadcast, watch, replace, and after a crash go
+on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from dataclasses import dataclass
+
+from steelyard.errors import ChainError, InsufficientFunds, SpendLimit, TransactionTimeout, Unreachable
+
+from .broadcast import Answer, broadcast
+from .calls import Call
+from .clock import Heads
+from .fees import ether
+from .keylock import KeyLock
+from .networks import Network
+from .outbox import Intent, State, TxJournal
+from .receipts import Receipts
+from .records import Receipt
+from .rpc import Rpc
+from .signer import Signer
+from .simulator import Simulator
+
+log = logging.getLogger(__name__)
+_TRIES = 3  # nonces that one intent may lose to transactions from elsewhere
+_FIRST_PAUSE_S = 0.002  # an automining chain has the receipt at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sender:
+    """The transactions of one key.
+
+    Several tasks, and several processes with the same key, may send at once.
+    """
+
+    rpc: Rpc
+    network: Network
+    address: str
+    journal: TxJournal
+    lock: KeyLock
+    signer: Signer
+    simulator: Simulator
+    receipts: Receipts
+    heads: Heads
+
+    async def send(
+        self,
+        call: Call[object],
+        *,
+        intent: str | None,
+        not_before: int | None,
+        gas: int | None,
+        deadline_s: float,
+    ) -> Receipt:
+        """See ChainClient.send."""
+        until = time.monotonic() + deadline_s
+        name = f"{call.to}/{intent or secrets.token_hex(16)}"
+        for _ in range(_TRIES):
+            entry = self._open(name)
+            receipt = await self.receipts.settled(entry) if entry else None
+            if receipt is not None:
+                return receipt
+            if entry is None:
+                entry = await self._start(call, name, not_before, gas, until)
+            else:
+                await self._offer(entry)
+            receipt = await self._watch(entry, until)
+            if receipt is not None:
+                return receipt
+        raise ChainError(
+            f"{_TRIES} times another transaction took the nonce of {call.describe()}",
+            remedy=f"does another program use the key of {self.address}? stop it, or share the state folder",
+        )
+
+    async def resume(self, deadline_s: float) -> list[Receipt]:
+        """See ChainClient.resume."""
+        until = time.monotonic() + deadline_s
+        async with self.lock:
+            await self._fill_gap()
+        found = await asyncio.gather(*(self._finish(entry, until) for entry in self.journal.unsettled()))
+        return [receipt for receipt in found if receipt is not None]
+
+    async def _finish(self, entry: Intent, until: float) -> Receipt | None:
+        await self._offer(entry)
+        try:
+            return await self._watch(entry, until)
+        except ChainError as error:
+            log.warning("%s: %s", entry.name, error)  # the effect's owner will ask for it and hear the same
+            return None
+
+    def _open(self, name: str) -> Intent | None:
+        """The intent, where it has bytes that were or may yet be mined."""
+        entry = self.journal.get(name)
+        return None if entry is None or entry.state in (State.FAILED, State.VOID) else entry
+
+    async def _start(
+        self, call: Call[object], name: str, not_before: int | None, gas: int | None, until: float
+    ) -> Intent:
+        """Simulate, then under the key's lock: nonce, signature, journal, broadcast."""
+        limit, nonce = await asyncio.gather(
+            self.simulator.gas_limit(call, given=gas, not_before=not_before, until=until), self._chain_nonce()
+        )
+        async with self.lock:
+            entry = self._open(name)
+            if entry is None:
+                nonce = await self._free_nonce(nonce)
+                entry = await self.signer.first(call, name=name, nonce=nonce, gas=limit)
+            await self._offer(entry)
+        return entry
+
+    async def _chain_nonce(self) -> int:
+        return int(await self.rpc.call("eth_getTransactionCount", self.address, "pending"), 16)
+
+    async def _free_nonce(self, chain: int) -> int:
+        """The first nonce that neither the chain (`chain`, perhaps some moments old) nor the journal has
+        used.
+        """
+        owned = self.journal.from_nonce(chain)
+        if owned:
+            chain = await self._fill_gap()
+            owned = self.journal.from_nonce(chain)
+        taken = {entry.nonce for entry in owned}
+        while chain in taken:
+            chain += 1
+        return chain
+
+    async def _fill_gap(self) -> int:
+        """Offer again what the journal has and the chain lacks (a crash before the broadcast, a
+        reorganisation).
+
+        Returns the chain's pending nonce before.
+        """
+        nonce = await self._chain_nonce()
+        for entry in self.journal.from_nonce(nonce):
+            try:
+                await self._offer(entry)
+            except Unreachable:
+                raise
+            except ChainError as error:
+                log.warning("%s: %s", entry.name, error)  # its owner will hear it; others go on
+        return nonce
+
+    async def _offer(self, entry: Intent) -> None:
+        """Broadcast the latest attempt.  Raises InsufficientFunds or ChainError where no node kept it."""
+        answer, said = await broadcast(self.rpc, entry.attempts[-1].raw)
+        if answer is Answer.TAKEN:
+            if entry.state is not State.SENT:
+                self.journal.settle(entry.name, State.SENT)
+        elif answer in (Answer.NONCE_USED, Answer.UNDERPRICED):
+            log.info("%s: %s", entry.what, said)  # the watch finds out
+        elif entry.state is State.SIGNED and len(entry.attempts) == 1:
+            self.journal.settle(entry.name, State.VOID)
+            raise await self._refusal(entry, answer, said)
+        else:
+            log.warning("%s, sent before, is now refused: %s", entry.what, said)
+
+    async def _refusal(self, entry: Intent, answer: Answer, said: str) -> ChainError:
+        if answer is not Answer.NO_FUNDS:
+            return ChainError(f"the node refused the transaction {entry.what}: {said}")
+        held = int(await self.rpc.call("eth_getBalance", self.address, "latest"), 16)
+        return InsufficientFunds(
+            f"{entry.what} may cost {ether(entry.cost)} ETH, and {self.address} has {ether(held)} ETH",
+            remedy="send it some ether",
+        )
+
+    async def _watch(self, entry: Intent, until: float) -> Receipt | None:
+        """Wait for the receipt of any attempt, raising the fee now and then; None where the nonce went
+        elsewhere.
+        """
+        pause, missing = _FIRST_PAUSE_S, 0
+        look_at = time.monotonic() + max(0.25, self.network.poll_s)
+        bump_at = time.monotonic() + self.network.bump_after_s
+        while True:
+            receipt = await self.receipts.settled(entry)
+            if receipt is not None:
+                return receipt
+            now = time.monotonic()
+            if now > look_at:
+                missing = missing + 1 if await self._nonce_is_gone(entry) else 0
+                if missing > 1:
+                    self.journal.settle(entry.name, State.VOID)
+                    return None
+                look_at = now + max(0.25, self.network.poll_s)
+            if now > bump_at:
+                entry = await self._raise_fee(entry)
+                bump_at = now + self.network.bump_after_s
+            if now + pause > until:
+                raise self._timeout(entry)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, self.network.poll_s)
+
+    async def _nonce_is_gone(self, entry: Intent) -> bool:
+        """Whether a confirmed transaction, though none of `entry`, has its nonce."""
+        depth = (await self.heads.latest()).number - self.network.confirmations
+        tag = hex(max(depth, 0)) if self.network.confirmations else "latest"
+        used = int(await self.rpc.call("eth_getTransactionCount", self.address, tag), 16)
+        return used > entry.nonce
+
+    async def _raise_fee(self, entry: Intent) -> Intent:
+        async with self.lock:
+            current = self.journal.get(entry.name)
+            if current is None or current.nonce != entry.nonce:
+                return entry
+            try:
+                raised = await self.signer.replacement(current)
+            except SpendLimit as error:
+                log.warning("%s stays as it is: %s", entry.what, error)
+                raised = None
+            current = raised or current
+            await self._offer(current)
+        return current
+
+    def _timeout(self, entry: Intent) -> TransactionTimeout:
+        hashes = ", ".join(attempt.hash for attempt in entry.attempts)
+        return TransactionTimeout(
+            f"{entry.what} (nonce {entry.nonce}) was not mined in time with {len(entry.attempts)} fees: {hashes}",
+            remedy="it goes on at the next start; raise `max_fee_gwei` if the chain is busy",
+        )
