@@ -1,0 +1,73 @@
+"""Telling peers of this store and learning of others: enough that all nodes know one bootstrap address."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from steelyard.content.client import PeerClient, PeerFault, PeerMiss
+from steelyard.content.config import StoreConfig
+from steelyard.content.peers import Peers
+
+_TICK_S = 0.25
+_SOON_S = 0.5
+_AT_ONCE = 8
+
+log = logging.getLogger(__name__)
+
+
+class Announcer:
+    """A background loop over the operator's peers and the learned ones. `close` ends it."""
+
+    def __init__(self, client: PeerClient, peers: Peers, config: StoreConfig) -> None:
+        self._client = client
+        self._peers = peers
+        self._every_s = config.announce_s
+        self._due: dict[str, float] = {}  # url -> monotonic seconds
+        self._pause: dict[str, float] = {}  # url -> seconds between its last two calls
+        self._hurry = asyncio.Event()
+        self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(_report)
+
+    def hurry(self) -> None:
+        """A file was not found: ask for new peers soon."""
+        self._hurry.set()
+
+    async def close(self) -> None:
+        """End the loop."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            now = time.monotonic()
+            urls = [url for url in self._peers.contacts() if self._due.get(url, 0.0) <= now][:_AT_ONCE]
+            await asyncio.gather(*(self._call(url) for url in urls))
+            for url in self._due.keys() - self._peers.known():
+                del self._due[url], self._pause[url]
+            await asyncio.sleep(_TICK_S)
+            if self._hurry.is_set():
+                self._hurry.clear()
+                soon = time.monotonic() + _SOON_S
+                self._due = {url: min(due, soon) for url, due in self._due.items()}
+
+    async def _call(self, url: str) -> None:
+        """One announcement; the next one is due later each time, soon again where this one brought news."""
+        pause = min(self._every_s, 2.0 * self._pause.get(url, _SOON_S / 2))
+        try:
+            found = await self._client.announce(url, self._peers.own)
+        except PeerMiss:  # a plain gateway: it hands out files and knows no peers
+            pause = self._every_s
+        except PeerFault as fault:
+            self._peers.failed(url, fault.message)
+        else:
+            self._peers.answered(url)
+            news = [peer for peer in found if self._peers.learn(peer)]
+            pause = _SOON_S if news else pause
+        self._pause[url], self._due[url] = pause, time.monotonic() + pause
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("the exchange of peers ended: files come from the peers known so far", exc_info=error)

@@ -1,0 +1,229 @@
+"""The embedded store's folder: whole files by CID, and parts of files that are being fetched.
+
+A file becomes visible by one rename, when every byte of it has been checked.
+
+    files/ab/bafk...      whole files, "ab" being the CID's last two characters
+    parts/bafk...         files on their way in
+    locks/bafk...         held by the process that fetches
+    tmp/                  files being hashed before they have a name
+    index.sqlite          see index.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from steelyard.content.cid import Cid
+from steelyard.content.layout import LEAF_BYTES, Layout, read_layout
+from steelyard.errors import ContentCorrupt, ContentError, ContentMissing, DiskFull
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP}
+_FREE_MARGIN = 8 * 1024 * 1024  # bytes left free, so that journals and databases beside the store go on
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk into DiskFull and any other failure of the file system into ContentError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ContentMissing(f"no file {error.filename or path}", remedy="check the path") from error
+    except OSError as error:
+        if error.errno in _FULL:
+            message = f"no room to write {path} ({error.strerror})"
+            raise DiskFull(message, remedy="free disk space or raise the quota; nothing was lost") from error
+        raise ContentError(f"cannot use {path} ({error})", remedy="check path and permissions") from error
+
+
+class Folder:
+    """The paths of one store folder and the moves between them. Every method blocks on the disk."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._tmp = root / "tmp"
+        with disk_errors(root):
+            for name in ("files", "parts", "locks", "tmp"):
+                (root / name).mkdir(parents=True, exist_ok=True)
+
+    def file(self, cid: Cid) -> Path:
+        """Where the whole file `cid` lies, if it does."""
+        text = str(cid)
+        return self.root / "files" / text[-2:] / text
+
+    def part(self, cid: Cid) -> Path:
+        """Where the file `cid` grows while it is fetched."""
+        return self.root / "parts" / str(cid)
+
+    @contextmanager
+    def take(self, source: Path) -> Iterator[Path]:
+        """A private name in the store for the bytes of `source`: a hard link where possible, else a copy."""
+        private = self._tmp / uuid.uuid4().hex
+        with disk_errors(source):
+            if not stat.S_ISREG(source.lstat().st_mode):
+                raise ContentError(f"{source} is no regular file", remedy="give the file itself, not a link")
+            try:
+                _link_or_copy(source, private)
+                yield private
+            finally:
+                private.unlink(missing_ok=True)
+
+    @contextmanager
+    def take_bytes(self, data: bytes) -> Iterator[Path]:
+        """A private file with `data` in it."""
+        private = self._tmp / uuid.uuid4().hex
+        with disk_errors(private):
+            try:
+                private.write_bytes(data)
+                yield private
+            finally:
+                private.unlink(missing_ok=True)
+
+    def place(self, private: Path, cid: Cid) -> None:
+        """Make a checked file visible under its CID, over whatever was there."""
+        target = self.file(cid)
+        with disk_errors(target):
+            target.parent.mkdir(exist_ok=True)
+            private.replace(target)
+
+    def give(self, cid: Cid, dest: Path) -> None:
+        """Put a held file at `dest`, whole or not at all: a hard link where possible, else a copy."""
+        beside = dest.with_name(f".{dest.name[:100]}.{uuid.uuid4().hex[:8]}")
+        with disk_errors(dest):
+            dest.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                _link_or_copy(self.file(cid), beside)
+                # A rename between two links to one file is no rename at all and leaves both behind.
+                beside.replace(dest)
+            finally:
+                beside.unlink(missing_ok=True)
+
+    def remove(self, cid: Cid) -> None:
+        """Delete a file of the store."""
+        with disk_errors(self.file(cid)):
+            self.file(cid).unlink(missing_ok=True)
+
+    def sweep(self, older_than: float) -> int:
+        """Delete what killed processes left: parts and temporary files last touched before a Unix time.
+
+        Returns the bytes freed.
+        """
+        freed = 0
+        for path in (*self._tmp.iterdir(), *(self.root / "parts").iterdir()):
+            with contextlib.suppress(FileNotFoundError):
+                found = path.stat()
+                if found.st_mtime >= older_than:
+                    continue
+                with try_lock(self.lock(path)) as mine:
+                    if mine:
+                        path.unlink(missing_ok=True)
+                        freed += found.st_size
+        return freed
+
+    def lock(self, part: Path) -> Path:
+        """The lock file of a part."""
+        return self.root / "locks" / part.name
+
+    def need_room(self, size: int) -> None:
+        """Raise DiskFull where `size` more bytes do not fit."""
+        free = shutil.disk_usage(self.root).free
+        if size + _FREE_MARGIN > free:
+            raise DiskFull(
+                f"no room for {size} bytes in {self.root} ({free} bytes free)",
+                remedy="free disk space, run `steelyard content gc` or move the store",
+            )
+
+
+def make_folder(folder: Path) -> None:
+    """Make a new folder, with those above it."""
+    with disk_errors(folder):
+        folder.mkdir(parents=True)
+
+
+def move_folder(source: Path, dest: Path) -> None:
+    """Give a finished folder its name, which nothing has yet (or an empty folder)."""
+    with disk_errors(dest):
+        source.replace(dest)
+
+
+def layout_of(path: Path) -> Layout:
+    """Hash a whole file."""
+    with disk_errors(path), path.open("rb") as stream:
+        return read_layout(stream)
+
+
+def read_leaf(path: Path, layout: Layout, index: int) -> bytes:
+    """One leaf of a held file, checked. Raises ContentCorrupt, naming the file, where it has changed."""
+    want = layout.leaf_size(index)
+    try:
+        with path.open("rb", buffering=0) as stream:
+            data = os.pread(stream.fileno(), want, index * LEAF_BYTES)
+    except OSError as error:
+        raise damaged(path, f"unreadable: {error.strerror}") from error
+    if len(data) != want or hashlib.sha256(data).digest() != layout.leaf(index):
+        raise damaged(path, f"the {want} bytes from {index * LEAF_BYTES} are unlike their hash")
+    return data
+
+
+def check(path: Path, layout: Layout) -> None:
+    """Check every byte of a held file. Raises ContentCorrupt, naming the file."""
+    try:
+        found = layout_of(path)
+    except ContentError as error:
+        raise damaged(path, f"unreadable: {error.message}") from error
+    if found != layout:
+        raise damaged(path, "its bytes are unlike their hash")
+
+
+def damaged(path: Path, what: str) -> ContentCorrupt:
+    """The error for a file of the store that is no longer what was stored."""
+    return ContentCorrupt(
+        f"stored file {path} is damaged ({what})",
+        remedy="`get` fetches it anew where a peer has it; check the disk and what writes to that file",
+    )
+
+
+@contextmanager
+def try_lock(path: Path) -> Iterator[bool]:
+    """Hold the lock file `path` against other threads and processes; yields False where another has it.
+
+    It is deleted while it is held, so whoever locks one must see that it is still the one at `path`.
+    """
+    with disk_errors(path):
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        mine = _flock(fd) and path.exists() and os.path.samestat(os.fstat(fd), path.stat())
+        try:
+            yield mine
+        finally:
+            if mine:
+                path.unlink(missing_ok=True)
+    finally:
+        os.close(fd)
+
+
+def _flock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        shutil.copyfile(source, target)

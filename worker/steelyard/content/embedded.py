@@ -1,0 +1,194 @@
+"""The default ContentStore: a folder, an HTTP gateway over what is provided, a client of others'."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from steelyard.content.announce import Announcer
+from steelyard.content.cid import Cid
+from steelyard.content.client import PeerClient
+from steelyard.content.config import StoreConfig
+from steelyard.content.gateway import Gateway
+from steelyard.content.getting import Getter
+from steelyard.content.hashing import cid_of_path
+from steelyard.content.peers import Peers
+from steelyard.content.server import Server
+from steelyard.content.shelf import Shelf
+from steelyard.content.store import FOREVER, Entry, Freed, Held
+from steelyard.errors import ContentError, ContentMissing
+
+
+class EmbeddedStore:
+    """A ContentStore without a daemon. Enter it before use; see ContentStore for what its methods promise."""
+
+    def __init__(self, config: StoreConfig) -> None:
+        self._config = config
+        self._peers = Peers(config.peers, allow_private=config.allow_private, limit=config.max_peers)
+        self._shelf_or_none: Shelf | None = None
+        self._client: PeerClient | None = None
+        self._server: Server | None = None
+        self._announcer: Announcer | None = None
+
+    async def __aenter__(self) -> Self:
+        self._shelf_or_none = await asyncio.to_thread(Shelf, self._config.root)
+        try:
+            self._client = PeerClient(self._config)
+            if self._config.serve:
+                gateway = Gateway(self._shelf, self._peers, self._config)
+                self._server = await Server.start(gateway, self._config)
+                self._peers.own = self._server.url
+            if self._config.exchange:
+                self._announcer = Announcer(self._client, self._peers, self._config)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        for part in (self._announcer, self._server, self._client):
+            if part is not None:
+                await part.close()
+        self._announcer = self._server = self._client = None
+        shelf, self._shelf_or_none = self._shelf_or_none, None
+        if shelf is not None:
+            await asyncio.to_thread(shelf.close)
+
+    @property
+    def url(self) -> str | None:
+        """The base URL at which others fetch from this store."""
+        return self._server.url if self._server else None
+
+    def add_peers(self, urls: Sequence[str]) -> None:
+        """Learn base URLs; called once before they count."""
+        for url in urls:
+            self._peers.learn(url)
+
+    async def cid_of(self, path: Path) -> Cid:
+        """Only hashed."""
+        return await asyncio.to_thread(cid_of_path, path)
+
+    async def add(self, path: Path, *, provide: bool = True, pin_until: float | None = None) -> Cid:
+        """Keep a file: a hard link where possible."""
+        return await asyncio.to_thread(self._shelf.add, path, provide=provide, pin_until=pin_until)
+
+    async def add_bytes(self, data: bytes, *, provide: bool = True, pin_until: float | None = None) -> Cid:
+        """Keep bytes."""
+        return await asyncio.to_thread(self._shelf.add_bytes, data, provide=provide, pin_until=pin_until)
+
+    async def add_directory(
+        self, source: Path | Mapping[str, Path], *, provide: bool = True, pin_until: float | None = None
+    ) -> Cid:
+        """Keep a directory."""
+        return await asyncio.to_thread(
+            self._shelf.add_directory, source, provide=provide, pin_until=pin_until
+        )
+
+    async def provide(self, cid: Cid) -> None:
+        """Hand out."""
+        await self._set_provided(cid, provided=True)
+
+    async def withhold(self, cid: Cid) -> None:
+        """Hand out no longer."""
+        await self._set_provided(cid, provided=False)
+
+    async def has(self, cid: Cid) -> bool:
+        """Held whole; a damaged file that was found out is not."""
+        return await asyncio.to_thread(self._shelf.holds, cid)
+
+    async def get(
+        self,
+        cid: Cid,
+        dest: Path,
+        *,
+        max_bytes: int,
+        timeout_s: float,
+        path: str = "",
+        hints: Sequence[str] = (),
+        provide: bool = False,
+        pin_until: float | None = None,
+    ) -> Path:
+        """Put a file at `dest`."""
+        getter = self._getter
+        async with getter.session(cid, timeout_s, hints) as source:
+            found = await getter.at_path(cid, path, source)
+            await getter.file(found, max_bytes, source)
+            await asyncio.to_thread(self._shelf.note, found, provide=provide, pin_until=pin_until)
+            await asyncio.to_thread(self._shelf.folder.give, found, dest)
+        return dest
+
+    async def get_directory(
+        self,
+        cid: Cid,
+        dest: Path,
+        *,
+        max_bytes: int,
+        timeout_s: float,
+        max_files: int = 10_000,
+        hints: Sequence[str] = (),
+        provide: bool = False,
+        pin_until: float | None = None,
+    ) -> Path:
+        """Put a whole directory at `dest`."""
+        getter = self._getter
+        async with getter.session(cid, timeout_s, hints) as source:
+            await getter.directory(cid, dest, max_bytes, max_files, source)
+            await asyncio.to_thread(self._shelf.note, cid, provide=provide, pin_until=pin_until)
+        return dest
+
+    async def listing(
+        self, cid: Cid, *, timeout_s: float, path: str = "", hints: Sequence[str] = ()
+    ) -> dict[str, Cid]:
+        """Names and CIDs in a directory."""
+        getter = self._getter
+        async with getter.session(cid, timeout_s, hints) as source:
+            return await getter.names(await getter.at_path(cid, path, source), source)
+
+    async def read(self, cid: Cid, offset: int, length: int) -> bytes:
+        """A checked range."""
+        return await asyncio.to_thread(self._shelf.read, cid, offset, length)
+
+    async def pin(self, cid: Cid, *, until: float = FOREVER) -> None:
+        """Keep it."""
+        if not await asyncio.to_thread(self._shelf.index.kind, cid):
+            raise ContentMissing(f"{cid} is not held here", remedy="get or add it first")
+        await asyncio.to_thread(self._shelf.index.pin, cid, until)
+
+    async def unpin(self, cid: Cid) -> None:
+        """Keep it no longer."""
+        await asyncio.to_thread(self._shelf.index.unpin, cid)
+
+    async def ls(self) -> list[Entry]:
+        """All that is held."""
+        return await asyncio.to_thread(self._shelf.index.entries)
+
+    async def held(self) -> Held:
+        """How much is held."""
+        return await asyncio.to_thread(self._shelf.index.held)
+
+    async def gc(self, *, grace_s: float = 3600.0) -> Freed:
+        """Remove what nothing keeps."""
+        return await asyncio.to_thread(self._shelf.collect, grace_s)
+
+    async def _set_provided(self, cid: Cid, *, provided: bool) -> None:
+        if not await asyncio.to_thread(self._shelf.index.set_provided, cid, provided=provided):
+            raise ContentMissing(f"{cid} is not held here", remedy="get or add it first")
+
+    @property
+    def _shelf(self) -> Shelf:
+        if self._shelf_or_none is None:
+            raise ContentError("the content store is not open", remedy="use it inside `async with`")
+        return self._shelf_or_none
+
+    @property
+    def _getter(self) -> Getter:
+        if self._client is None:
+            raise ContentError("the content store is not open", remedy="use it inside `async with`")
+        hurry = self._announcer.hurry if self._announcer else _nothing
+        return Getter(self._shelf, self._client, self._peers, hurry)
+
+
+def _nothing() -> None:
+    """No exchange of peers: a missing file hurries nobody."""

@@ -1,0 +1,185 @@
+"""The embedded store's HTTP side: a trustless gateway over what is provided, and the exchange of peers.
+
+`/ipfs/<cid>?format=raw` gives one block, `/ipfs/<cid>` a whole file or a range of it,
+`/ipfs/<directory>/<path>` what lies in a directory; `/peers` takes and gives hints. What is held but not
+provided looks exactly like what is not held. Every leaf is checked before it is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from steelyard.content.cid import Cid
+from steelyard.content.config import StoreConfig
+from steelyard.content.dagpb import MAX_NODE_BYTES
+from steelyard.content.directories import split_path, step
+from steelyard.content.layout import LEAF_BYTES, Layout
+from steelyard.content.peers import Peers
+from steelyard.content.shelf import Shelf
+from steelyard.content.web_rules import (
+    COMMON,
+    RAW_TYPE,
+    Budget,
+    Unsupported,
+    block_headers,
+    byte_range,
+    file_headers,
+    is_unchanged,
+    refuse,
+    wants_raw,
+)
+from steelyard.errors import ContentCorrupt, ContentError, ContentMissing
+
+_PROBE = "bafkqaaa"  # the empty identity block, by which clients see that a gateway is trustless
+_MAX_BODY = 1024
+_QUEUE_S = 10.0
+_WRITE = 256 * 1024
+
+
+class Gateway:
+    """Serves one shelf. `app` is the aiohttp application."""
+
+    def __init__(self, shelf: Shelf, peers: Peers, config: StoreConfig) -> None:
+        self._shelf = shelf
+        self._peers = peers
+        self._send_s = config.send_s
+        self._streams = asyncio.Semaphore(config.max_streams)
+        self._budget = Budget()
+        self._exchange = config.exchange
+        self.app = web.Application(client_max_size=_MAX_BODY)
+        self.app.router.add_route("GET", "/ipfs/{path:.+}", self._get)  # aiohttp adds no HEAD of itself here
+        self.app.router.add_route("HEAD", "/ipfs/{path:.+}", self._get)
+        self.app.router.add_route("OPTIONS", "/ipfs/{path:.+}", self._options)
+        self.app.router.add_post("/peers", self._announce)
+
+    async def _options(self, _request: web.Request) -> web.Response:
+        return web.Response(status=204, headers=COMMON)
+
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        """Any request under /ipfs/, its errors turned into statuses."""
+        try:
+            raw = wants_raw(request)
+            if request.match_info["path"] == _PROBE:
+                return web.Response(body=b"", headers=COMMON | {"Content-Type": RAW_TYPE})
+            cid = await self._resolve(request.match_info["path"])
+            return await (self._block(request, cid) if raw else self._file(request, cid))
+        except TimeoutError:  # the client does not take what it asked for
+            _break_off(request)
+            return refuse(408, "too slow")
+        except ContentMissing as error:
+            return refuse(404, error.message)
+        except ContentCorrupt:
+            return refuse(500, "the stored copy is damaged")
+        except ContentError as error:
+            return refuse(400, error.message)
+        except Unsupported as error:
+            return refuse(406, str(error))
+
+    async def _resolve(self, path: str) -> Cid:
+        root, _, rest = path.rstrip("/").partition("/")
+        cid = Cid.parse(root)
+        for name in split_path(rest):
+            block = await asyncio.to_thread(self._shelf.public_block, cid)
+            if block is None or len(block) > MAX_NODE_BYTES:
+                raise ContentMissing(f"{cid} is not here")
+            cid = step(cid, block, name)
+        return cid
+
+    async def _block(self, request: web.Request, cid: Cid) -> web.StreamResponse:
+        headers = block_headers(request, cid)
+        async with self._turn():
+            data = await asyncio.to_thread(self._shelf.public_block, cid)
+            if data is None:
+                raise ContentMissing(f"{cid} is not here")
+            if is_unchanged(request, headers["Etag"]):
+                return web.Response(status=304, headers=headers)
+            response = web.Response(body=data, headers=headers)
+            async with asyncio.timeout(self._send_s):
+                await response.prepare(request)
+                await response.write_eof()
+            return response
+
+    async def _file(self, request: web.Request, cid: Cid) -> web.StreamResponse:
+        layout = await asyncio.to_thread(self._shelf.public_layout, cid)
+        if layout is None:
+            if await asyncio.to_thread(self._shelf.public_block, cid) is None:
+                raise ContentMissing(f"{cid} is not here")
+            raise Unsupported("not a whole file: ask for ?format=raw, or for a path in the directory")
+        headers = file_headers(request, cid)
+        if is_unchanged(request, headers["Etag"]):
+            return web.Response(status=304, headers=headers)
+        try:
+            start, stop, status = byte_range(request, layout.size, headers["Etag"])
+        except ValueError:
+            return web.Response(status=416, headers=headers | {"Content-Range": f"bytes */{layout.size}"})
+        if status == 206:
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{layout.size}"
+        headers["Content-Length"] = str(stop - start)
+        response = web.StreamResponse(status=status, headers=headers)
+        if request.method == "HEAD":
+            await response.prepare(request)
+            return response
+        return await self._stream(request, response, cid, layout, range(start, stop))
+
+    async def _stream(
+        self, request: web.Request, response: web.StreamResponse, cid: Cid, layout: Layout, span: range
+    ) -> web.StreamResponse:
+        """Send a range leaf by leaf. Damage found on the way breaks the connection off."""
+        async with self._turn():
+            for index in range(span.start // LEAF_BYTES, -(-span.stop // LEAF_BYTES)):
+                try:
+                    leaf = await asyncio.to_thread(self._shelf.leaf, cid, layout, index)
+                except ContentCorrupt:
+                    if not response.prepared:
+                        raise
+                    _break_off(request)
+                    return response
+                base = index * LEAF_BYTES
+                part = memoryview(leaf)[max(0, span.start - base) : span.stop - base]
+                async with asyncio.timeout(self._send_s):
+                    if not response.prepared:
+                        await response.prepare(request)
+                    for at in range(0, len(part), _WRITE):
+                        await response.write(part[at : at + _WRITE])
+            if not response.prepared:
+                await response.prepare(request)
+            await response.write_eof()
+        return response
+
+    async def _announce(self, request: web.Request) -> web.Response:
+        """A peer tells its base URL and learns those that we reached. Only ever a hint."""
+        if not self._exchange:
+            return refuse(404, "no exchange of peers here")
+        if not self._budget.take(request.remote or ""):
+            return refuse(429, "too many announcements")
+        try:
+            async with asyncio.timeout(_QUEUE_S):
+                url = json.loads(await request.read())["url"]
+        except (ValueError, TypeError, KeyError, RecursionError, TimeoutError):
+            return refuse(400, 'send {"url": "http://host:port"} or {"url": null}')
+        if isinstance(url, str):
+            self._peers.learn(url)
+        return web.json_response({"peers": self._peers.shared()}, headers=COMMON)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of the bounded number of bodies in memory at once."""
+        try:
+            async with asyncio.timeout(_QUEUE_S):
+                await self._streams.acquire()
+        except TimeoutError:
+            raise web.HTTPServiceUnavailable(headers=COMMON | {"Retry-After": "5"}) from None
+        try:
+            yield
+        finally:
+            self._streams.release()
+
+
+def _break_off(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()

@@ -1,0 +1,131 @@
+"""Whom to ask for a file: the operator's peers and learned ones that answered; none is trusted."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from steelyard.content.addresses import host_of, is_public_host, normal_url
+from steelyard.errors import ConfigError
+
+LIE_S = 600.0  # seconds without a call to a peer whose bytes were unlike their hash
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 10.0
+_PATIENCE_DOUBLINGS = 4
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Peer:
+    url: str
+    chosen: bool  # by the operator
+    answered: bool = False
+    score: float = 0.0  # moving average, 1 for each success, 0 for each file it lacks or fails to give
+    faults: int = 0  # since the last success
+    lied: bool = False
+    blocked_until: float = 0.0  # monotonic seconds
+
+
+class Peers:
+    """The base URLs that one store knows. Not thread-safe: it lives on the store's event loop."""
+
+    def __init__(self, chosen: Sequence[str], *, allow_private: bool, limit: int) -> None:
+        self._allow_private = allow_private
+        self._limit = max(limit, len(chosen))
+        self._peers: dict[str, _Peer] = {}
+        self.own: str | None = None
+        for text in chosen:
+            url = normal_url(text)
+            if url is None:
+                raise ConfigError(f"peer {text[:200]!r} is no base URL", remedy="give http://host:port")
+            self._peers[url] = _Peer(url, chosen=True)
+
+    def learn(self, text: str) -> bool:
+        """Take a hint; False where it is unfit, known or our own, or better peers fill the table."""
+        url = normal_url(text)
+        if url is None or url == self.own or url in self._peers:
+            return False
+        if not self._allow_private and not is_public_host(host_of(url)):
+            return False
+        if len(self._peers) >= self._limit and not self._make_room():
+            return False
+        self._peers[url] = _Peer(url, chosen=False)
+        return True
+
+    def ranked(self, hints: Sequence[str] = ()) -> list[str]:
+        """Whom to ask: `hints`, then who answered or was chosen, best first, without those in a pause."""
+        for hint in hints[: self._limit]:
+            self.learn(hint)
+        wanted = {url for url in map(normal_url, hints) if url}
+        now = time.monotonic()
+        ready = [
+            peer
+            for peer in self._peers.values()
+            if peer.blocked_until <= now
+            and peer.url != self.own
+            and (peer.answered or peer.chosen or peer.url in wanted)
+        ]
+        ready.sort(key=lambda peer: (peer.url not in wanted, -peer.score, peer.faults))
+        return [peer.url for peer in ready]
+
+    def contacts(self) -> list[str]:
+        """Whom to tell of us and ask for peers: the operator's, new ones, then those that answered."""
+        now = time.monotonic()
+        ready = [p for p in self._peers.values() if p.blocked_until <= now and p.url != self.own]
+        ready.sort(key=lambda peer: (not peer.chosen, peer.answered))
+        return [peer.url for peer in ready]
+
+    def shared(self, limit: int = 32) -> list[str]:
+        """Peers worth telling others of: reached, and not in a pause."""
+        now = time.monotonic()
+        good = [peer for peer in self._peers.values() if peer.answered and peer.blocked_until <= now]
+        good.sort(key=lambda peer: -peer.score)
+        return [peer.url for peer in good[:limit]]
+
+    def answered(self, url: str) -> None:
+        """It is there and speaks our protocol."""
+        if peer := self._peers.get(url):
+            peer.answered = True
+
+    def served(self, url: str) -> None:
+        """It gave right bytes."""
+        if peer := self._peers.get(url):
+            peer.answered, peer.faults, peer.blocked_until = True, 0, 0.0
+            peer.score += 0.2 * (1.0 - peer.score)
+
+    def missed(self, url: str) -> None:
+        """It does not have a file: no fault."""
+        if peer := self._peers.get(url):
+            peer.score -= 0.05 * peer.score
+
+    def failed(self, url: str, why: str, *, lied: bool = False) -> None:
+        """It stalled, broke off or lied: pause it, longer each time."""
+        peer = self._peers.get(url)
+        if peer is None:
+            return
+        peer.faults, peer.score, peer.lied = peer.faults + 1, peer.score * 0.5, peer.lied or lied
+        pause = LIE_S if lied else min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(peer.faults, 10))
+        peer.blocked_until = time.monotonic() + pause
+        log.log(logging.WARNING if lied else logging.DEBUG, "peer %s dropped for %.1f s: %s", url, pause, why)
+        if peer.faults > 8 and not peer.chosen and not lied:
+            del self._peers[url]
+
+    def patience(self, url: str) -> float:
+        """How many times the usual time to give it: slow but honest peers get more at each try."""
+        peer = self._peers.get(url)
+        return 2.0 ** min(peer.faults, _PATIENCE_DOUBLINGS) if peer else 1.0
+
+    def known(self) -> set[str]:
+        """All base URLs in the table."""
+        return set(self._peers)
+
+    def _make_room(self) -> bool:
+        spare = [peer for peer in self._peers.values() if not peer.chosen and not peer.lied]
+        worst = min(spare, key=lambda peer: (peer.answered, peer.score, -peer.faults), default=None)
+        if worst is None or (worst.answered and worst.faults == 0):
+            return False
+        del self._peers[worst.url]
+        return True

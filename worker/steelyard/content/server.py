@@ -1,0 +1,45 @@
+"""The gateway's listening socket."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from aiohttp import web
+
+from steelyard.content.config import StoreConfig
+from steelyard.content.gateway import Gateway
+from steelyard.errors import ConfigError
+
+_SHUTDOWN_S = 1.0
+_KEEPALIVE_S = 60.0
+
+
+class Server:
+    """A running gateway. `url` is its base URL."""
+
+    def __init__(self, runner: web.AppRunner, url: str) -> None:
+        self._runner = runner
+        self.url = url
+
+    @classmethod
+    async def start(cls, gateway: Gateway, config: StoreConfig) -> Self:
+        """Listen. Raises ConfigError where the address is malformed or taken."""
+        host, _, port = config.listen.rpartition(":")
+        runner = web.AppRunner(
+            gateway.app, access_log=None, shutdown_timeout=_SHUTDOWN_S, keepalive_timeout=_KEEPALIVE_S
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host.strip("[]") or "127.0.0.1", int(port)).start()
+        except (OSError, ValueError, OverflowError) as error:
+            await runner.cleanup()
+            raise ConfigError(
+                f"cannot listen on {config.listen!r} ({error})", remedy="give a free host:port, or port 0"
+            ) from error
+        bound = runner.addresses[0]
+        name = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+        return cls(runner, config.public_url or f"http://{name}:{bound[1]}")
+
+    async def close(self) -> None:
+        """Stop listening and end the connections."""
+        await self._runner.cleanup()
