@@ -164,7 +164,7 @@ contract FaultProver is IFaultProver {
         unchecked {
             uint256 start = at + 2;
             uint256 end = start + proof.uintAt(at, 2);
-            if (start > proof.length || end > proof.length) revert WrongProofLength(end, proof.length);
+            if (end > proof.length) revert WrongProofLength(end, proof.length);
             return proof[start:end];
         }
     }
