@@ -1,0 +1,6 @@
+"""`python -m steelyard.cli`, for where the script is not on PATH."""
+
+from steelyard.cli.app import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""`steelyard aggregator`."""
+
+import typer
+
+app = typer.Typer(name="aggregator")

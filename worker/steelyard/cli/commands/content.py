@@ -1,0 +1,24 @@
+"""`steelyard content`: files by CID."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steelyard.cli.session import current
+from steelyard.errors import ConfigError
+
+app = typer.Typer(name="content", help="Files by content identifier (IPFS CIDs).", no_args_is_help=True)
+
+
+@app.command()
+def cid(path: Annotated[Path, typer.Argument(help="A file or a folder.")]) -> None:
+    """The CID of a file or folder, as Kubo computes it; nothing is stored or sent."""
+    from steelyard.content import cid_of_path
+
+    if not path.exists():
+        raise ConfigError(f"there is no {path}", remedy="give the path of a file or a folder")
+    found = str(cid_of_path(path))
+    current().out.emit({"path": path, "cid": found}, found)

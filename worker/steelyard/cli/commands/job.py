@@ -1,0 +1,5 @@
+"""`steelyard job`."""
+
+import typer
+
+app = typer.Typer(name="job")

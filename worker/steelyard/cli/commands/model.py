@@ -1,0 +1,5 @@
+"""`steelyard model`."""
+
+import typer
+
+app = typer.Typer(name="model")

@@ -1,0 +1,5 @@
+"""`steelyard rewards`."""
+
+import typer
+
+app = typer.Typer(name="rewards")

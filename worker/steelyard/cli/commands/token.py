@@ -1,0 +1,5 @@
+"""`steelyard token`."""
+
+import typer
+
+app = typer.Typer(name="token")

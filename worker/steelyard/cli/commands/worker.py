@@ -1,0 +1,5 @@
+"""`steelyard worker`."""
+
+import typer
+
+app = typer.Typer(name="worker")

@@ -1,0 +1,84 @@
+"""Errors as a person or a program reads them, and the exit codes that are not in the exception tree."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import typer
+
+from steelyard.cli.output import Output
+from steelyard.errors import ConfigError, DiskFull, Reverted, SteelyardError
+
+WRONG_RESULT = 11  # `verify` found a posted result that the rules do not give
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+USAGE: type[Exception] = typer.BadParameter.__mro__[1]  # the base of every complaint about the command line
+
+
+def report(error: SteelyardError, out: Output) -> int:
+    """Print value, cause and remedy; return the exit code."""
+    if out.json:
+        out.document({"error": describe(error)})
+    else:
+        out.problem(error.message, error.remedy)
+    return error.exit_code
+
+
+def describe(error: SteelyardError) -> dict[str, Any]:
+    """The error object of --json."""
+    said: dict[str, Any] = {
+        "type": type(error).__name__,
+        "exit_code": error.exit_code,
+        "message": error.message,
+        "remedy": error.remedy,
+    }
+    if isinstance(error, Reverted) and error.name:
+        said["revert"] = {"name": error.name, "args": error.args_by_name}
+    return said
+
+
+def report_usage(error: Exception, out: Output) -> int:
+    """A complaint about flags and arguments, exit code 2."""
+    code = int(getattr(error, "exit_code", ConfigError.exit_code))
+    message = str(getattr(error, "format_message", lambda: error)())
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "steelyard"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        out.say(message)
+    elif out.json:
+        problem = ConfigError(message, remedy=f"see `{path} --help`")
+        out.document({"error": {**describe(problem), "type": "UsageError"}})
+    else:
+        out.problem(message, f"see `{path} --help`")
+    return code
+
+
+def report_interrupt(out: Output) -> int:
+    """Ctrl-C: a document with --json, else one line."""
+    if out.json:
+        out.document(
+            {
+                "error": {
+                    "type": "Interrupted",
+                    "exit_code": INTERRUPTED,
+                    "message": "interrupted",
+                    "remedy": "",
+                }
+            }
+        )
+    else:
+        out.problem(
+            "interrupted", "what was sent to the chain stays sent; the same command goes on from there"
+        )
+    return INTERRUPTED
+
+
+def from_system(error: OSError) -> SteelyardError:
+    """What the operating system refused, in our terms."""
+    place = f"{error.filename}: " if error.filename else ""
+    said = f"{place}{error.strerror or error}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(said, remedy="free some space and run the command again; nothing was lost")
+    remedy = "check the path and its permissions" if error.filename else "check the system's limits"
+    return SteelyardError(said, remedy=remedy)

@@ -1,0 +1,160 @@
+"""Settings of one program run: flags over environment over `steelyard.toml` over defaults.
+
+The TOML file is `--config`, else STEELYARD_CONFIG, else `steelyard.toml` in the working directory or in the
+home folder. Every setting is a top-level key of it, and an environment variable STEELYARD_<KEY>. No setting
+holds a secret: passwords come by prompt, file or STEELYARD_PASSWORD, and are read when needed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_data_path
+
+from steelyard.errors import ConfigError
+
+FILE_NAME = "steelyard.toml"
+PREFIX = "STEELYARD_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What a command runs with. Paths in the TOML file are relative to its folder; ~ is the user's home."""
+
+    home: Path  # everything of this user or node: keystores, networks, content, journals
+    network: str = "anvil"  # name of a known network, or of one in home/networks.toml
+    account: str = ""  # name, address or path of the keystore that signs
+    rpc_url: str = field(default="", repr=False)  # instead of the network's own; may hold an API key
+    deployment: Path | None = None  # file with the contracts' addresses, instead of the network's own
+    deployment_wait_s: float = 0.0  # seconds that the deployment file may take to appear
+    keystore: Path | None = None  # folder of keystores; home/keystore
+    password_file: Path | None = None  # its first line opens the keystore
+    state_dir: Path | None = None  # outbox and nonces of keys; one place for all processes that share a key
+    content: Path | None = None  # folder of the content store; home/content
+    listen: str = "127.0.0.1:0"  # host:port at which the content store serves others; port 0 = any free one
+    peers: tuple[str, ...] = ()  # base URLs of content stores to fetch from
+    allow_private: bool = True  # whether peers in private address ranges are asked
+    fetch_timeout_s: float = 60.0  # seconds to wait for a file that nobody hands out
+    max_fee_gwei: float | None = None  # ceiling of the fee per gas; the network's own if None
+    max_spend_per_day: float | None = None  # ETH of one key in 24 h, gas and value; the network's own if None
+
+    def __post_init__(self) -> None:
+        for name in ("deployment_wait_s", "fetch_timeout_s", "max_fee_gwei", "max_spend_per_day"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < float("inf"):
+                raise ConfigError(f"{name} is {value}", remedy="give a number that is not negative")
+
+    @property
+    def keystore_dir(self) -> Path:
+        """The folder of keystores."""
+        return self.keystore or self.home / "keystore"
+
+    @property
+    def content_dir(self) -> Path:
+        """The folder of the content store."""
+        return self.content or self.home / "content"
+
+    @property
+    def networks_file(self) -> Path:
+        """Networks that a person added."""
+        return self.home / "networks.toml"
+
+    @classmethod
+    def load(
+        cls, flags: Mapping[str, Any], *, environ: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> Config:
+        """Put the settings together. A flag that is None was not given.
+
+        flags may hold `config`, the TOML file.  Raises ConfigError, naming the setting and its source.
+        """
+        environ = os.environ if environ is None else environ
+        home = Path(flags.get("home") or environ.get(f"{PREFIX}HOME") or default_home()).expanduser()
+        named = flags.get("config") or environ.get(f"{PREFIX}CONFIG")
+        path = Path(named).expanduser() if named else _find(cwd or Path.cwd(), home)
+        values = _from_file(path, required=bool(named)) if path else {}
+        values.update(_from_environment(environ))
+        given = {key: value for key, value in flags.items() if value is not None and key != "config"}
+        values.update(
+            {key: _convert(key, value, f"--{key.replace('_', '-')}") for key, value in given.items()}
+        )
+        return cls(**{"home": home, **values})
+
+
+def default_home() -> Path:
+    """Where this user's files are kept on this system."""
+    return user_data_path("steelyard")
+
+
+_FIELDS = {item.name: str(item.type) for item in dataclasses.fields(Config)}
+
+
+def _find(cwd: Path, home: Path) -> Path | None:
+    return next((folder / FILE_NAME for folder in (cwd, home) if (folder / FILE_NAME).is_file()), None)
+
+
+def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        if not required:
+            return {}
+        raise ConfigError(f"there is no {path}", remedy="give another --config") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", remedy="mend it; it is a TOML file") from error
+    unknown = sorted(set(document) - set(_FIELDS))
+    if unknown:
+        raise ConfigError(
+            f"{path} has no setting {', '.join(unknown)}", remedy=f"the settings are {', '.join(_FIELDS)}"
+        )
+    values = {key: _convert(key, value, f"{key} in {path}") for key, value in document.items()}
+    for key, value in values.items():
+        if isinstance(value, Path):
+            values[key] = path.parent / value
+    return values
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        key: _convert(key, environ[PREFIX + key.upper()], PREFIX + key.upper())
+        for key in _FIELDS
+        if environ.get(PREFIX + key.upper())
+    }
+
+
+def _convert(key: str, value: Any, source: str) -> Any:
+    """A value as its field has it. source: where it was written, for the error."""
+    kind = _FIELDS[key]
+    try:
+        if "Path" in kind:
+            return Path(_text(value)).expanduser()
+        if "float" in kind:
+            return float(value)
+        if kind == "bool":
+            return _boolean(value)
+        if "tuple" in kind:
+            return tuple(value.split(",")) if isinstance(value, str) else tuple(_text(item) for item in value)
+        return _text(value)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{source} is {value!r}", remedy=f"it must be a {kind.split(' |')[0]}") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str | Path):
+        raise TypeError(value)
+    return str(value)
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() in ("1", "true", "yes", "on"):
+        return True
+    if str(value).lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError(value)
