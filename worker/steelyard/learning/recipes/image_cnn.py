@@ -1,0 +1,114 @@
+"""The `image-cnn` recipe: a small convolutional net for small images.
+
+    conv 5x5, stride 2, padding 2 -> ReLU -> conv 3x3 -> ReLU -> mean over 2x2 -> linear
+
+With filters (12, 32) that is 15,330 parameters for 28x28 grey images. There are no buffers and no dropout:
+the weight vector is all of the model.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.errors import TrainingError
+from steelyard.learning.recipes.base import Architecture, Learner, Tensor, Weights
+
+SCALE_BITS = 24  # +-128 with steps of 6e-8, finer than float32 from 1 up
+MAX_PARAMETERS = 1 << 27
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """An architecture, checked."""
+
+    channels: int
+    height: int
+    width: int
+    classes: int
+    filters: tuple[int, int]
+    mean: int  # of a pixel, in 1/255
+    deviation: int  # of a pixel, in 1/255
+
+    @classmethod
+    def of(cls, architecture: Architecture) -> Shape:
+        """Raises TrainingError for a missing or unknown key, or a number out of range."""
+        limits = {
+            "channels": (1, 16),
+            "height": (8, 512),
+            "width": (8, 512),
+            "classes": (2, 256),
+            "mean": (0, 255),
+            "deviation": (1, 255),
+        }
+        filters = architecture.get("filters")
+        if set(architecture) != {*limits, "filters"} or not isinstance(filters, tuple) or len(filters) != 2:
+            raise _refused(f"keys {sorted(architecture)}", f"{', '.join(limits)} and two filters")
+        numbers: dict[str, int] = {}
+        for name, (low, high) in limits.items():
+            value = architecture[name]
+            if not isinstance(value, int) or not low <= value <= high:
+                raise _refused(f"{name} = {value!r}", f"{low} to {high}")
+            numbers[name] = value
+        if not all(1 <= count <= 1024 for count in filters):
+            raise _refused(f"filters {filters}", "1 to 1024 of each")
+        return cls(**numbers, filters=(filters[0], filters[1]))
+
+    @property
+    def features(self) -> int:
+        """Inputs of the linear layer."""
+        return self.filters[1] * _pooled(self.height) * _pooled(self.width)
+
+
+class ImageCnn:
+    """The recipe. Its torch side is in `image_cnn_torch`."""
+
+    name = "image-cnn"
+
+    def layout(self, architecture: Architecture) -> tuple[Tensor, ...]:
+        """The tensors in the order of the weight vector. Raises TrainingError over 2^27 parameters."""
+        shape = Shape.of(architecture)
+        first, second = shape.filters
+        shapes: dict[str, tuple[int, ...]] = {
+            "conv1.weight": (first, shape.channels, 5, 5),
+            "conv1.bias": (first,),
+            "conv2.weight": (second, first, 3, 3),
+            "conv2.bias": (second,),
+            "linear.weight": (shape.classes, shape.features),
+            "linear.bias": (shape.classes,),
+        }
+        tensors = tuple(Tensor(name=name, shape=s, scale_bits=SCALE_BITS) for name, s in shapes.items())
+        parameters = sum(tensor.size for tensor in tensors)
+        if parameters > MAX_PARAMETERS:
+            raise _refused(f"{parameters} parameters", f"at most {MAX_PARAMETERS}")
+        return tensors
+
+    def initial(self, architecture: Architecture, seed: int) -> Weights:
+        """Uniform within 1 / sqrt(inputs of a neuron), from NumPy's frozen generator."""
+        random = np.random.RandomState(seed)
+        weights: Weights = {}
+        bound = 1.0
+        for tensor in self.layout(architecture):
+            if len(tensor.shape) > 1:  # a bias follows its weight, and has its bound
+                bound = 1 / math.sqrt(math.prod(tensor.shape[1:]))
+            weights[tensor.name] = random.uniform(-bound, bound, tensor.shape).astype(np.float32)
+        return weights
+
+    def learner(self, architecture: Architecture) -> Learner:
+        """The torch side. Only the child calls this: it is what imports torch."""
+        from steelyard.learning.recipes.image_cnn_torch import ImageCnnLearner  # noqa: PLC0415
+
+        return ImageCnnLearner(Shape.of(architecture))
+
+
+def _pooled(side: int) -> int:
+    """A side after stride 2, a valid 3x3 convolution and 2x2 means."""
+    return ((side + 1) // 2 - 2) // 2
+
+
+def _refused(found: str, wanted: str) -> TrainingError:
+    return TrainingError(
+        f"image-cnn does not take {found}: it takes {wanted}", remedy="correct the job's architecture"
+    )

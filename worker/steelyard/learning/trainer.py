@@ -1,0 +1,209 @@
+"""Training and testing for a node: state file in, state file out, in a process of its own.
+
+    trainer = Trainer(home / "training")
+    metrics = await trainer.train(manifest, state=..., data=..., out=..., round_=1, member="3", deadline_s=60)
+
+The result is a function of the state, the data, the manifest's training section, `round_` and `member`, on
+one machine. Whatever the child does, the node goes on: its death is a TrainingError after one more try.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from steelyard.errors import TrainingError
+from steelyard.learning.job import check_recipe
+from steelyard.learning.process import Child, ChildDied, TrainerSettings
+from steelyard.learning.recipes.base import Options
+from steelyard.learning.vector import safetensors_to_state, state_to_safetensors
+from steelyard.manifest import Manifest, Training
+
+_ATTEMPTS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainMetrics:
+    """What came of a round's training."""
+
+    rows: int  # rows seen, repeats counted
+    steps: int
+    loss: float  # mean over the last epoch
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalMetrics:
+    """What came of a test."""
+
+    rows: int
+    correct: int
+    loss: float
+    seconds: float
+
+    @property
+    def accuracy(self) -> float:
+        """Share of rows labelled rightly, 0 to 1."""
+        return self.correct / self.rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far the present work is."""
+
+    step: int
+    steps: int
+    loss: float
+    at: float = field(default_factory=time.monotonic)  # monotonic seconds of this report
+
+
+class Trainer:
+    """One worker's training process, started when first needed and again after a crash."""
+
+    def __init__(self, scratch: Path, settings: TrainerSettings | None = None) -> None:
+        self._scratch = scratch
+        self._settings = settings or TrainerSettings()
+        self._child: Child | None = None
+        self._lock = asyncio.Lock()
+        self._numbers = itertools.count()
+        self.progress: Progress | None = None
+
+    async def __aenter__(self) -> Trainer:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the child, if one runs."""
+        return self._child.pid if self._child and self._child.alive else None
+
+    async def start(self) -> None:
+        """Start the child now, so that torch is there when needed. Raises TrainingError without torch."""
+        async with self._lock:
+            await self._running()
+
+    async def close(self) -> None:
+        """End the child. A second call does nothing."""
+        child, self._child = self._child, None
+        if child:
+            await child.kill()
+
+    async def train(
+        self,
+        manifest: Manifest,
+        *,
+        state: Path,
+        data: Path,
+        out: Path,
+        round_: int,
+        member: str | int,
+        deadline_s: float,
+    ) -> TrainMetrics:
+        """Train from `state` on `data` and write the local model, quantized, as the state file `out`.
+
+        round_: 1 for the first. member: who trains, so that no two draw alike.
+        Raises TrainingError (no torch, deadline, crashed twice, unfit data), QuantizeError where training
+        diverged.
+        """
+        check_recipe(manifest)
+        options = asdict(_options(manifest.training, round_, member))
+        with self._files() as (weights, local):
+            await asyncio.to_thread(state_to_safetensors, state, weights, manifest.tensors)
+            request = {
+                **_model(manifest, weights, data),
+                "op": "train",
+                "out": str(local),
+                "options": options,
+            }
+            metrics = await self._ask(request, deadline_s)
+            await asyncio.to_thread(safetensors_to_state, local, out, manifest.tensors)
+        return TrainMetrics(
+            rows=metrics["rows"], steps=metrics["steps"], loss=metrics["loss"], seconds=metrics["seconds"]
+        )
+
+    async def evaluate(
+        self, manifest: Manifest, *, state: Path, data: Path, deadline_s: float
+    ) -> EvalMetrics:
+        """Test the model of `state` on `data`. Raises TrainingError as `train` does."""
+        check_recipe(manifest)
+        with self._files() as (weights, _):
+            await asyncio.to_thread(state_to_safetensors, state, weights, manifest.tensors)
+            request = {**_model(manifest, weights, data), "op": "evaluate"}
+            metrics = await self._ask(request, deadline_s)
+        return EvalMetrics(
+            rows=metrics["rows"], correct=metrics["correct"], loss=metrics["loss"], seconds=metrics["seconds"]
+        )
+
+    async def _ask(self, request: dict[str, Any], deadline_s: float) -> dict[str, Any]:
+        """Ask the child, and once more a fresh one if it dies: the same request gives the same answer."""
+        ends = time.monotonic() + deadline_s
+        async with self._lock:
+            for attempt in range(1, _ATTEMPTS + 1):
+                self.progress = None
+                try:
+                    child = await self._running()
+                    return await child.ask(
+                        request, deadline_s=ends - time.monotonic(), progress=self._note_progress
+                    )
+                except ChildDied:
+                    if attempt == _ATTEMPTS or time.monotonic() >= ends:
+                        raise
+        raise TrainingError("no attempt was made", remedy="report this")
+
+    async def _running(self) -> Child:
+        if self._child is None or not self._child.alive:
+            self._scratch.mkdir(parents=True, exist_ok=True)
+            self._child = await Child.start(self._scratch, self._settings)
+        return self._child
+
+    def _note_progress(self, reply: dict[str, Any]) -> None:
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            self.progress = Progress(
+                step=int(reply["step"]), steps=int(reply["steps"]), loss=float(reply["loss"])
+            )
+
+    @contextlib.contextmanager
+    def _files(self) -> Iterator[tuple[Path, Path]]:
+        """Names for weights in and weights out, removed afterwards."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        number = next(self._numbers)
+        names = [self._scratch / f"{kind}-{number}.safetensors" for kind in ("weights", "local")]
+        try:
+            yield names[0], names[1]
+        finally:
+            for name in names:
+                name.unlink(missing_ok=True)
+
+
+def _model(manifest: Manifest, weights: Path, data: Path) -> dict[str, Any]:
+    return {
+        "recipe": manifest.recipe,
+        "architecture": dict(manifest.architecture),
+        "weights": str(weights.absolute()),
+        "data": str(data.absolute()),
+    }
+
+
+def _options(training: Training, round_: int, member: str | int) -> Options:
+    """The round's options; the seed follows from the job's seed, the round and the member."""
+    text = f"{training.seed}/{round_}/{member}"
+    return Options(
+        local_epochs=training.local_epochs,
+        batch_size=training.batch_size,
+        optimizer=training.optimizer,
+        learning_rate=float(training.learning_rate) * float(training.round_decay) ** (round_ - 1),
+        schedule=training.schedule,
+        momentum=float(training.momentum),
+        weight_decay=float(training.weight_decay),
+        max_rows=training.max_rows,
+        seed=int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big"),
+    )
