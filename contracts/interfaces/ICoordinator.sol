@@ -1,35 +1,40 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import { Step } from "./IFaultProver.sol";
+import {Step} from "./IFaultProver.sol";
 
-/// @notice What a sponsor fixes when it creates a job. Windows are in seconds.
+/// @notice What a sponsor fixes when it creates a job; in storage in this order, eight slots. Windows are in seconds.
 struct JobTerms {
     Step step;
-    address token; // of the bounty, any plain ERC-20
-    uint128 pool; // paid per final round; pool * rounds is escrowed at creation
-    uint24 rounds; // at most; fewer where the sponsor stops or the deadline is near
-    uint16 workerBps; // of the pool, to included workers
-    uint16 aggregatorBps; // of the pool, to the poster
-    uint16 attestorBps; // of the pool, to attestors; the three add up to 10,000
-    uint128 stake; // locked per member
-    uint128 bond; // locked per posted result
+    // slot 1: all that a round's phases need
     uint32 submitWindow; // also how long a result may wait to be held
     uint32 attestWindow;
-    uint32 turnWindow; // only the elected aggregator posts before this has passed after attesting
-    uint32 postWindow; // no one posts after this has passed after attesting
+    uint32 turnWindow; // after attesting: only the elected aggregator posts before this has passed
+    uint32 postWindow; // after attesting: no one posts after this has passed
     uint32 challengeWindow; // after the K-th member holds
     uint40 deadline; // absolute time from which on nothing is posted
+    uint24 rounds; // at most; fewer where the sponsor stops or the deadline is near
     uint16 minUpdates; // submissions and included updates that make a round
-    uint16 maxMembers; // at most 256
     uint8 maxTries; // attestings of one opening after the first, at least 2
+    bool autoOpen; // rounds after the first open by themselves; else by the sponsor's call
+    // slot 2
+    uint128 stake; // locked per member
+    uint128 bond; // locked per posted result
+    // slot 3
+    uint128 pool; // paid per final round; pool * rounds is escrowed at creation
+    uint16 workerBps; // of the pool, to included workers; 1 = 0.01 %
+    uint16 aggregatorBps; // of the pool, to the poster
+    uint16 attestorBps; // of the pool, to attestors; the three add up to 10,000
+    uint16 maxMembers; // 1 to 256
+    uint16 maxSlashed; // convictions that a member may have at most
     uint8 maxFailures; // failed openings that the job survives
-    bool autoOpen; // rounds open by themselves; else by the sponsor's call
     uint8 admission; // 0 open (weight 1), 1 by shards, 2 by invitation
-    bytes32 admissionRoot; // Merkle root over shards or invitations
-    uint32 minIncluded; // reputation asked of members
-    uint16 maxSlashed;
     uint8 manifestCodec; // CID of the manifest: 0x55 raw or 0x70 dag-pb
+    // slot 4
+    address token; // of the bounty, any plain ERC-20
+    uint32 minIncluded; // included rounds that a member must have at least
+    // slots 5 to 7
+    bytes32 admissionRoot; // Merkle root over shards or invitations
     bytes32 manifestDigest;
     bytes32 stateRoot; // of the initial model; the initial momentum is all zeros
 }
@@ -51,7 +56,8 @@ struct Result {
     address poster; // identity
 }
 
-/// @notice A submission. The stored word is `keccak256(abi.encode(submission))`.
+/// @notice A submission. Stored is `keccak256(abi.encode(submission))` with its lowest byte cleared, which then counts for
+/// which of the posts its worker said `hold`; a claimed submission is stored as 1.
 struct Submission {
     uint64 job;
     uint64 serial;
@@ -100,20 +106,19 @@ struct Seat {
     uint32 until; // last serial it takes part in; max = stays
 }
 
-/// @notice A member found by its identity.
+/// @notice A member found by its identity. One slot.
 struct Member {
     address operator; // under which its seat is found
-    uint32 held; // serial of the last result that it held by `hold`
-    uint8 heldAttempt; // plus one
     uint32 ready; // serial of the opening that waits for it on its own request
-    bool staked; // false once slashed
     uint32 shard; // index + 1 where admitted by shards
+    bool staked; // its stake is locked; false once slashed
 }
 
-/// @notice An aggregator's seat in a job. One slot.
+/// @notice An aggregator's seat in a job, found by its operator key. One slot.
 struct Aggregator {
     address account; // identity
-    uint8 missed; // turns in a row that another had to take
+    uint8 index; // plus one
+    uint8 missed; // turns since its last post that another had to take
 }
 
 /// @title Jobs and rounds
@@ -123,28 +128,53 @@ interface ICoordinator {
     // ---------------------------------------------------------------- events
     event JobCreated(uint64 indexed job, address indexed sponsor, JobTerms terms);
     event Joined(
-        uint64 indexed job, address indexed worker, address operator, uint8 slot, uint24 weight, uint32 shard, uint8 codec, bytes32 digest
+        uint64 indexed job,
+        address indexed worker,
+        address operator,
+        uint8 slot,
+        uint24 weight,
+        uint32 shard,
+        uint8 codec,
+        bytes32 digest
     );
     event Left(uint64 indexed job, address indexed worker, uint8 slot, uint32 until, bool removed);
     event Released(uint64 indexed job, address indexed worker, uint8 slot);
-    event Reseated(uint64 indexed job, address indexed worker, address operator);
+    event Reseated(uint64 indexed job, address indexed account, address operator);
     event AggregatorEnlisted(uint64 indexed job, address indexed account, uint8 index);
     event AggregatorRetired(uint64 indexed job, address indexed account, uint8 index, bool removed);
     event AccessGranted(uint64 indexed job, address indexed worker, uint32 shard, uint8 codec, bytes32 digest);
     event AccessWithdrawn(uint64 indexed job, address indexed worker, uint32 shard);
 
     event RoundOpened(
-        uint64 indexed job, uint64 indexed serial, uint24 number, bytes32 parent, uint64 parentSerial, uint256 members, uint16 awaited, uint40 submitBy
+        uint64 indexed job,
+        uint64 indexed serial,
+        uint24 number,
+        bytes32 parent,
+        uint64 parentSerial,
+        uint256 members,
+        uint16 awaited,
+        uint40 submitBy
     );
     event Submitted(
-        uint64 indexed job, uint64 indexed serial, address worker, uint8 slot, uint24 weight, bytes32 sealedRoot, uint8 codec, bytes32 digest
+        uint64 indexed job,
+        uint64 indexed serial,
+        address worker,
+        uint8 slot,
+        uint24 weight,
+        bytes32 sealedRoot,
+        uint8 codec,
+        bytes32 digest
     );
     /// @notice Everyone awaited has submitted.
     event SubmissionsClosed(uint64 indexed job, uint64 indexed serial);
     event CommitteeDrawn(uint64 indexed job, uint64 indexed serial, uint256 committee);
-    event Attested(uint64 indexed job, uint64 indexed serial, uint8 attempt, address worker, uint8 slot, uint256 bitmap);
+    event Attested(uint64 indexed job, uint64 indexed serial, uint8 tries, address worker, uint8 slot, uint256 bitmap);
     /// @notice `threshold` members of the committee must hold it before `holdBy`.
-    event Posted(uint64 indexed job, uint64 indexed serial, bytes32 id, Result result, uint8 committeeSize, uint40 holdBy);
+    event Posted(
+        uint64 indexed job, uint64 indexed serial, bytes32 id, Result result, uint8 committeeSize, uint40 holdBy
+    );
+    /// @notice The opening waits for a member that was away for the last round.
+    event Ready(uint64 indexed job, uint64 indexed serial, address worker, uint8 slot);
     event Held(uint64 indexed job, uint64 indexed serial, bytes32 id, address worker, uint8 slot);
     /// @notice The K-th member holds it; it is final after `finalAt` once its parent is.
     event HeldByAll(uint64 indexed job, uint64 indexed serial, bytes32 id, uint40 finalAt);
@@ -154,10 +184,16 @@ interface ICoordinator {
     event Retried(uint64 indexed job, uint64 indexed serial, uint8 tries, uint256 committee);
     event Reopened(uint64 indexed job, uint64 indexed serial, uint8 failures);
     event Final(uint64 indexed job, uint64 indexed serial, uint24 number, bytes32 id);
-    event UpdateMalformed(uint64 indexed job, uint64 indexed serial, address indexed worker, uint8 slot, address prover);
-    event Convicted(uint64 indexed job, uint64 indexed serial, address indexed poster, address prover, bytes32 id, bool rewarded);
+    event UpdateMalformed(
+        uint64 indexed job, uint64 indexed serial, address indexed worker, uint8 slot, address prover
+    );
+    event Convicted(
+        uint64 indexed job, uint64 indexed serial, address indexed poster, address prover, bytes32 id, bool rewarded
+    );
     event Committed(bytes32 indexed commitment, address indexed sender);
-    event Claimed(uint64 indexed job, uint64 indexed serial, address indexed worker, uint8 slot, uint256 work, uint256 attesting);
+    event Claimed(
+        uint64 indexed job, uint64 indexed serial, address indexed worker, uint8 slot, uint256 work, uint256 attesting
+    );
     event Returned(uint64 indexed job, uint64 indexed serial, uint256 amount);
     event AggregatorPaid(uint64 indexed job, uint64 indexed serial, address indexed account, uint256 amount);
     event BondReleased(uint64 indexed job, uint24 indexed number, address indexed account);
@@ -176,7 +212,7 @@ interface ICoordinator {
     error ShardTaken(uint64 job, uint32 shard);
     error ReputationTooLow(address worker, uint32 included, uint16 slashed);
     error StillCommitted(uint64 job, address worker, uint32 until);
-    error NotAbsent(uint64 job, address worker);
+    error NotAbsent(uint64 job, address account);
     error NotAggregator(uint64 job, address caller);
     error AlreadyAggregator(uint64 job, address account);
     error AggregatorSeatsFull(uint64 job);
@@ -184,6 +220,8 @@ interface ICoordinator {
     error WrongSerial(uint64 job, uint64 current, uint64 given);
     error WrongParent(bytes32 current, bytes32 given);
     error WrongResult(bytes32 current, bytes32 given);
+    error WrongAttempt(uint64 job, uint64 serial, uint8 current, uint8 given);
+    error LengthMismatch(uint256 results, uint256 submissions);
     error WrongSubmission(bytes32 stored, bytes32 given);
     error ParentNotHeld(uint64 job, uint64 parentSerial, uint40 holdBy);
     error SubmissionClosed(uint64 job, uint64 serial, uint40 submitBy);
@@ -210,7 +248,7 @@ interface ICoordinator {
     error CannotEnd(uint64 job, bytes32 reason);
     error NotFinal(uint64 job, uint64 serial);
     error AlreadyClaimed(uint64 job, uint64 serial, uint8 slot);
-    error AlreadySlashed(uint64 job, address worker);
+    error AlreadyMalformed(uint64 job, uint64 serial, uint8 slot);
     error SealMismatch(bytes32 submitted, bytes32 computed);
     error AlreadyCommitted(bytes32 commitment);
     error NoBondHere(uint64 job, uint24 number, address account);
@@ -222,7 +260,8 @@ interface ICoordinator {
     /// @notice Takes a seat with the caller's identity and locks the job's stake. By shards: `index`, `weight`, CID and
     /// `proof` show a leaf of the admission root; by invitation: the caller's identity with `weight` and CID; open: a
     /// weight of 1, and the CID of own data if it is published (else zeros).
-    function join(uint64 job, uint32 index, uint24 weight, uint8 codec, bytes32 digest, bytes32[] calldata proof) external;
+    function join(uint64 job, uint32 index, uint24 weight, uint8 codec, bytes32 digest, bytes32[] calldata proof)
+        external;
 
     /// @notice Leaves from the next opening on. By the operator or the identity.
     function leave(uint64 job) external;
@@ -264,8 +303,8 @@ interface ICoordinator {
     /// @notice Draws the committee of 16 where there are more submitters.
     function drawCommittee(uint64 job, uint64 serial) external;
 
-    /// @notice Says which updates the caller holds. Its own bit is always set.
-    function attest(uint64 job, uint64 serial, bytes32 parent, uint8 attempt, uint256 bitmap) external;
+    /// @notice Says which updates the caller holds. Its own bit is always set. `tries` is the round's.
+    function attest(uint64 job, uint64 serial, bytes32 parent, uint8 tries, uint256 bitmap) external;
 
     /// @notice Posts a result. `attempt` and `poster` in it are filled in by the contract and must match.
     function post(Result calldata result) external;
@@ -284,7 +323,10 @@ interface ICoordinator {
     function settle(uint64 job) external;
 
     // ---------------------------------------------------------------- disputes
-    /// @notice `keccak256(abi.encode(block.chainid, coordinator, prover, keccak256(proof)))`, for half of what is slashed.
+    /// @notice Announces a conviction, for half of what is slashed: `keccak256(abi.encode(block.chainid, coordinator,
+    /// prover, keccak256(abi.encode(id, updateRoot, proof))))`, where `id` is the result's id and `updateRoot` zero, or
+    /// `id` is `keccak256(abi.encode(submission))`. It counts from the next block on, and for a result only if made
+    /// no earlier than the post.
     function commit(bytes32 commitment) external;
 
     /// @notice Convicts the poster of a result: voids it and all built on it and slashes its bond.
@@ -318,12 +360,17 @@ interface ICoordinator {
     function jobCount() external view returns (uint64);
     function termsOf(uint64 job) external view returns (JobTerms memory terms, address sponsor);
     function stateOf(uint64 job) external view returns (JobState memory);
-    function roundOf(uint64 job, uint64 serial) external view returns (Round memory round, bytes32 result, uint256 submitted, uint256 committee, uint256 malformed);
+    function roundOf(uint64 job, uint64 serial)
+        external
+        view
+        returns (Round memory round, bytes32 result, uint256 submitted, uint256 committee, uint256 malformed);
     function submissionOf(uint64 job, uint64 serial, uint8 slot) external view returns (bytes32);
-    function attestationOf(uint64 job, uint64 serial, uint8 attempt, uint8 slot) external view returns (uint256);
+    function attestationOf(uint64 job, uint64 serial, uint8 tries, uint8 slot) external view returns (uint256);
     function seatOf(uint64 job, address operator) external view returns (Seat memory);
     function memberOf(uint64 job, address worker) external view returns (Member memory);
-    function aggregatorsOf(uint64 job) external view returns (Aggregator[32] memory);
+    function aggregatorOf(uint64 job, address operator) external view returns (Aggregator memory);
+    /// @notice The operator keys of the 32 aggregator seats, zero where free.
+    function aggregatorsOf(uint64 job) external view returns (address[32] memory);
     /// @notice The aggregator whose turn the open round is, and from when on anyone may post.
     function electedOf(uint64 job) external view returns (address account, uint40 anyoneFrom);
     function isFinal(uint64 job, uint64 serial) external view returns (bool);

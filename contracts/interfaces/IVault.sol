@@ -24,7 +24,9 @@ interface IVault {
     event Locked(address indexed account, Purse indexed purse, uint256 amount);
     event Unlocked(address indexed account, Purse indexed purse, uint256 amount);
     event UnbondingStarted(address indexed account, Purse indexed purse, uint256 amount, uint40 withdrawableAt);
-    event Slashed(address indexed account, Purse indexed purse, uint256 burned, address indexed prover, uint256 rewarded);
+    event Slashed(
+        address indexed account, Purse indexed purse, uint256 burned, address indexed prover, uint256 rewarded
+    );
     event Funded(uint64 indexed job, address indexed token, uint256 amount);
     event Credited(uint64 indexed job, address indexed account, uint256 amount);
     event Withdrawn(address indexed token, address indexed account, address indexed payout, uint256 amount);
@@ -32,7 +34,6 @@ interface IVault {
     error NotCoordinator(address caller);
     error NotAllowed(address caller);
     error InsufficientFree(address account, Purse purse, uint256 free, uint256 needed);
-    error StillUnbonding(address account, Purse purse, uint40 withdrawableAt);
     error NothingToWithdraw(address account);
     error EscrowExceeded(uint64 job, uint256 escrow, uint256 needed);
 
@@ -42,7 +43,13 @@ interface IVault {
 
     /// @notice As `deposit`, approving by an EIP-2612 permit.
     function depositWithPermit(
-        address account, Purse purse, uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s
+        address account,
+        Purse purse,
+        uint256 amount,
+        uint256 deadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
     ) external;
 
     /// @notice For the registry: `payer` deposits to its own stake.

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {Claims} from "./coordinator/Claims.sol";
+import {Disputes} from "./coordinator/Disputes.sol";
+import {Endings} from "./coordinator/Endings.sol";
+import {JobBook} from "./coordinator/JobBook.sol";
+import {Posts} from "./coordinator/Posts.sol";
+import {Repairs} from "./coordinator/Repairs.sol";
+import {RoundLib} from "./coordinator/RoundLib.sol";
+import {Job, Links, State} from "./coordinator/State.sol";
+import {
+    Aggregator,
+    ICoordinator,
+    JobState,
+    JobTerms,
+    Member,
+    Result,
+    Round,
+    Seat,
+    Submission
+} from "./interfaces/ICoordinator.sol";
+import {IFaultProver} from "./interfaces/IFaultProver.sol";
+import {IVault} from "./interfaces/IVault.sol";
+import {IWorkerRegistry} from "./interfaces/IWorkerRegistry.sol";
+import {BitCounters} from "./libraries/BitCounters.sol";
+
+/// @title Jobs and rounds
+/// @dev Here are the acts of every round, written for gas; the rarer ones are in external libraries that work on the same
+/// storage, because one contract cannot hold them all. Immutable: no proxy, no owner.
+contract Coordinator is ICoordinator {
+    using RoundLib for Job;
+
+    IWorkerRegistry public immutable REGISTRY;
+    IVault public immutable VAULT;
+    IFaultProver public immutable PROVER;
+    uint40 public immutable MIN_WINDOW; // seconds
+
+    State private _self;
+
+    constructor(IWorkerRegistry registry, IVault vault, IFaultProver prover, uint40 minWindow) {
+        REGISTRY = registry;
+        VAULT = vault;
+        PROVER = prover;
+        MIN_WINDOW = minWindow;
+    }
+
+    // ---------------------------------------------------------------- jobs
+    /// @inheritdoc ICoordinator
+    function createJob(JobTerms calldata terms) external returns (uint64 job) {
+        return JobBook.createJob(_self, _links(), terms, MIN_WINDOW);
+    }
+
+    /// @inheritdoc ICoordinator
+    function join(uint64 job, uint32 index, uint24 weight, uint8 codec, bytes32 digest, bytes32[] calldata proof)
+        external
+    {
+        JobBook.join(_self, _links(), job, JobBook.Ticket(index, weight, codec, digest), proof);
+    }
+
+    /// @inheritdoc ICoordinator
+    function leave(uint64 job) external {
+        JobBook.leave(_self, _links(), job);
+    }
+
+    /// @inheritdoc ICoordinator
+    function removeMember(uint64 job, address worker) external {
+        JobBook.removeMember(_self, job, worker);
+    }
+
+    /// @inheritdoc ICoordinator
+    function release(uint64 job, address worker) external {
+        JobBook.release(_self, _links(), job, worker);
+    }
+
+    /// @inheritdoc ICoordinator
+    function reseat(uint64 job, address account) external {
+        JobBook.reseat(_self, _links(), job, account);
+    }
+
+    /// @inheritdoc ICoordinator
+    function enlist(uint64 job) external {
+        JobBook.enlist(_self, _links(), job);
+    }
+
+    /// @inheritdoc ICoordinator
+    function retire(uint64 job) external {
+        JobBook.retire(_self, _links(), job);
+    }
+
+    /// @inheritdoc ICoordinator
+    function removeAggregator(uint64 job, address account) external {
+        JobBook.removeAggregator(_self, _links(), job, account);
+    }
+
+    /// @inheritdoc ICoordinator
+    function grantAccess(uint64 job, address worker, uint32 shard, uint8 codec, bytes32 digest) external {
+        if (msg.sender != _self.jobs[job].sponsor) revert NotSponsor(job, msg.sender);
+        emit AccessGranted(job, worker, shard, codec, digest);
+    }
+
+    /// @inheritdoc ICoordinator
+    function withdrawAccess(uint64 job, address worker, uint32 shard) external {
+        if (msg.sender != _self.jobs[job].sponsor) revert NotSponsor(job, msg.sender);
+        emit AccessWithdrawn(job, worker, shard);
+    }
+
+    // ---------------------------------------------------------------- rounds
+    /// @inheritdoc ICoordinator
+    function submit(uint64 job, uint64 serial, bytes32 parent, bytes32 sealedRoot, uint8 codec, bytes32 digest)
+        external
+    {
+        Job storage j = _self.jobs[job];
+        Seat memory seat = j.seats[msg.sender];
+        Round memory round = j.rounds[serial];
+        _requireMember(job, serial, seat);
+        if (block.timestamp >= round.clock || RoundLib.has(round, RoundLib.POSTED)) {
+            revert SubmissionClosed(job, serial, round.clock);
+        }
+        j.requireParent(round.parentSerial, parent);
+        uint256 missing = j.missing[serial];
+        if (!BitCounters.has(missing, seat.slot)) revert AlreadySubmitted(job, serial, seat.slot);
+
+        bool expected = _holdParent(j, job, round, seat, parent);
+        if (!expected) expected = j.members[seat.worker].ready == serial;
+        j.missing[serial] = missing & ~(1 << seat.slot);
+        j.submissions[serial][seat.slot] =
+            _word(Submission(job, serial, seat.slot, seat.worker, seat.weight, sealedRoot, codec, digest));
+        round.weightSum += seat.weight;
+        _recordSeed(round);
+        if (expected && round.tally >> 32 != 0) round.tally -= 1 << 32;
+        bool closed = round.tally >> 32 == 0 && !RoundLib.has(round, RoundLib.NO_EARLY_CLOSE);
+        if (closed) round.clock = uint40(block.timestamp);
+        j.rounds[serial] = round;
+
+        emit Submitted(job, serial, seat.worker, seat.slot, seat.weight, sealedRoot, codec, digest);
+        if (closed) emit SubmissionsClosed(job, serial);
+    }
+
+    /// @inheritdoc ICoordinator
+    function recordSeed(uint64 job, uint64 serial) external {
+        Repairs.recordSeed(_self, job, serial);
+    }
+
+    /// @inheritdoc ICoordinator
+    function drawCommittee(uint64 job, uint64 serial) external {
+        Repairs.drawCommittee(_self, job, serial);
+    }
+
+    /// @inheritdoc ICoordinator
+    function attest(uint64 job, uint64 serial, bytes32 parent, uint8 tries, uint256 bitmap) external {
+        Job storage j = _self.jobs[job];
+        Seat memory seat = j.seats[msg.sender];
+        Round memory round = j.rounds[serial];
+        _requireMember(job, serial, seat);
+        if (RoundLib.has(round, RoundLib.POSTED)) revert AlreadyPosted(job, serial);
+        if (block.timestamp < round.clock) revert SubmissionOpen(job, serial, round.clock);
+        uint40 attestBy = round.clock + j.terms.attestWindow;
+        if (block.timestamp >= attestBy || tries != round.tries) revert AttestClosed(job, serial, attestBy);
+        if (j.results[round.parentSerial] != parent) revert WrongParent(j.results[round.parentSerial], parent);
+        bool sits = RoundLib.has(round, RoundLib.COMMITTEE_STORED)
+            ? BitCounters.has(j.committees[serial], seat.slot)
+            : j.submissions[serial][seat.slot] != 0;
+        if (!sits) revert NotInCommittee(job, serial, seat.worker);
+        uint256 key = (uint256(tries) << 8) | seat.slot;
+        if (j.attestations[serial][key] != 0) revert AlreadyAttested(job, serial, seat.slot);
+
+        bitmap |= 1 << seat.slot;
+        j.attestations[serial][key] = bitmap;
+
+        emit Attested(job, serial, tries, seat.worker, seat.slot, bitmap);
+    }
+
+    /// @inheritdoc ICoordinator
+    function post(Result calldata result) external {
+        Posts.post(_self, VAULT, result);
+    }
+
+    /// @inheritdoc ICoordinator
+    function openRound(uint64 job) external {
+        Repairs.openRound(_self, job);
+    }
+
+    /// @inheritdoc ICoordinator
+    function hold(uint64 job, uint64 serial, bytes32 id) external {
+        Repairs.hold(_self, job, serial, id);
+    }
+
+    /// @inheritdoc ICoordinator
+    function retry(uint64 job, uint64 serial) external {
+        Repairs.retry(_self, job, serial);
+    }
+
+    /// @inheritdoc ICoordinator
+    function reopen(uint64 job, uint64 serial) external {
+        Repairs.reopen(_self, job, serial);
+    }
+
+    /// @inheritdoc ICoordinator
+    function settle(uint64 job) external {
+        Repairs.settle(_self, job);
+    }
+
+    // ---------------------------------------------------------------- disputes
+    /// @inheritdoc ICoordinator
+    function commit(bytes32 commitment) external {
+        Disputes.commit(_self, commitment);
+    }
+
+    /// @inheritdoc ICoordinator
+    function convict(Result calldata result, bytes calldata proof) external {
+        Disputes.convict(_self, _links(), result, proof);
+    }
+
+    /// @inheritdoc ICoordinator
+    function convictUpdate(Submission calldata submission, bytes32 updateRoot, bytes calldata proof) external {
+        Disputes.convictUpdate(_self, _links(), submission, updateRoot, proof);
+    }
+
+    // ---------------------------------------------------------------- money
+    /// @inheritdoc ICoordinator
+    function claim(Result[] calldata results, Submission[] calldata submissions) external {
+        Claims.claim(_self, _links(), results, submissions);
+    }
+
+    /// @inheritdoc ICoordinator
+    function claimPosts(Result[] calldata results) external {
+        Claims.claimPosts(_self, _links(), results);
+    }
+
+    /// @inheritdoc ICoordinator
+    function releaseBond(uint64 job, uint24 number, address account) external {
+        Claims.releaseBond(_self, _links(), job, number, account);
+    }
+
+    // ---------------------------------------------------------------- endings
+    /// @inheritdoc ICoordinator
+    function stop(uint64 job) external {
+        Endings.stop(_self, job);
+    }
+
+    /// @inheritdoc ICoordinator
+    function close(uint64 job) external {
+        Endings.close(_self, _links(), job);
+    }
+
+    /// @inheritdoc ICoordinator
+    function abort(uint64 job) external {
+        Endings.abort(_self, _links(), job);
+    }
+
+    // ---------------------------------------------------------------- reads
+    /// @inheritdoc ICoordinator
+    function jobCount() external view returns (uint64) {
+        return _self.jobCount;
+    }
+
+    /// @inheritdoc ICoordinator
+    function termsOf(uint64 job) external view returns (JobTerms memory terms, address sponsor) {
+        return (_self.jobs[job].terms, _self.jobs[job].sponsor);
+    }
+
+    /// @inheritdoc ICoordinator
+    function stateOf(uint64 job) external view returns (JobState memory) {
+        return _self.jobs[job].state;
+    }
+
+    /// @inheritdoc ICoordinator
+    function roundOf(uint64 job, uint64 serial)
+        external
+        view
+        returns (Round memory round, bytes32 result, uint256 submitted, uint256 committee, uint256 malformed)
+    {
+        Job storage j = _self.jobs[job];
+        round = j.rounds[serial];
+        submitted = j.submitted(round, serial);
+        return (round, j.results[serial], submitted, j.committee(round, serial, submitted), j.malformed[serial]);
+    }
+
+    /// @inheritdoc ICoordinator
+    function submissionOf(uint64 job, uint64 serial, uint8 slot) external view returns (bytes32) {
+        return bytes32(_self.jobs[job].submissions[serial][slot]);
+    }
+
+    /// @inheritdoc ICoordinator
+    function attestationOf(uint64 job, uint64 serial, uint8 tries, uint8 slot) external view returns (uint256) {
+        return _self.jobs[job].attestations[serial][(uint256(tries) << 8) | slot];
+    }
+
+    /// @inheritdoc ICoordinator
+    function seatOf(uint64 job, address operator) external view returns (Seat memory) {
+        return _self.jobs[job].seats[operator];
+    }
+
+    /// @inheritdoc ICoordinator
+    function memberOf(uint64 job, address worker) external view returns (Member memory) {
+        return _self.jobs[job].members[worker];
+    }
+
+    /// @inheritdoc ICoordinator
+    function aggregatorOf(uint64 job, address operator) external view returns (Aggregator memory) {
+        return _self.jobs[job].aggregators[operator];
+    }
+
+    /// @inheritdoc ICoordinator
+    function aggregatorsOf(uint64 job) external view returns (address[32] memory) {
+        return _self.jobs[job].aggregatorSeats;
+    }
+
+    /// @inheritdoc ICoordinator
+    function electedOf(uint64 job) external view returns (address account, uint40 anyoneFrom) {
+        return Posts.electedOf(_self, job);
+    }
+
+    /// @inheritdoc ICoordinator
+    function isFinal(uint64 job, uint64 serial) external view returns (bool) {
+        Job storage j = _self.jobs[job];
+        uint256 settled = j.state.settledSerial;
+        while (serial > settled) {
+            Round memory round = j.rounds[serial];
+            if (j.results[serial] == 0 || round.mark == 0 || block.timestamp < RoundLib.finalAt(round, j.terms)) {
+                return false;
+            }
+            serial = round.parentSerial;
+        }
+        return j.results[serial] != 0;
+    }
+
+    // ---------------------------------------------------------------- shared by submissions
+    function _requireMember(uint64 job, uint64 serial, Seat memory seat) private view {
+        if (seat.worker == address(0) || serial <= seat.since || serial > seat.until) {
+            revert NotMember(job, msg.sender);
+        }
+    }
+
+    /// @dev Counts the caller's hold of the parent where one is due. Returns whether its submission was awaited: it
+    /// joined since the parent opened, or submitted then.
+    function _holdParent(Job storage j, uint64 job, Round memory round, Seat memory seat, bytes32 parent)
+        private
+        returns (bool expected)
+    {
+        uint256 serial = round.parentSerial;
+        if (seat.since >= serial) return true;
+        uint256 word = j.submissions[serial][seat.slot];
+        Round memory posted = j.rounds[serial];
+        if (posted.mark != 0) return word != 0;
+
+        if (!RoundLib.has(round, RoundLib.HELD_WITH_OPENING) && RoundLib.expired(posted, j.terms)) {
+            revert ParentNotHeld(job, uint64(serial), RoundLib.holdBy(posted, j.terms));
+        }
+        if (word == 0) return false;
+        bool sits = !RoundLib.has(posted, RoundLib.COMMITTEE_STORED) || BitCounters.has(j.committees[serial], seat.slot);
+        if (sits && word & 0xff != posted.posts) {
+            _countHold(j, job, posted, serial, parent, seat);
+        }
+        return true;
+    }
+
+    function _countHold(Job storage j, uint64 job, Round memory posted, uint256 serial, bytes32 id, Seat memory seat)
+        private
+    {
+        posted.tally += 1;
+        bool enough = RoundLib.holds(posted) == RoundLib.threshold(RoundLib.committeeSize(posted));
+        if (enough) posted.mark = uint40(block.timestamp);
+        j.rounds[serial] = posted;
+
+        emit Held(job, uint64(serial), id, seat.worker, seat.slot);
+        if (enough) emit HeldByAll(job, uint64(serial), id, RoundLib.finalAt(posted, j.terms));
+    }
+
+    function _recordSeed(Round memory round) private view {
+        if (RoundLib.has(round, RoundLib.SEEDED)) return;
+        bytes32 hash = blockhash(round.mark);
+        if (hash == 0) return;
+        round.tally |= uint32(uint256(hash));
+        round.flags |= RoundLib.SEEDED;
+    }
+
+    function _word(Submission memory submission) private pure returns (uint256) {
+        return uint256(keccak256(abi.encode(submission))) & ~uint256(0xff);
+    }
+
+    function _links() private view returns (Links memory) {
+        return Links({registry: REGISTRY, vault: VAULT, prover: PROVER});
+    }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {ICoordinator, JobState, Result, Round, Submission} from "../interfaces/ICoordinator.sol";
+import {IVault} from "../interfaces/IVault.sol";
+import {BitCounters} from "../libraries/BitCounters.sol";
+import {Endings} from "./Endings.sol";
+import {RoundLib} from "./RoundLib.sol";
+import {Job, Links, State} from "./State.sol";
+
+/// @title Rewards
+/// @notice External library of the Coordinator; `ICoordinator` describes each act. Shares are rounded down; what is left over
+/// goes back to the sponsor with the last share of an ended job.
+library Claims {
+    using RoundLib for Job;
+
+    uint256 private constant BPS = 10_000;
+    uint256 private constant CLAIMED = 1;
+
+    function claim(State storage self, Links memory links, Result[] calldata results, Submission[] calldata submissions)
+        external
+    {
+        if (results.length != submissions.length) {
+            revert ICoordinator.LengthMismatch(results.length, submissions.length);
+        }
+        for (uint256 i; i < results.length; ++i) {
+            _claim(self, links, results[i], submissions[i]);
+        }
+    }
+
+    function claimPosts(State storage self, Links memory links, Result[] calldata results) external {
+        for (uint256 i; i < results.length; ++i) {
+            _claimPost(self, links, results[i]);
+        }
+    }
+
+    function releaseBond(State storage self, Links memory links, uint64 id, uint24 number, address account) external {
+        Job storage job = self.jobs[id];
+        JobState memory state = job.state;
+        if (state.status < RoundLib.CLOSED) {
+            job.settle(state, id);
+            job.state = state;
+        }
+        bool over = state.status >= RoundLib.CLOSED || number <= state.settledNumber;
+        if (!over || !job.leftBonds[number][account]) revert ICoordinator.NoBondHere(id, number, account);
+
+        job.leftBonds[number][account] = false;
+
+        emit ICoordinator.BondReleased(id, number, account);
+
+        links.vault.unlock(account, IVault.Purse.Bond, job.terms.bond);
+    }
+
+    /// @dev What a submission's slot is due, and whether it has earned it.
+    struct Shares {
+        uint256 work;
+        uint256 attesting;
+        bool included;
+        bool sits; // in the committee
+        bool heard;
+    }
+
+    function _claim(State storage self, Links memory links, Result calldata result, Submission calldata submission)
+        private
+    {
+        uint64 id = result.job;
+        Job storage job = self.jobs[id];
+        Round memory round = _requireFinal(job, result);
+        if (submission.job != id || submission.serial != result.serial) {
+            revert ICoordinator.WrongSerial(id, result.serial, submission.serial);
+        }
+        _consume(job, submission);
+        Shares memory shares = _shares(job, round, result, submission);
+        uint256 work = shares.included ? shares.work : 0;
+        uint256 attesting = shares.heard ? shares.attesting : 0;
+        uint256 returned = shares.work + shares.attesting - work - attesting;
+
+        emit ICoordinator.Claimed(id, result.serial, submission.worker, submission.slot, work, attesting);
+        if (returned != 0) emit ICoordinator.Returned(id, result.serial, returned);
+
+        if (work + attesting != 0) links.vault.pay(id, submission.worker, work + attesting);
+        if (returned != 0) links.vault.pay(id, job.sponsor, returned);
+        links.registry.record(submission.worker, 1, shares.included ? 1 : 0, 0);
+        _resolve(job, links, id, shares.sits ? 2 : 1);
+    }
+
+    function _shares(Job storage job, Round memory round, Result calldata result, Submission calldata submission)
+        private
+        returns (Shares memory shares)
+    {
+        uint256 pool = job.terms.pool;
+        uint8 slot = submission.slot;
+        shares.work = pool * job.terms.workerBps / BPS * submission.weight / round.weightSum;
+        shares.included = BitCounters.has(result.included, slot);
+        if (RoundLib.has(round, RoundLib.HAS_MALFORMED) && BitCounters.has(job.malformed[result.serial], slot)) {
+            shares.included = false;
+        }
+        (shares.sits, shares.heard) = _attested(job, round, result.serial, slot);
+        if (shares.sits) shares.attesting = pool * job.terms.attestorBps / BPS / RoundLib.committeeSize(round);
+    }
+
+    function _claimPost(State storage self, Links memory links, Result calldata result) private {
+        (uint64 id, uint64 serial) = (result.job, result.serial);
+        Job storage job = self.jobs[id];
+        Round memory round = _requireFinal(job, result);
+        if (RoundLib.has(round, RoundLib.POSTER_PAID)) revert ICoordinator.AlreadyClaimed(id, serial, 0);
+        uint256 amount = uint256(job.terms.pool) * job.terms.aggregatorBps / BPS;
+
+        job.rounds[serial].flags = round.flags | RoundLib.POSTER_PAID;
+
+        emit ICoordinator.AggregatorPaid(id, serial, result.poster, amount);
+
+        if (amount != 0) links.vault.pay(id, result.poster, amount);
+        links.vault.unlock(result.poster, IVault.Purse.Bond, job.terms.bond);
+        _resolve(job, links, id, 1);
+    }
+
+    function _requireFinal(Job storage job, Result calldata result) private returns (Round memory) {
+        (uint64 id, uint64 serial) = (result.job, result.serial);
+        bytes32 resultId = RoundLib.idOf(result);
+        if (serial == 0 || job.results[serial] != resultId) {
+            revert ICoordinator.WrongResult(job.results[serial], resultId);
+        }
+        if (serial > job.state.settledSerial) {
+            JobState memory state = job.state;
+            job.settle(state, id);
+            if (serial > state.settledSerial) revert ICoordinator.NotFinal(id, serial);
+            job.state = state;
+        }
+        return job.rounds[serial];
+    }
+
+    /// @dev A word of 1 still says that the slot submitted.
+    function _consume(Job storage job, Submission calldata submission) private {
+        uint256 word = job.submissions[submission.serial][submission.slot];
+        if (word == CLAIMED) {
+            revert ICoordinator.AlreadyClaimed(submission.job, submission.serial, submission.slot);
+        }
+        bytes32 hash = keccak256(abi.encode(submission));
+        if ((uint256(hash) ^ word) >> 8 != 0) revert ICoordinator.WrongSubmission(bytes32(word), hash);
+
+        job.submissions[submission.serial][submission.slot] = CLAIMED;
+    }
+
+    /// @dev Whether the slot sits in the committee that attested the result, and was heard. Uses the attestation up.
+    function _attested(Job storage job, Round memory round, uint64 serial, uint8 slot)
+        private
+        returns (bool sits, bool heard)
+    {
+        sits = !RoundLib.has(round, RoundLib.COMMITTEE_STORED) || BitCounters.has(job.committees[serial], slot);
+        if (!sits) return (false, false);
+        uint256 key = (uint256(round.tries) << 8) | slot;
+        heard = job.attestations[serial][key] != 0;
+        if (heard) job.attestations[serial][key] = 0;
+    }
+
+    function _resolve(Job storage job, Links memory links, uint64 id, uint32 shares) private {
+        uint32 left = job.state.unresolved - shares;
+        job.state.unresolved = left;
+        if (left == 0 && job.state.status >= RoundLib.CLOSED) Endings.returnDust(job, links, id);
+    }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {ICoordinator, JobState, Member, Result, Round, Seat, Submission} from "../interfaces/ICoordinator.sol";
+import {IVault} from "../interfaces/IVault.sol";
+import {BitCounters} from "../libraries/BitCounters.sol";
+import {Trees} from "../libraries/Trees.sol";
+import {RoundLib} from "./RoundLib.sol";
+import {Job, Links, State} from "./State.sol";
+
+/// @title Convictions
+/// @notice External library of the Coordinator; `ICoordinator` describes each act.
+library Disputes {
+    using RoundLib for Job;
+
+    function commit(State storage self, bytes32 commitment) external {
+        if (self.commitments[commitment] != 0) revert ICoordinator.AlreadyCommitted(commitment);
+
+        self.commitments[commitment] = (block.timestamp << 64) | block.number;
+
+        emit ICoordinator.Committed(commitment, msg.sender);
+    }
+
+    function convict(State storage self, Links memory links, Result calldata result, bytes calldata proof) external {
+        (uint64 id, uint64 serial) = (result.job, result.serial);
+        Job storage job = self.jobs[id];
+        bytes32 resultId = RoundLib.idOf(result);
+        if (serial == 0 || job.results[serial] != resultId) {
+            revert ICoordinator.WrongResult(job.results[serial], resultId);
+        }
+        Round memory round = job.rounds[serial];
+        if (round.mark != 0 && block.timestamp >= RoundLib.finalAt(round, job.terms)) {
+            revert ICoordinator.ChallengeOver(id, serial, RoundLib.finalAt(round, job.terms));
+        }
+        links.prover
+            .checkArithmetic(
+                job.terms.step, result.transcriptRoot, result.table, BitCounters.count(result.included), proof
+            );
+        bool rewarded = _announced(self, keccak256(abi.encode(resultId, bytes32(0), proof)), round.clock);
+
+        JobState memory state = job.state;
+        job.voidAbove(state, id, serial);
+        job.voidResult(round, id, serial, RoundLib.CONVICTED);
+        job.state = state;
+        job.demoted[serial] |= 1 << RoundLib.posterSeat(round);
+        // The same submissions and bitmaps: attesting is over, posting starts anew.
+        round.flags = (round.flags & ~RoundLib.POSTED) | RoundLib.SEEDED;
+        round.clock = uint40(block.timestamp) - job.terms.attestWindow;
+        job.rounds[serial] = round;
+
+        emit ICoordinator.Convicted(id, serial, result.poster, msg.sender, resultId, rewarded);
+
+        links.vault.slash(result.poster, IVault.Purse.Bond, job.terms.bond, rewarded ? msg.sender : address(0));
+    }
+
+    function convictUpdate(
+        State storage self,
+        Links memory links,
+        Submission calldata submission,
+        bytes32 updateRoot,
+        bytes calldata proof
+    ) external {
+        (uint64 id, uint64 serial) = (submission.job, submission.serial);
+        Job storage job = self.jobs[id];
+        bytes32 hash = _requireSubmission(job, submission, updateRoot);
+        uint256 malformed = job.malformed[serial];
+        if (BitCounters.has(malformed, submission.slot)) {
+            revert ICoordinator.AlreadyMalformed(id, serial, submission.slot);
+        }
+        links.prover.checkMalformed(job.terms.step, updateRoot, proof);
+        bool rewarded = _announced(self, keccak256(abi.encode(hash, updateRoot, proof)), 0);
+
+        job.malformed[serial] = malformed | (1 << submission.slot);
+        job.rounds[serial].flags |= RoundLib.HAS_MALFORMED;
+        bool slashed = _dismiss(job, id, submission);
+
+        emit ICoordinator.UpdateMalformed(id, serial, submission.worker, submission.slot, msg.sender);
+
+        if (slashed) {
+            links.vault
+                .slash(submission.worker, IVault.Purse.Stake, job.terms.stake, rewarded ? msg.sender : address(0));
+            links.registry.record(submission.worker, 0, 0, 1);
+        }
+    }
+
+    /// @dev Final rounds are paid for as they are.
+    function _requireSubmission(Job storage job, Submission calldata submission, bytes32 updateRoot)
+        private
+        view
+        returns (bytes32 hash)
+    {
+        (uint64 id, uint64 serial) = (submission.job, submission.serial);
+        hash = keccak256(abi.encode(submission));
+        uint256 word = job.submissions[serial][submission.slot];
+        if ((uint256(hash) ^ word) >> 8 != 0) revert ICoordinator.WrongSubmission(bytes32(word), hash);
+        Round memory round = job.rounds[serial];
+        bool settled = RoundLib.has(round, RoundLib.POSTED) && serial <= job.state.settledSerial;
+        if (settled) revert ICoordinator.ChallengeOver(id, serial, RoundLib.finalAt(round, job.terms));
+        bytes32 seal = Trees.sealedRoot(address(this), id, serial, submission.worker, updateRoot);
+        if (seal != submission.sealedRoot) revert ICoordinator.SealMismatch(submission.sealedRoot, seal);
+    }
+
+    /// @dev Takes the seat of a worker whose stake is still there. Returns whether there is a stake to slash.
+    function _dismiss(Job storage job, uint64 id, Submission calldata submission) private returns (bool) {
+        Member storage member = job.members[submission.worker];
+        Seat storage seat = job.seats[member.operator];
+        if (!member.staked || seat.since >= submission.serial) return false;
+
+        member.staked = false;
+        if (seat.until == type(uint32).max) {
+            JobState memory state = job.state;
+            job.removeFromSet(state, seat.slot);
+            job.state = state;
+            seat.until = state.lastSerial;
+            emit ICoordinator.Left(id, submission.worker, submission.slot, state.lastSerial, true);
+        }
+        // No stake backs what it would submit from here on.
+        if (seat.until > submission.serial) seat.until = uint32(submission.serial);
+        return true;
+    }
+
+    /// @dev Whether the caller announced this proof in an earlier block, and no earlier than `since`.
+    function _announced(State storage self, bytes32 proofHash, uint256 since) private view returns (bool) {
+        uint256 word = self.commitments[keccak256(abi.encode(block.chainid, address(this), msg.sender, proofHash))];
+        return word != 0 && uint64(word) < block.number && word >> 64 >= since;
+    }
+}

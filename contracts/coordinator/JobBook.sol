@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
+
+import {
+    Aggregator,
+    ICoordinator,
+    JobState,
+    JobTerms,
+    Member,
+    Result,
+    Round,
+    Seat
+} from "../interfaces/ICoordinator.sol";
+import {IVault} from "../interfaces/IVault.sol";
+import {IWorkerRegistry} from "../interfaces/IWorkerRegistry.sol";
+import {BitCounters} from "../libraries/BitCounters.sol";
+import {Trees} from "../libraries/Trees.sol";
+import {RoundLib} from "./RoundLib.sol";
+import {Job, Links, State} from "./State.sol";
+
+/// @title Jobs, members and aggregators
+/// @notice External library of the Coordinator; `ICoordinator` describes each act.
+library JobBook {
+    using RoundLib for Job;
+
+    /// @notice What a worker brings to join with.
+    struct Ticket {
+        uint32 index; // of its shard
+        uint24 weight;
+        uint8 codec; // CID of its shard, zero where it is not published
+        bytes32 digest;
+    }
+
+    uint32 private constant STAYS = type(uint32).max;
+    uint256 private constant ABSENCES = 3; // that cost a seat
+    uint256 private constant AGGREGATOR_SEATS = 32;
+
+    // Admissions.
+    uint8 private constant OPEN = 0;
+    uint8 private constant BY_SHARDS = 1;
+    uint8 private constant BY_INVITATION = 2;
+
+    function createJob(State storage self, Links memory links, JobTerms calldata terms, uint40 minWindow)
+        external
+        returns (uint64 id)
+    {
+        _check(terms, minWindow);
+
+        id = ++self.jobCount;
+        Job storage job = self.jobs[id];
+        job.terms = terms;
+        if (!RoundLib.fits(job.terms)) revert ICoordinator.BadTerms("deadline");
+        job.sponsor = msg.sender;
+        job.results[0] = keccak256(abi.encode(_initial(id, terms)));
+        job.state.frozen = true; // set 0 is empty and stays so: the initial model had no members
+        job.rounds[0].clock = uint40(block.timestamp);
+        job.rounds[0].mark = uint40(block.timestamp); // nobody needs to hold the initial model
+
+        emit ICoordinator.JobCreated(id, msg.sender, terms);
+
+        uint256 escrow = uint256(terms.pool) * terms.rounds;
+        uint256 received = links.vault.fund(id, terms.token, msg.sender, escrow);
+        if (received != escrow) revert ICoordinator.BadTerms("token");
+    }
+
+    function join(State storage self, Links memory links, uint64 id, Ticket memory ticket, bytes32[] calldata proof)
+        external
+    {
+        Job storage job = self.jobs[id];
+        JobState memory state = job.state;
+        if (job.sponsor == address(0)) revert ICoordinator.UnknownJob(id);
+        if (state.status != RoundLib.RUNNING) revert ICoordinator.JobOver(id, state.status);
+        address worker = links.registry.identityOf(msg.sender);
+        _requireAdmissible(job, links, id, worker);
+        _requireUnused(job, msg.sender);
+        uint8 slot = _freeSlot(job, id);
+        uint32 shard = _admit(job, id, worker, ticket, proof);
+
+        job.occupied |= 1 << slot;
+        job.seats[msg.sender] =
+            Seat({worker: worker, slot: slot, weight: ticket.weight, since: state.lastSerial, until: STAYS});
+        job.members[worker] = Member({operator: msg.sender, ready: 0, shard: shard, staked: true});
+        job.setMembers(state, job.sets[state.setVersion] | (1 << slot));
+        job.state = state;
+
+        emit ICoordinator.Joined(id, worker, msg.sender, slot, ticket.weight, shard, ticket.codec, ticket.digest);
+
+        links.vault.lock(worker, IVault.Purse.Stake, job.terms.stake);
+    }
+
+    function leave(State storage self, Links memory links, uint64 id) external {
+        Job storage job = self.jobs[id];
+        address worker = job.seats[msg.sender].worker;
+        if (worker == address(0)) worker = msg.sender; // an identity whose operator is another key
+        _requireOwn(links, worker);
+        _vacate(job, id, worker, false);
+    }
+
+    function removeMember(State storage self, uint64 id, address worker) external {
+        Job storage job = self.jobs[id];
+        Seat memory seat = _seat(job, id, worker);
+        uint256 at = job.state.head;
+        uint256 absences;
+        while (absences < ABSENCES) {
+            Round memory round = job.rounds[at];
+            // Beyond its first opening, or at the initial model: too short a time to tell.
+            if (at <= seat.since) revert ICoordinator.NotAbsent(id, worker);
+            if (job.results[at] != 0) {
+                if (!BitCounters.has(job.missing[at], seat.slot)) revert ICoordinator.NotAbsent(id, worker);
+                ++absences;
+            }
+            at = round.parentSerial;
+        }
+        _vacate(job, id, worker, true);
+    }
+
+    function release(State storage self, Links memory links, uint64 id, address worker) external {
+        Job storage job = self.jobs[id];
+        JobState memory state = job.state;
+        Seat memory seat = _seat(job, id, worker);
+        Member memory member = job.members[worker];
+        if (state.status < RoundLib.CLOSED) {
+            job.settle(state, id);
+            if (seat.until == STAYS || job.oldestUnsettled(state) <= seat.until) {
+                revert ICoordinator.StillCommitted(id, worker, seat.until);
+            }
+            job.state = state;
+        }
+
+        job.occupied &= ~(1 << seat.slot);
+        if (member.shard != 0) job.shards[(member.shard - 1) >> 8] &= ~(1 << ((member.shard - 1) & 0xff));
+        delete job.seats[member.operator];
+        delete job.members[worker];
+
+        emit ICoordinator.Released(id, worker, seat.slot);
+
+        if (member.staked) links.vault.unlock(worker, IVault.Purse.Stake, job.terms.stake);
+    }
+
+    function reseat(State storage self, Links memory links, uint64 id, address account) external {
+        Job storage job = self.jobs[id];
+        address operator = links.registry.accountOf(account).operator;
+        address before = job.members[account].operator;
+        if (before != address(0) && before != operator) {
+            _requireUnused(job, operator);
+            job.seats[operator] = job.seats[before];
+            delete job.seats[before];
+            job.members[account].operator = operator;
+        }
+        address aggregating = job.aggregatorOperators[account];
+        if (aggregating != address(0) && aggregating != operator) {
+            _requireUnusedByAggregator(job, operator);
+            Aggregator memory seat = job.aggregators[aggregating];
+            job.aggregators[operator] = seat;
+            delete job.aggregators[aggregating];
+            job.aggregatorOperators[account] = operator;
+            job.aggregatorSeats[seat.index - 1] = operator;
+        }
+
+        emit ICoordinator.Reseated(id, account, operator);
+    }
+
+    function enlist(State storage self, Links memory links, uint64 id) external {
+        Job storage job = self.jobs[id];
+        JobState memory state = job.state;
+        if (job.sponsor == address(0)) revert ICoordinator.UnknownJob(id);
+        if (state.status >= RoundLib.CLOSED) revert ICoordinator.JobOver(id, state.status);
+        address account = links.registry.identityOf(msg.sender);
+        if (job.aggregatorOperators[account] != address(0)) revert ICoordinator.AlreadyAggregator(id, account);
+        _requireUnusedByAggregator(job, msg.sender);
+        uint128 free = links.vault.balanceOf(account, IVault.Purse.Bond).free;
+        if (free < job.terms.bond) {
+            revert IVault.InsufficientFree(account, IVault.Purse.Bond, free, job.terms.bond);
+        }
+        uint256 index = BitCounters.lowest(~uint256(state.aggregators));
+        if (index >= AGGREGATOR_SEATS) revert ICoordinator.AggregatorSeatsFull(id);
+
+        job.state.aggregators = state.aggregators | uint32(1 << index);
+        job.aggregatorSeats[index] = msg.sender;
+        job.aggregators[msg.sender] = Aggregator({account: account, index: uint8(index + 1), missed: 0});
+        job.aggregatorOperators[account] = msg.sender;
+
+        emit ICoordinator.AggregatorEnlisted(id, account, uint8(index));
+    }
+
+    function retire(State storage self, Links memory links, uint64 id) external {
+        Job storage job = self.jobs[id];
+        address account = job.aggregators[msg.sender].account;
+        if (account == address(0)) account = msg.sender;
+        _requireOwn(links, account);
+        _retire(job, id, account, false);
+    }
+
+    function removeAggregator(State storage self, Links memory links, uint64 id, address account) external {
+        Job storage job = self.jobs[id];
+        uint8 missed = job.aggregators[job.aggregatorOperators[account]].missed;
+        if (missed < ABSENCES && links.vault.balanceOf(account, IVault.Purse.Bond).free >= job.terms.bond) {
+            revert ICoordinator.NotAbsent(id, account);
+        }
+        _retire(job, id, account, true);
+    }
+
+    // ---------------------------------------------------------------- terms
+    function _check(JobTerms calldata terms, uint40 minWindow) private pure {
+        if (terms.step.blockCount == 0 || terms.step.blockCount > 1 << 28) revert ICoordinator.BadTerms("blockCount");
+        if (terms.step.encoding > 2) revert ICoordinator.BadTerms("encoding");
+        if (terms.step.rule != 0 || terms.step.trim != 0) revert ICoordinator.BadTerms("rule"); // FedAvg alone so far
+        if (terms.step.beta > 1 << 16) revert ICoordinator.BadTerms("beta");
+        if (terms.step.lr == 0 || terms.step.lr > 1 << 24) revert ICoordinator.BadTerms("lr");
+        _checkWindows(terms, minWindow);
+        if (terms.minUpdates == 0 || terms.minUpdates > terms.maxMembers) revert ICoordinator.BadTerms("minUpdates");
+        if (terms.maxMembers > 256) revert ICoordinator.BadTerms("maxMembers");
+        if (terms.rounds == 0) revert ICoordinator.BadTerms("rounds");
+        if (terms.maxTries < 2 || terms.maxTries > 64) revert ICoordinator.BadTerms("maxTries");
+        if (terms.admission > BY_INVITATION) revert ICoordinator.BadTerms("admission");
+        if (uint256(terms.workerBps) + terms.aggregatorBps + terms.attestorBps != 10_000) {
+            revert ICoordinator.BadTerms("bps");
+        }
+        if (terms.manifestCodec != 0x55 && terms.manifestCodec != 0x70) revert ICoordinator.BadTerms("manifestCodec");
+    }
+
+    function _checkWindows(JobTerms calldata terms, uint40 minWindow) private pure {
+        if (
+            terms.submitWindow < minWindow || terms.attestWindow < minWindow || terms.turnWindow < minWindow
+                || terms.postWindow <= terms.turnWindow || terms.challengeWindow < minWindow
+        ) revert ICoordinator.BadTerms("windows");
+    }
+
+    function _initial(uint64 id, JobTerms calldata terms) private view returns (Result memory result) {
+        result.job = id;
+        result.stateRoot = terms.stateRoot;
+        if (terms.step.beta != 0) result.momentumRoot = Trees.zeroStateRoot(terms.step.blockCount);
+        result.codec = terms.manifestCodec;
+        result.digest = terms.manifestDigest;
+        result.poster = msg.sender;
+    }
+
+    // ---------------------------------------------------------------- members
+    function _requireAdmissible(Job storage job, Links memory links, uint64 id, address worker) private view {
+        if (job.members[worker].operator != address(0)) revert ICoordinator.AlreadyMember(id, worker);
+        IWorkerRegistry.Account memory account = links.registry.accountOf(worker);
+        if (account.included < job.terms.minIncluded || account.slashed > job.terms.maxSlashed) {
+            revert ICoordinator.ReputationTooLow(worker, account.included, account.slashed);
+        }
+    }
+
+    function _freeSlot(Job storage job, uint64 id) private view returns (uint8) {
+        uint256 occupied = job.occupied;
+        uint256 maxMembers = job.terms.maxMembers;
+        uint256 slot = occupied == type(uint256).max ? maxMembers : BitCounters.lowest(~occupied);
+        if (slot >= maxMembers) revert ICoordinator.JobFull(id, maxMembers);
+        return uint8(slot);
+    }
+
+    /// @dev Checks the ticket and takes its shard. Returns the shard's index plus one, 0 where there are none.
+    function _admit(Job storage job, uint64 id, address worker, Ticket memory ticket, bytes32[] calldata proof)
+        private
+        returns (uint32)
+    {
+        uint8 admission = job.terms.admission;
+        if (admission == OPEN) {
+            ticket.weight = 1;
+            return 0;
+        }
+
+        bytes memory leaf = admission == BY_SHARDS
+            ? abi.encode(uint256(ticket.index), ticket.codec, ticket.digest, uint256(ticket.weight))
+            : abi.encode(worker, uint256(ticket.weight), ticket.codec, ticket.digest);
+        bytes32 hash = keccak256(bytes.concat(keccak256(leaf)));
+        bool weighs = ticket.weight != 0 && ticket.weight < 1 << 20;
+        if (!weighs || !MerkleProof.verifyCalldata(proof, job.terms.admissionRoot, hash)) {
+            revert ICoordinator.NotAdmitted(id, worker);
+        }
+        if (admission == BY_INVITATION) return 0;
+
+        uint32 index = ticket.index;
+        uint256 taken = job.shards[index >> 8];
+        if (BitCounters.has(taken, index & 0xff)) revert ICoordinator.ShardTaken(id, index);
+        job.shards[index >> 8] = taken | (1 << (index & 0xff));
+        return index + 1;
+    }
+
+    function _vacate(Job storage job, uint64 id, address worker, bool removed) private {
+        Seat memory seat = _seat(job, id, worker);
+        if (seat.until != STAYS) revert ICoordinator.NotMember(id, worker);
+        JobState memory state = job.state;
+
+        job.seats[job.members[worker].operator].until = state.lastSerial;
+        job.removeFromSet(state, seat.slot);
+        job.state = state;
+
+        emit ICoordinator.Left(id, worker, seat.slot, state.lastSerial, removed);
+    }
+
+    function _seat(Job storage job, uint64 id, address worker) private view returns (Seat memory seat) {
+        seat = job.seats[job.members[worker].operator];
+        if (seat.worker == address(0)) revert ICoordinator.NotMember(id, worker);
+    }
+
+    /// @dev A key that its former identity gave up may still sit here for it, until that one is reseated.
+    function _requireUnused(Job storage job, address operator) private view {
+        address other = job.seats[operator].worker;
+        if (other != address(0)) revert IWorkerRegistry.OperatorTaken(operator, other);
+    }
+
+    function _requireUnusedByAggregator(Job storage job, address operator) private view {
+        address other = job.aggregators[operator].account;
+        if (other != address(0)) revert IWorkerRegistry.OperatorTaken(operator, other);
+    }
+
+    function _requireOwn(Links memory links, address account) private view {
+        if (msg.sender != account && msg.sender != links.registry.accountOf(account).operator) {
+            revert IVault.NotAllowed(msg.sender);
+        }
+    }
+
+    // ---------------------------------------------------------------- aggregators
+    /// @dev A result that is not final names its poster by its seat, so that seat stays until then.
+    function _retire(Job storage job, uint64 id, address account, bool removed) private {
+        address operator = job.aggregatorOperators[account];
+        if (operator == address(0)) revert ICoordinator.NotAggregator(id, account);
+        uint8 index = job.aggregators[operator].index - 1;
+        JobState memory state = job.state;
+        job.settle(state, id);
+        for (uint256 at = state.head; at != state.settledSerial; at = job.rounds[at].parentSerial) {
+            if (job.results[at] != 0 && RoundLib.posterSeat(job.rounds[at]) == index) {
+                revert ICoordinator.StillCommitted(id, account, uint32(at));
+            }
+        }
+
+        state.aggregators &= ~uint32(1 << index);
+        job.state = state;
+        delete job.aggregatorSeats[index];
+        delete job.aggregators[operator];
+        delete job.aggregatorOperators[account];
+
+        emit ICoordinator.AggregatorRetired(id, account, index, removed);
+    }
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {Aggregator, ICoordinator, JobState, Result, Round} from "../interfaces/ICoordinator.sol";
+import {IVault} from "../interfaces/IVault.sol";
+import {BitCounters} from "../libraries/BitCounters.sol";
+import {RoundLib} from "./RoundLib.sol";
+import {Job, State} from "./State.sol";
+
+/// @title Posting a result
+/// @notice External library of the Coordinator; `ICoordinator` describes each act.
+library Posts {
+    using RoundLib for Job;
+
+    function post(State storage self, IVault vault, Result calldata result) external {
+        (uint64 job, uint64 serial) = (result.job, result.serial);
+        Job storage j = self.jobs[job];
+        JobState memory state = j.state;
+        Round memory round = j.rounds[serial];
+        _requirePostable(j, state, round, result);
+
+        uint256 submitters = j.submitted(round, serial);
+        round.tally = _judge(j, state, round, result, submitters);
+        bool bonded = j.leftBonds[round.number][result.poster];
+
+        bytes32 id = RoundLib.idOf(result);
+        j.results[serial] = id;
+        round.flags |= RoundLib.POSTED;
+        round.posts += 1;
+        round.clock = uint40(block.timestamp);
+        round.mark = 0;
+        j.rounds[serial] = round;
+        if (bonded) j.leftBonds[round.number][result.poster] = false;
+
+        emit ICoordinator.Posted(
+            job, serial, id, result, uint8(RoundLib.committeeSize(round)), RoundLib.holdBy(round, j.terms)
+        );
+
+        _openNext(j, state, round, result, submitters);
+
+        if (!bonded) vault.lock(result.poster, IVault.Purse.Bond, j.terms.bond);
+    }
+
+    function electedOf(State storage self, uint64 id) external view returns (address account, uint40 anyoneFrom) {
+        Job storage j = self.jobs[id];
+        JobState memory state = j.state;
+        Round memory round = j.rounds[state.head];
+        if (state.aggregators == 0) return (address(0), 0);
+        account = j.aggregators[j.aggregatorSeats[_elected(j, state, round.number)]].account;
+        anyoneFrom = round.clock + j.terms.attestWindow + j.terms.turnWindow;
+    }
+
+    function _requirePostable(Job storage j, JobState memory state, Round memory round, Result calldata result)
+        private
+        view
+    {
+        if (state.status >= RoundLib.CLOSED) revert ICoordinator.JobOver(result.job, state.status);
+        if (result.serial != state.head || result.serial == 0) {
+            revert ICoordinator.WrongSerial(result.job, state.head, result.serial);
+        }
+        if (RoundLib.has(round, RoundLib.POSTED)) revert ICoordinator.AlreadyPosted(result.job, result.serial);
+        if (block.timestamp < round.clock) revert ICoordinator.SubmissionOpen(result.job, result.serial, round.clock);
+        uint40 postBy = round.clock + j.terms.attestWindow + j.terms.postWindow;
+        if (postBy > j.terms.deadline) postBy = j.terms.deadline;
+        if (block.timestamp >= postBy) revert ICoordinator.PostClosed(result.job, result.serial, postBy);
+        RoundLib.requireParent(j, round.parentSerial, result.parent);
+        Round memory parent = j.rounds[round.parentSerial];
+        if (RoundLib.expired(parent, j.terms)) {
+            revert ICoordinator.ParentNotHeld(result.job, round.parentSerial, RoundLib.holdBy(parent, j.terms));
+        }
+        if (result.attempt != round.posts) {
+            revert ICoordinator.WrongAttempt(result.job, result.serial, round.posts, result.attempt);
+        }
+    }
+
+    /// @dev Checks what was included and whose turn it is. Returns the tally of the posted round.
+    function _judge(
+        Job storage j,
+        JobState memory state,
+        Round memory round,
+        Result calldata result,
+        uint256 submitters
+    ) private returns (uint48) {
+        bool early = block.timestamp < round.clock + j.terms.attestWindow;
+        uint256 size = _checkIncluded(j, round, result, submitters, early);
+        uint256 seat = _takeTurn(j, state, round, result);
+        return RoundLib.postTally(size, seat, BitCounters.count(submitters), early);
+    }
+
+    function _openNext(
+        Job storage j,
+        JobState memory state,
+        Round memory round,
+        Result calldata result,
+        uint256 submitters
+    ) private {
+        uint256 number = uint256(round.number) + 1;
+        if (!j.terms.autoOpen || j.whyNotOpen(state, number, j.sets[state.setVersion]) != 0) return;
+        uint256 before = j.sets[round.setVersion];
+        j.open(state, result.job, RoundLib.Opening(number, result.serial, before, submitters, true));
+        j.state = state;
+    }
+
+    /// @dev Returns the committee's size.
+    function _checkIncluded(Job storage j, Round memory round, Result calldata result, uint256 submitters, bool early)
+        private
+        view
+        returns (uint256 size)
+    {
+        uint256 committee = j.committee(round, result.serial, submitters);
+        if (committee == 0) revert ICoordinator.CommitteeNotDrawn(result.job, result.serial);
+        (uint256 included, uint256 heard) = j.included(round, result.serial, submitters, committee);
+        if (included != result.included) revert ICoordinator.WrongIncluded(included, result.included);
+        uint256 count = BitCounters.count(included);
+        if (count < j.terms.minUpdates) revert ICoordinator.TooFewIncluded(count, j.terms.minUpdates);
+        if (early && heard != committee) {
+            uint256 sound = submitters;
+            if (RoundLib.has(round, RoundLib.HAS_MALFORMED)) sound &= ~j.malformed[result.serial];
+            if (included != sound) {
+                revert ICoordinator.AttestOpen(result.job, result.serial, round.clock + j.terms.attestWindow);
+            }
+        }
+        return BitCounters.count(committee);
+    }
+
+    /// @dev Checks whose turn it is and keeps count of the turns that were missed. Returns the poster's seat.
+    function _takeTurn(Job storage j, JobState memory state, Round memory round, Result calldata result)
+        private
+        returns (uint8)
+    {
+        Aggregator memory seat = j.aggregators[msg.sender];
+        if (seat.account == address(0) || seat.account != result.poster) {
+            revert ICoordinator.NotAggregator(result.job, msg.sender);
+        }
+        uint8 index = seat.index - 1;
+        uint8 elected = _elected(j, state, round.number);
+        if (index != elected) {
+            uint40 anyoneFrom = round.clock + j.terms.attestWindow + j.terms.turnWindow;
+            Aggregator storage absent = j.aggregators[j.aggregatorSeats[elected]];
+            if (block.timestamp < anyoneFrom) {
+                revert ICoordinator.NotYourTurn(result.job, result.serial, absent.account, anyoneFrom);
+            }
+            if (absent.missed < type(uint8).max) ++absent.missed;
+        }
+        if (seat.missed != 0) j.aggregators[msg.sender].missed = 0;
+        return index;
+    }
+
+    /// @dev Seats take turns by the round's number; those whose result in this round became void go last.
+    function _elected(Job storage j, JobState memory state, uint256 number) private view returns (uint8) {
+        uint256 seats = state.aggregators;
+        uint256 willing = seats & ~j.demoted[state.head];
+        if (willing == 0) willing = seats;
+        return uint8(BitCounters.nth(willing, number % BitCounters.count(willing)));
+    }
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {ICoordinator, JobState, Member, Round, Seat} from "../interfaces/ICoordinator.sol";
+import {BitCounters} from "../libraries/BitCounters.sol";
+import {Committee} from "../libraries/Committee.sol";
+import {RoundLib} from "./RoundLib.sol";
+import {Job, State} from "./State.sol";
+
+/// @title Acts that keep rounds going
+/// @notice External library of the Coordinator; `ICoordinator` describes each act.
+library Repairs {
+    using RoundLib for Job;
+
+    uint256 private constant BLOCKHASHES = 256; // how far back the chain knows them
+
+    function openRound(State storage self, uint64 id) external {
+        Job storage job = self.jobs[id];
+        JobState memory state = job.state;
+        job.settle(state, id);
+        uint256 parentSerial = state.head;
+        Round memory parent = job.rounds[parentSerial];
+        bytes32 why = job.whyNotOpen(state, uint256(parent.number) + 1, job.sets[state.setVersion]);
+        if (why != 0) revert ICoordinator.CannotOpen(id, why);
+        if (job.results[parentSerial] == 0) revert ICoordinator.CannotOpen(id, "open");
+        if (msg.sender != job.sponsor && (parentSerial == 0 || !job.terms.autoOpen)) {
+            revert ICoordinator.NotSponsor(id, msg.sender);
+        }
+        _requireStands(job, id, parent, parentSerial);
+
+        _open(job, state, id, parent, parentSerial);
+        job.state = state;
+    }
+
+    function recordSeed(State storage self, uint64 id, uint64 serial) external {
+        Round storage round = self.jobs[id].rounds[serial];
+        bytes32 hash = blockhash(round.mark);
+        if (round.flags & (RoundLib.SEEDED | RoundLib.POSTED) != 0 || hash == 0) {
+            revert ICoordinator.SeedPending(id, serial);
+        }
+
+        round.tally |= uint32(uint256(hash));
+        round.flags |= RoundLib.SEEDED;
+    }
+
+    function drawCommittee(State storage self, uint64 id, uint64 serial) external {
+        Job storage job = self.jobs[id];
+        Round memory round = job.rounds[serial];
+        if (block.timestamp < round.clock) revert ICoordinator.SubmissionOpen(id, serial, round.clock);
+        uint256 submitters = job.submitted(round, serial);
+        bool due =
+            BitCounters.count(submitters) > RoundLib.COMMITTEE_SIZE && !RoundLib.has(round, RoundLib.COMMITTEE_STORED);
+        if (!due || !RoundLib.has(round, RoundLib.SEEDED)) revert ICoordinator.SeedPending(id, serial);
+
+        uint256 committee = Committee.draw(submitters, bytes32(uint256(uint32(round.tally))));
+        job.committees[serial] = committee;
+        job.rounds[serial].flags = round.flags | RoundLib.COMMITTEE_STORED;
+
+        emit ICoordinator.CommitteeDrawn(id, serial, committee);
+    }
+
+    function hold(State storage self, uint64 id, uint64 serial, bytes32 result) external {
+        Job storage job = self.jobs[id];
+        Seat memory seat = job.seats[msg.sender];
+        if (seat.worker == address(0)) revert ICoordinator.NotMember(id, msg.sender);
+        bytes32 current = job.results[serial];
+        if (current == 0 || current != result) revert ICoordinator.WrongResult(current, result);
+        Round memory posted = job.rounds[serial];
+        if (RoundLib.expired(posted, job.terms)) {
+            revert ICoordinator.HoldClosed(id, serial, RoundLib.holdBy(posted, job.terms));
+        }
+
+        bool ready = _makeReady(job, id, serial, seat);
+        bool held = _countHold(job, id, serial, result, posted, seat);
+        if (!ready && !held) revert ICoordinator.AlreadyHeld(id, serial, seat.worker);
+    }
+
+    function retry(State storage self, uint64 id, uint64 serial) external {
+        Job storage job = self.jobs[id];
+        JobState memory state = job.state;
+        if (state.status >= RoundLib.CLOSED) revert ICoordinator.JobOver(id, state.status);
+        Round memory round = job.rounds[serial];
+        uint256 submitters = job.submitted(round, serial);
+        uint256 committee = job.committee(round, serial, submitters);
+        (, uint256 heard) = job.included(round, serial, submitters, committee);
+        bool ran; // the last try ran to its deadline
+        if (job.results[serial] != 0 && serial != 0) {
+            if (!RoundLib.expired(round, job.terms)) revert ICoordinator.NothingToRetry(id, serial);
+            ran = !RoundLib.postedEarly(round);
+            _strikeUnheld(job, state, id, serial, round);
+        } else {
+            if (serial != state.head) revert ICoordinator.WrongSerial(id, state.head, serial);
+            _requireStands(job, id, job.rounds[round.parentSerial], round.parentSerial);
+            if (committee == 0 || round.tries >= job.terms.maxTries || !_failed(job, round, serial, submitters)) {
+                revert ICoordinator.NothingToRetry(id, serial);
+            }
+            ran = true;
+        }
+        job.state = state;
+        _tryAgain(job, id, serial, round, ran && heard != 0 ? heard : committee);
+    }
+
+    function reopen(State storage self, uint64 id, uint64 serial) external {
+        Job storage job = self.jobs[id];
+        JobState memory state = job.state;
+        if (state.status >= RoundLib.CLOSED) revert ICoordinator.JobOver(id, state.status);
+        if (serial != state.head) revert ICoordinator.WrongSerial(id, state.head, serial);
+        Round memory round = job.rounds[serial];
+        Round memory parent = job.rounds[round.parentSerial];
+        // Not before the parent is held: until then a submission to either opening would count as a hold.
+        if (parent.mark == 0) {
+            revert ICoordinator.ParentNotHeld(id, round.parentSerial, RoundLib.holdBy(parent, job.terms));
+        }
+        if (!_beyondRetry(job, round, serial)) revert ICoordinator.NothingToReopen(id, serial);
+
+        state.failures += 1;
+        uint256 parentSerial = round.parentSerial;
+        state.head = uint32(parentSerial);
+        emit ICoordinator.OpeningVoid(id, serial);
+        emit ICoordinator.Reopened(id, serial, state.failures);
+        job.settle(state, id);
+        if (job.whyNotOpen(state, round.number, job.sets[state.setVersion]) == 0) {
+            _open(job, state, id, parent, parentSerial);
+        }
+        job.state = state;
+    }
+
+    function settle(State storage self, uint64 id) external {
+        Job storage job = self.jobs[id];
+        JobState memory state = job.state;
+        job.settle(state, id);
+        job.state = state;
+    }
+
+    function _open(Job storage job, JobState memory state, uint64 id, Round memory parent, uint256 parentSerial)
+        private
+    {
+        job.open(
+            state,
+            id,
+            RoundLib.Opening({
+                number: uint256(parent.number) + 1,
+                parentSerial: parentSerial,
+                before: job.sets[parent.setVersion],
+                submitters: job.submitted(parent, parentSerial),
+                withPost: false
+            })
+        );
+    }
+
+    // ---------------------------------------------------------------- holds
+    /// @dev Has the open round wait for a member that was away for the last one.
+    function _makeReady(Job storage job, uint64 id, uint64 serial, Seat memory seat) private returns (bool) {
+        uint256 head = job.state.head;
+        Round memory round = job.rounds[head];
+        bool open = head != serial && round.parentSerial == serial && block.timestamp < round.clock
+            && !RoundLib.has(round, RoundLib.POSTED) && BitCounters.has(job.missing[head], seat.slot)
+            && head <= seat.until;
+        // Newcomers, and who submitted to the last round, are awaited anyhow.
+        if (!open || seat.since >= serial || job.submissions[serial][seat.slot] != 0) return false;
+        Member storage member = job.members[seat.worker];
+        if (member.ready == head) return false;
+
+        member.ready = uint32(head);
+        job.rounds[head].tally = round.tally + (1 << 32);
+        emit ICoordinator.Ready(id, uint64(head), seat.worker, seat.slot);
+        return true;
+    }
+
+    function _countHold(
+        Job storage job,
+        uint64 id,
+        uint64 serial,
+        bytes32 result,
+        Round memory posted,
+        Seat memory seat
+    ) private returns (bool) {
+        uint256 word = job.submissions[serial][seat.slot];
+        if (posted.mark != 0 || word == 0 || seat.since >= serial || word & 0xff == posted.posts) return false;
+        if (RoundLib.has(posted, RoundLib.COMMITTEE_STORED)) {
+            if (!BitCounters.has(job.committees[serial], seat.slot)) return false;
+        }
+        uint256 child = _childOf(job, serial);
+        if (child != 0 && job.submissions[child][seat.slot] != 0) return false; // its submission said so
+
+        job.submissions[serial][seat.slot] = (word & ~uint256(0xff)) | posted.posts;
+        posted.tally += 1;
+        bool enough = RoundLib.holds(posted) == RoundLib.threshold(RoundLib.committeeSize(posted));
+        if (enough) posted.mark = uint40(block.timestamp);
+        job.rounds[serial] = posted;
+
+        emit ICoordinator.Held(id, serial, result, seat.worker, seat.slot);
+        if (enough) emit ICoordinator.HeldByAll(id, serial, result, RoundLib.finalAt(posted, job.terms));
+        return true;
+    }
+
+    /// @dev The opening that stands on `serial`, 0 where there is none.
+    function _childOf(Job storage job, uint256 serial) private view returns (uint256 child) {
+        uint256 at = job.state.head;
+        while (at > serial) {
+            child = at;
+            at = job.rounds[at].parentSerial;
+        }
+    }
+
+    // ---------------------------------------------------------------- retries
+    /// @dev An attesting that came to nothing: too few included at its deadline, or no post in time.
+    function _failed(Job storage job, Round memory round, uint256 serial, uint256 submitters)
+        private
+        view
+        returns (bool)
+    {
+        uint256 attestBy = uint256(round.clock) + job.terms.attestWindow;
+        if (block.timestamp >= attestBy + job.terms.postWindow) return true;
+        if (block.timestamp < attestBy) return false;
+        uint256 committee = job.committee(round, serial, submitters);
+        (uint256 included,) = job.included(round, serial, submitters, committee);
+        return BitCounters.count(included) < job.terms.minUpdates;
+    }
+
+    /// @dev Too few submitted, or the committee can never be drawn, or the last try came to nothing.
+    function _beyondRetry(Job storage job, Round memory round, uint256 serial) private view returns (bool) {
+        if (RoundLib.has(round, RoundLib.POSTED) || block.timestamp < round.clock) return false;
+        uint256 submitters = job.submitted(round, serial);
+        uint256 count = BitCounters.count(submitters);
+        if (count < job.terms.minUpdates) return true;
+        if (count > RoundLib.COMMITTEE_SIZE && !RoundLib.has(round, RoundLib.COMMITTEE_STORED)) {
+            return !RoundLib.has(round, RoundLib.SEEDED) && block.number > round.mark + BLOCKHASHES;
+        }
+        return round.tries >= job.terms.maxTries && _failed(job, round, serial, submitters);
+    }
+
+    function _strikeUnheld(Job storage job, JobState memory state, uint64 id, uint64 serial, Round memory round)
+        private
+    {
+        job.voidAbove(state, id, serial);
+        job.voidResult(round, id, serial, RoundLib.NOT_HELD);
+        job.demoted[serial] |= 1 << RoundLib.posterSeat(round);
+        round.flags &= ~RoundLib.POSTED;
+    }
+
+    /// @dev After the last try the round is left as one that nobody posted in time, to be opened again.
+    function _tryAgain(Job storage job, uint64 id, uint64 serial, Round memory round, uint256 committee) private {
+        bool last = round.tries >= job.terms.maxTries;
+        if (!last) ++round.tries;
+        round.flags |= RoundLib.COMMITTEE_STORED | RoundLib.SEEDED;
+        round.clock = last ? 0 : uint40(block.timestamp);
+        job.committees[serial] = committee;
+        job.rounds[serial] = round;
+
+        emit ICoordinator.Retried(id, serial, round.tries, committee);
+    }
+
+    function _requireStands(Job storage job, uint64 id, Round memory posted, uint256 serial) private view {
+        if (RoundLib.expired(posted, job.terms)) {
+            revert ICoordinator.ParentNotHeld(id, uint64(serial), RoundLib.holdBy(posted, job.terms));
+        }
+    }
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {BitCounters} from "../libraries/BitCounters.sol";
+import {ICoordinator, JobState, JobTerms, Result, Round} from "../interfaces/ICoordinator.sol";
+import {Job} from "./State.sol";
+
+/// @title What a round's word means, and the few moves that several acts share
+/// @dev `tally`, lowest bits first.
+///  before a post: seed (32) | awaited submissions (16)
+///  after a post:  holds (8) | committee size (8) | poster's aggregator seat (8) | submissions (16) | posted early (1)
+library RoundLib {
+    /// @notice What an opening is built on.
+    struct Opening {
+        uint256 number; // of the round
+        uint256 parentSerial;
+        uint256 before; // members at the parent's opening
+        uint256 submitters; // of them, who submitted then
+        bool withPost; // it opens with its parent's post
+    }
+
+    // Status of a job.
+    uint8 internal constant RUNNING = 0;
+    uint8 internal constant STOPPED = 1;
+    uint8 internal constant CLOSED = 2;
+    uint8 internal constant ABORTED = 3;
+
+    // Flags of a round.
+    uint8 internal constant POSTED = 1;
+    uint8 internal constant COMMITTEE_STORED = 2;
+    uint8 internal constant HAS_MALFORMED = 4;
+    uint8 internal constant SEEDED = 8;
+    uint8 internal constant NO_EARLY_CLOSE = 16; // fewer are awaited than a round needs
+    uint8 internal constant HELD_WITH_OPENING = 32; // its submissions end when the parent must be held
+    uint8 internal constant POSTER_PAID = 64;
+
+    // Causes for which a result is void.
+    uint8 internal constant NOT_HELD = 0;
+    uint8 internal constant CONVICTED = 1;
+    uint8 internal constant BUILT_ON_VOID = 2;
+
+    uint256 internal constant MAX_UNSETTLED = 4;
+    uint256 internal constant COMMITTEE_SIZE = 16;
+
+    function has(Round memory round, uint8 flag) internal pure returns (bool) {
+        return round.flags & flag != 0;
+    }
+
+    // ---------------------------------------------------------------- tally
+    function awaited(Round memory round) internal pure returns (uint256) {
+        return round.tally >> 32;
+    }
+
+    function holds(Round memory round) internal pure returns (uint256) {
+        return round.tally & 0xff;
+    }
+
+    function committeeSize(Round memory round) internal pure returns (uint256) {
+        return (round.tally >> 8) & 0xff;
+    }
+
+    function posterSeat(Round memory round) internal pure returns (uint256) {
+        return (round.tally >> 16) & 0xff;
+    }
+
+    function submissionCount(Round memory round) internal pure returns (uint256) {
+        return (round.tally >> 24) & 0xffff;
+    }
+
+    function postedEarly(Round memory round) internal pure returns (bool) {
+        return (round.tally >> 40) & 1 == 1;
+    }
+
+    function postTally(uint256 size, uint256 seat, uint256 submissions, bool early) internal pure returns (uint48) {
+        return uint48((size << 8) | (seat << 16) | (submissions << 24) | (early ? 1 << 40 : 0));
+    }
+
+    /// @notice How many of a committee must attest or hold.
+    function threshold(uint256 size) internal pure returns (uint256) {
+        return size / 2 + 1;
+    }
+
+    // ---------------------------------------------------------------- deadlines
+    function holdBy(Round memory posted, JobTerms storage terms) internal view returns (uint40) {
+        return posted.clock + terms.submitWindow;
+    }
+
+    /// @notice A posted result that too few hold, with its time over.
+    function expired(Round memory posted, JobTerms storage terms) internal view returns (bool) {
+        return posted.mark == 0 && block.timestamp >= holdBy(posted, terms);
+    }
+
+    /// @notice The time from which on a posted result cannot be challenged, 0 while it is not held.
+    function finalAt(Round memory posted, JobTerms storage terms) internal view returns (uint40) {
+        return posted.mark == 0 ? 0 : posted.mark + terms.challengeWindow;
+    }
+
+    // ---------------------------------------------------------------- sets
+    function submitted(Job storage job, Round memory round, uint256 serial) internal view returns (uint256) {
+        return job.sets[round.setVersion] & ~job.missing[serial];
+    }
+
+    /// @notice The committee of the current try; zero where it is yet to be drawn.
+    function committee(Job storage job, Round memory round, uint256 serial, uint256 submitters)
+        internal
+        view
+        returns (uint256)
+    {
+        if (has(round, COMMITTEE_STORED)) return job.committees[serial];
+        return BitCounters.count(submitters) > COMMITTEE_SIZE ? 0 : submitters;
+    }
+
+    /// @notice Updates that K of the committee attest, and who of the committee was heard.
+    function included(Job storage job, Round memory round, uint256 serial, uint256 submitters, uint256 members)
+        internal
+        view
+        returns (uint256 slots, uint256 heard)
+    {
+        uint256 size = BitCounters.count(members);
+        uint256[] memory bitmaps = new uint256[](size);
+        mapping(uint256 => uint256) storage attestations = job.attestations[serial];
+        uint256 attempt = uint256(round.tries) << 8;
+        uint256 left = members;
+        for (uint256 i; i < size; ++i) {
+            uint256 slot = BitCounters.lowest(left);
+            left &= left - 1;
+            uint256 bitmap = attestations[attempt | slot];
+            bitmaps[i] = bitmap;
+            if (bitmap != 0) heard |= 1 << slot;
+        }
+
+        slots = BitCounters.inAtLeast(bitmaps, threshold(size)) & submitters;
+        if (has(round, HAS_MALFORMED)) slots &= ~job.malformed[serial];
+    }
+
+    /// @notice Changes who takes part from the next opening on. The caller stores `state`.
+    /// @dev A set that an opening uses never changes; the next version does.
+    function setMembers(Job storage job, JobState memory state, uint256 members) internal {
+        if (state.frozen) {
+            ++state.setVersion;
+            state.frozen = false;
+        }
+        job.sets[state.setVersion] = members;
+    }
+
+    /// @notice Takes a slot out of the next openings. The caller stores `state`.
+    function removeFromSet(Job storage job, JobState memory state, uint256 slot) internal {
+        setMembers(job, state, job.sets[state.setVersion] & ~(1 << slot));
+    }
+
+    // ---------------------------------------------------------------- results
+    function idOf(Result calldata result) internal pure returns (bytes32) {
+        return keccak256(abi.encode(result));
+    }
+
+    function requireParent(Job storage job, uint256 parentSerial, bytes32 parent) internal view {
+        bytes32 current = job.results[parentSerial];
+        if (current == 0 || current != parent) revert ICoordinator.WrongParent(current, parent);
+    }
+
+    /// @notice The serial of the oldest opening or result that is not final, max where there is none.
+    function oldestUnsettled(Job storage job, JobState memory state) internal view returns (uint256 serial) {
+        serial = type(uint256).max;
+        uint256 at = state.head;
+        while (at != state.settledSerial) {
+            serial = at;
+            at = job.rounds[at].parentSerial;
+        }
+    }
+
+    /// @notice Makes void all that is built on `serial`, which becomes the head. At most five steps.
+    function voidAbove(Job storage job, JobState memory state, uint64 id, uint256 serial) internal {
+        uint256 at = state.head;
+        while (at != serial) {
+            Round memory round = job.rounds[at];
+            if (job.results[at] != 0) voidResult(job, round, id, at, BUILT_ON_VOID);
+            else emit ICoordinator.OpeningVoid(id, uint64(at));
+            at = round.parentSerial;
+        }
+        state.head = uint32(serial);
+    }
+
+    /// @notice Makes one result void. Unless convicted, its bond stays behind for its round.
+    function voidResult(Job storage job, Round memory round, uint64 id, uint256 serial, uint8 cause) internal {
+        address poster = job.aggregators[job.aggregatorSeats[posterSeat(round)]].account;
+        bytes32 result = job.results[serial];
+        delete job.results[serial];
+        if (cause != CONVICTED) job.leftBonds[round.number][poster] = true;
+
+        emit ICoordinator.ResultVoid(id, uint64(serial), result, poster, cause);
+    }
+
+    /// @notice Makes final, oldest first, what can be. The caller stores `state`.
+    function settle(Job storage job, JobState memory state, uint64 id) internal {
+        uint256[] memory path = new uint256[](MAX_UNSETTLED + 1);
+        uint256 length;
+        for (uint256 at = state.head; at != state.settledSerial; at = job.rounds[at].parentSerial) {
+            path[length++] = at;
+        }
+
+        while (length != 0) {
+            uint256 serial = path[--length];
+            bytes32 result = job.results[serial];
+            Round memory round = job.rounds[serial];
+            if (result == 0 || round.mark == 0 || block.timestamp < finalAt(round, job.terms)) break;
+
+            state.settledSerial = uint32(serial);
+            state.settledNumber = round.number;
+            state.unresolved += uint32(submissionCount(round) + committeeSize(round) + 1);
+            emit ICoordinator.Final(id, uint64(serial), round.number, result);
+        }
+    }
+
+    // ---------------------------------------------------------------- openings
+    /// @notice Whether a round's longest course from now on ends before the job's deadline.
+    function fits(JobTerms storage terms) internal view returns (bool) {
+        uint256 tries = uint256(terms.maxTries) + 1;
+        uint256 course =
+            uint256(terms.submitWindow) + tries * (uint256(terms.attestWindow) + terms.postWindow + terms.submitWindow);
+        return block.timestamp + course <= terms.deadline;
+    }
+
+    /// @notice Why no round `number` can be opened on results that stand, or zero.
+    function whyNotOpen(Job storage job, JobState memory state, uint256 number, uint256 members)
+        internal
+        view
+        returns (bytes32)
+    {
+        if (state.status != RUNNING) return "stopped";
+        if (number > job.terms.rounds) return "rounds";
+        if (state.failures > job.terms.maxFailures) return "failures";
+        if (number - state.settledNumber > MAX_UNSETTLED) return "unsettled";
+        if (BitCounters.count(members) < job.terms.minUpdates) return "members";
+        if (!fits(job.terms)) return "deadline";
+        return 0;
+    }
+
+    /// @notice Opens submissions. The caller stores `state`.
+    function open(Job storage job, JobState memory state, uint64 id, Opening memory opening) internal {
+        uint256 members = job.sets[state.setVersion];
+        uint256 expected = BitCounters.count(members & (opening.submitters | ~opening.before));
+        uint8 flags = expected < job.terms.minUpdates ? NO_EARLY_CLOSE : 0;
+        if (opening.withPost) flags |= HELD_WITH_OPENING;
+        uint256 serial = ++state.lastSerial;
+
+        state.head = uint32(serial);
+        state.frozen = true;
+        job.missing[serial] = members;
+        Round memory round = Round({
+            number: uint24(opening.number),
+            parentSerial: uint32(opening.parentSerial),
+            weightSum: 0,
+            setVersion: state.setVersion,
+            tries: 0,
+            posts: 0,
+            flags: flags,
+            clock: uint40(block.timestamp) + job.terms.submitWindow,
+            mark: uint40(block.number),
+            tally: uint48(expected << 32)
+        });
+        job.rounds[serial] = round;
+
+        _emitOpened(job, round, id, serial, members);
+    }
+
+    function _emitOpened(Job storage job, Round memory round, uint64 id, uint256 serial, uint256 members) private {
+        emit ICoordinator.RoundOpened(
+            id,
+            uint64(serial),
+            round.number,
+            job.results[round.parentSerial],
+            round.parentSerial,
+            members,
+            uint16(awaited(round)),
+            round.clock
+        );
+    }
+}
