@@ -18,10 +18,10 @@ class Answer(Enum):
 
 
 _SIGNS: tuple[tuple[Answer, tuple[str, ...]], ...] = (
-    (Answer.TAKEN, ("already known", "known transaction", "already imported", "already exists", "alreadyknown")),
-    (Answer.NONCE_USED, ("nonce too low", "nonce is too low", "correct nonce", "old nonce", "already been used")),
+    (Answer.TAKEN, ("already known", "known transaction", "already imported", "already exists")),
+    (Answer.NONCE_USED, ("nonce too low", "nonce is too low", "correct nonce", "old nonce", "already used")),
     (Answer.UNDERPRICED, ("underpriced", "less than block base fee", "fee too low", "below the base fee",
-                          "less than the current block's base", "gas price too low", "feetoolow")),
+                          "less than the current block's base", "gas price too low")),
     (Answer.NO_FUNDS, ("insufficient funds", "doesn't have enough funds", "insufficient balance")),
 )  # fmt: skip
 

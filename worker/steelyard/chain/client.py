@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from steelyard.errors import ChainError, WalletError, WrongNetwork
+from steelyard.errors import ChainError, ConfigError, WalletError, WrongNetwork
 
 from .calls import Call
 from .clock import ChainClock, Heads
 from .codec import Interface
+from .contracts import Contracts
+from .events import KINDS
 from .fees import FeeSource
 from .follower import Cursor, Follower
+from .handshake import check_code, identify, interfaces_of
 from .keylock import KeyLock
-from .networks import Deployment, Network
+from .networks import Network
 from .outbox import SqliteTxJournal, TxJournal
 from .receipts import Receipts
 from .records import Block, Event, Receipt, Simulation
@@ -33,7 +36,6 @@ from .wallets import Wallet
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-_DEVELOPMENT_CLIENTS = ("anvil", "ganache", "ethereumjs testrpc", "hardhatnetwork")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +83,10 @@ class ChainClient:
         """
         rpc = Rpc(network.rpc_url, timeout_s=network.rpc_timeout_s, outage_s=network.outage_s)
         try:
-            development, genesis = await _identify(rpc, network)
-            known = _interfaces(network.deployment, interfaces or {})
-            await _check_code(rpc, network, known)
-            registry = Registry(events)
+            development, genesis = await identify(rpc, network)
+            known = interfaces_of(network.deployment, interfaces or {})
+            await check_code(rpc, network, known)
+            registry = Registry(KINDS if events is None else events)
             for address, interface in known.items():
                 registry.add(address, interface)
             client = cls(network, rpc, registry, development=development, genesis=genesis)
@@ -110,6 +112,16 @@ class ChainClient:
         await self.rpc.close()
         if self._key is not None:
             self._key.journal.close()
+
+    @cached_property
+    def contracts(self) -> Contracts:
+        """Typed calls of the deployment's contracts.  Raises ConfigError where the network has no deployment."""
+        if self.network.deployment is None:
+            raise ConfigError(
+                f"no contracts are known on network {self.network.name!r}",
+                remedy="deploy, or `network add --deployment FILE`",
+            )
+        return Contracts.of(self.network.deployment)
 
     @property
     def address(self) -> str:
@@ -250,50 +262,11 @@ class ChainClient:
         self._key = _Key(wallet=wallet, journal=journal, sender=sender, simulator=simulator)
 
 
-async def _identify(rpc: Rpc, network: Network) -> tuple[bool, str]:
-    """Whether it is a development node, and the first block's hash.  Raises WrongNetwork."""
-    chain_id = int(await rpc.call("eth_chainId"), 16)
-    if chain_id != network.chain_id:
-        raise WrongNetwork(
-            f"{rpc.name} is chain {chain_id}, and network {network.name!r} is chain {network.chain_id}",
-            remedy="choose another --network, or another `rpc_url` for this one",
-        )
-    genesis = str((await rpc.call("eth_getBlockByNumber", "0x0", False))["hash"])
-    version = ""
-    with contextlib.suppress(RpcRefused):
-        version = str(await rpc.call("web3_clientVersion")).lower()
-    return version.startswith(_DEVELOPMENT_CLIENTS), genesis
-
-
-def _interfaces(deployment: Deployment | None, extra: Mapping[str, Interface]) -> dict[str, Interface]:
-    named = deployment.contracts.items() if deployment else ()
-    return {**{address: Interface.load(name) for name, address in named}, **extra}
-
-
-async def _check_code(rpc: Rpc, network: Network, known: Mapping[str, Interface]) -> None:
-    """Raises WrongNetwork where a contract is missing, or the deployment is another chain's."""
-    deployment = network.deployment
-    if deployment is not None and deployment.chain_id != network.chain_id:
-        raise WrongNetwork(
-            f"the deployment is for chain {deployment.chain_id}, and {network.name!r} is chain {network.chain_id}",
-            remedy="`network add --deployment` the file of this chain",
-        )
-    if not known:
-        return
-    codes = await rpc.batch([("eth_getCode", [address, "latest"]) for address in known])
-    for (address, interface), code in zip(known.items(), codes, strict=True):
-        if code in (None, "0x", "0x0"):
-            raise WrongNetwork(
-                f"no {interface.name} at {address} on chain {network.chain_id} ({rpc.name})",
-                remedy="deploy first, or give the deployment file of this very chain",
-            )
-
-
 def _decoded(call: Call[T], answer: str, network: Network) -> T:
     try:
         return call.decode(bytes.fromhex(answer[2:]))
     except (ValueError, TypeError, ChainError) as error:
         raise WrongNetwork(
-            f"{call.describe()} at {call.to} answered {len(answer) // 2 - 1} bytes that do not decode: {error}",
+            f"{call.describe()} at {call.to} gave {len(answer) // 2 - 1} bytes that do not decode: {error}",
             remedy=f"check the deployment's addresses on {network.name!r}",
         ) from error

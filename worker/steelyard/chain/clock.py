@@ -1,9 +1,7 @@
-"""The chain's time. An idle chain's clock stands still, so phases go by the later of latest block and local
-clock.
+"""The chain's time: an idle chain's clock stands still, so phases go by the later of it and the local clock.
 
 On an idle anvil `eth_call` after a deadline still sees the last block's time, on Ganache even at `pending`:
-before a
-call that a deadline gates, a development chain is asked to mine a block.
+before a call that a deadline gates, a development chain is asked to mine a block.
 """
 
 from __future__ import annotations
@@ -62,7 +60,7 @@ class ChainClock:
     async def reach(self, moment: int, until: float) -> bool:
         """Wait for `now() >= moment`; on a development chain see to a block of that time.
 
-        until: time.monotonic() of the caller's deadline.  Returns whether the latest block has reached `moment`:
+        until: time.monotonic() of the caller's deadline.  Returns whether the latest block has reached it:
         where not, the next one will within moments.  Raises TransactionTimeout.
         """
         while True:

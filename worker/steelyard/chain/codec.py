@@ -1,14 +1,14 @@
-"""ABI encoding: one `Interface` per contract, read from the committed JSON (package data
-`chain/abi/<Name>.json`).
-"""
+"""ABI encoding: one `Interface` per contract, read from the committed `chain/abi/<Name>.json`."""
 
 from __future__ import annotations
 
 import json
+import keyword
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from importlib.resources import files
+from importlib import resources
 from typing import Any
 
 from eth_abi.abi import decode, encode
@@ -16,6 +16,8 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from steelyard.errors import ConfigError
+
+from .structs import KINDS
 
 Abi = Sequence[Mapping[str, Any]]
 
@@ -28,6 +30,7 @@ class Field:
     type: str
     indexed: bool = False
     parts: tuple[Field, ...] = ()
+    kind: Any = None  # the struct's or enum's class in `structs`, of one element where this is an array
 
     @classmethod
     def parse(cls, entry: Mapping[str, Any]) -> Field:
@@ -36,7 +39,11 @@ class Field:
         if kind.startswith("tuple"):
             kind = "(" + ",".join(part.type for part in parts) + ")" + kind.removeprefix("tuple")
         return cls(
-            name=str(entry.get("name", "")), type=kind, indexed=bool(entry.get("indexed")), parts=parts
+            name=str(entry.get("name", "")),
+            type=kind,
+            indexed=bool(entry.get("indexed")),
+            parts=parts,
+            kind=KINDS.get(_last(str(entry.get("internalType", "")))),
         )
 
     @property
@@ -44,12 +51,19 @@ class Field:
         return self.type.endswith("]")
 
     def tidy(self, value: Any) -> Any:
-        """A decoded value with checksummed addresses, and arrays as tuples."""
+        """A decoded value with checksummed addresses, structs as dataclasses, and arrays as tuples."""
         if self.is_array:
-            inner = Field(name="", type=self.type[: self.type.rindex("[")], parts=self.parts)
+            inner = Field(name="", type=self.type[: self.type.rindex("[")], parts=self.parts, kind=self.kind)
             return tuple(inner.tidy(item) for item in value)
         if self.parts:
-            return tuple(part.tidy(item) for part, item in zip(self.parts, value, strict=True))
+            members = [part.tidy(item) for part, item in zip(self.parts, value, strict=True)]
+            if self.kind is None:
+                return tuple(members)
+            return self.kind(
+                **{snake(part.name): item for part, item in zip(self.parts, members, strict=True)}
+            )
+        if self.kind is not None:
+            return self.kind(value)
         return to_checksum_address(value) if self.type == "address" else value
 
 
@@ -89,7 +103,7 @@ class Signature:
         try:
             if len(args) != len(self.inputs):
                 raise ValueError(f"{len(args)} arguments")
-            return self.selector + encode([field.type for field in self.inputs], args)
+            return self.selector + encode([field.type for field in self.inputs], [plain(arg) for arg in args])
         except (ValueError, TypeError, OverflowError) as error:
             raise ConfigError(f"{self.text} cannot take {args!r}: {error}") from error
 
@@ -106,20 +120,41 @@ class Signature:
         """The event's fields in order of declaration; an indexed dynamic value comes as its hash."""
         plain = iter(decode_fields([field for field in self.inputs if not field.indexed], data))
         found = iter(topics[1:])
-        fields: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for field in self.inputs:
             if not field.indexed:
-                fields[field.name] = next(plain)
+                values[field.name] = next(plain)
             elif field.is_array or field.parts or field.type in ("string", "bytes"):
-                fields[field.name] = next(found)
+                values[field.name] = next(found)
             else:
-                fields[field.name] = decode_fields([field], next(found))[0]
-        return fields
+                values[field.name] = decode_fields([field], next(found))[0]
+        return values
 
 
-def decode_fields(fields: Sequence[Field], data: bytes) -> list[Any]:
-    values = decode([field.type for field in fields], data)
-    return [field.tidy(value) for field, value in zip(fields, values, strict=True)]
+def plain(value: Any) -> Any:
+    """A value as eth_abi takes it: structs as tuples."""
+    if is_dataclass(value):
+        return tuple(plain(getattr(value, member.name)) for member in fields(value))
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def snake(name: str) -> str:
+    """A Solidity name as Python spells it: `submitBy` is submit_by, `bound2` stays, `from` is from_."""
+    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return f"{text}_" if keyword.iskeyword(text) else text
+
+
+def _last(internal: str) -> str:
+    """`struct IVault.Balance[]` is Balance; nothing for a plain type."""
+    if not internal.startswith(("struct ", "enum ")):
+        return ""
+    return re.split(r"[ .]", internal.partition("[")[0])[-1]
+
+
+def decode_fields(expected: Sequence[Field], data: bytes) -> list[Any]:
+    """The values of `expected`, tidied.  Raises eth_abi's DecodingError where the bytes do not fit."""
+    values = decode([field.type for field in expected], data)
+    return [field.tidy(value) for field, value in zip(expected, values, strict=True)]
 
 
 class Interface:
@@ -140,6 +175,11 @@ class Interface:
         return self.functions[name]
 
     @classmethod
+    def exists(cls, name: str) -> bool:
+        """Whether the package has an ABI of that name."""
+        return (resources.files("steelyard.chain") / "abi" / f"{name}.json").is_file()
+
+    @classmethod
     def load(cls, name: str) -> Interface:
         """The committed ABI and bytecode of `name`.  Raises ConfigError where the package has none."""
         return _load(name)
@@ -147,7 +187,7 @@ class Interface:
 
 @cache
 def _load(name: str) -> Interface:
-    source = files("steelyard.chain") / "abi" / f"{name}.json"
+    source = resources.files("steelyard.chain") / "abi" / f"{name}.json"
     try:
         document = json.loads(source.read_text("utf-8"))
     except OSError as error:

@@ -40,9 +40,7 @@ def quote(base_fee: int, tip: int, ceiling: int) -> Fees:
 
 
 def bumped(last: Fees, now: Fees, ceiling: int) -> Fees | None:
-    """Fees of a replacement: 12.5 % above `last`, and no less than `now`; None where the ceiling forbids
-    it.
-    """
+    """Fees of a replacement: 12.5 % above `last`, no less than `now`; None where the ceiling forbids it."""
     raised = Fees(
         max_fee=max(-(-last.max_fee * _STEP // 1000), now.max_fee),
         tip=max(-(-last.tip * _STEP // 1000), now.tip),
@@ -66,9 +64,7 @@ def ether(wei: int) -> str:
 
 
 class FeeSource:
-    """The going fees, asked for seldom: the base fee comes with the head, the tip is kept for
-    `_TIP_AGE_S`.
-    """
+    """The going fees, asked for seldom: the base fee comes with the head, the tip is kept for a while."""
 
     def __init__(self, rpc: Rpc, heads: Heads, network: Network) -> None:
         self._rpc = rpc

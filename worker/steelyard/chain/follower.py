@@ -29,8 +29,7 @@ KEPT = 256  # handled blocks whose hashes are remembered: the deepest reorganisa
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a consumer stands: (number, hash) of handled blocks, oldest first, thinned where they were read
-    in one go.
+    """Where a consumer stands: (number, hash) of the last block of each read, oldest first.
 
     `origin` is the block before the first that matters; nothing below is ever read.
     """
@@ -166,9 +165,7 @@ class Follower:
         )
 
     async def _roll_back(self, head: Block) -> int | None:
-        """Drop handled blocks that left the chain; the number that is left, or None where none was
-        dropped.
-        """
+        """Drop handled blocks that left the chain; the number that is left, or None where none went."""
         before = self.cursor.number
         while self.cursor.seen:
             number, known = self.cursor.seen[-1]

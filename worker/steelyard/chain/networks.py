@@ -27,6 +27,7 @@ class Deployment:
     chain_id: int
     block: int
     contracts: Mapping[str, str]
+    token: str = ""  # of stakes and bonds
 
     def address(self, name: str) -> str:
         """The address of a contract.  Raises ConfigError where the deployment has none."""
@@ -44,7 +45,10 @@ class Deployment:
             document = json.loads(path.read_text("utf-8"))
             contracts = {name: _address(name, entry) for name, entry in document["contracts"].items()}
             return cls(
-                chain_id=int(document["chainId"]), block=int(document.get("block", 0)), contracts=contracts
+                chain_id=int(document["chainId"]),
+                block=int(document.get("block", 0)),
+                contracts=contracts,
+                token=_address("token", document["token"]) if document.get("token") else "",
             )
         except OSError as error:
             raise ConfigError(
@@ -57,7 +61,12 @@ class Deployment:
 
     def write(self, path: Path) -> None:
         """Write the file that `read` reads, at once or not at all."""
-        document = {"chainId": self.chain_id, "block": self.block, "contracts": dict(self.contracts)}
+        document = {
+            "chainId": self.chain_id,
+            "block": self.block,
+            "token": self.token,
+            "contracts": dict(self.contracts),
+        }
         _replace(path, json.dumps(document, indent=2) + "\n")
 
 
@@ -107,7 +116,13 @@ def _development(name: str, chain_id: int) -> Network:
     )
 
 
-_L2: dict[str, Any] = {"poll_s": 1.0, "skew_s": 3.0, "max_fee_gwei": 5.0, "max_spend_per_day": 0.01, "bump_after_s": 15.0}
+_L2: dict[str, Any] = {
+    "poll_s": 1.0,
+    "skew_s": 3.0,
+    "max_fee_gwei": 5.0,
+    "max_spend_per_day": 0.01,
+    "bump_after_s": 15.0,
+}
 
 KNOWN: dict[str, Network] = {
     network.name: network
@@ -195,9 +210,7 @@ class Networks:
 
 
 def default_state_dir() -> Path:
-    """Where the locks, outboxes and spends of this user's keys are: one place, so that no two processes
-    disagree.
-    """
+    """Where locks and journals of this user's keys are: one place, so that no two processes disagree."""
     named = os.environ.get("STEELYARD_STATE_DIR")
     return Path(named) if named else user_state_path("steelyard") / "chain"
 

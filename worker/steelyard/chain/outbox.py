@@ -1,7 +1,8 @@
 """The journal of transactions: every signed one is on disk before anything is sent.
 
-One SQLite file per (chain, key), shared by all processes that use the key. An *intent* names an effect; it owns one
-nonce at a time, so that of all its *attempts* (the transaction and its replacements) at most one is ever mined.
+One SQLite file per (chain, key), shared by all processes that use the key. An *intent* names an effect; it
+owns one nonce at a time, so that of all its *attempts* (the transaction and its replacements) at most one is
+ever mined.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from steelyard.errors import JournalError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS intent (
-    name TEXT PRIMARY KEY, nonce INTEGER NOT NULL, target TEXT NOT NULL, data BLOB NOT NULL, value TEXT NOT NULL,
-    gas INTEGER NOT NULL, what TEXT NOT NULL, state TEXT NOT NULL, created REAL NOT NULL, cost TEXT NOT NULL);
+    name TEXT PRIMARY KEY, nonce INTEGER NOT NULL, target TEXT NOT NULL, data BLOB NOT NULL,
+    value TEXT NOT NULL, gas INTEGER NOT NULL, what TEXT NOT NULL, state TEXT NOT NULL, cost TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS intent_by_nonce ON intent (nonce);
 CREATE TABLE IF NOT EXISTS attempt (
-    hash TEXT PRIMARY KEY, name TEXT NOT NULL, nonce INTEGER NOT NULL, raw BLOB NOT NULL, max_fee TEXT NOT NULL,
-    tip TEXT NOT NULL, created REAL NOT NULL);
+    hash TEXT PRIMARY KEY, name TEXT NOT NULL, nonce INTEGER NOT NULL, raw BLOB NOT NULL,
+    max_fee TEXT NOT NULL, tip TEXT NOT NULL, created REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS attempt_by_name ON attempt (name);
-CREATE TABLE IF NOT EXISTS spent (name TEXT, nonce INTEGER, wei TEXT NOT NULL, moment REAL NOT NULL, PRIMARY KEY (name, nonce));
+CREATE TABLE IF NOT EXISTS spent (
+    name TEXT, nonce INTEGER, wei TEXT NOT NULL, moment REAL NOT NULL, PRIMARY KEY (name, nonce));
 """
 
 
@@ -128,25 +130,11 @@ class SqliteTxJournal:
 
     def record(self, intent: Intent, attempt: Attempt) -> None:
         """See TxJournal."""
-        now = time.time()
+        row = (intent.name, intent.nonce, intent.to, intent.data, str(intent.value), intent.gas, intent.what)
         with self._write() as db:
             db.execute(
-                "INSERT INTO intent VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (name) DO UPDATE SET "
-                "nonce = excluded.nonce, target = excluded.target, data = excluded.data, value = excluded.value, "
-                "gas = excluded.gas, what = excluded.what, state = excluded.state, created = excluded.created, "
-                "cost = excluded.cost",
-                (
-                    intent.name,
-                    intent.nonce,
-                    intent.to,
-                    intent.data,
-                    str(intent.value),
-                    intent.gas,
-                    intent.what,
-                    intent.state,
-                    now,
-                    str(intent.cost),
-                ),
+                "INSERT OR REPLACE INTO intent VALUES (?,?,?,?,?,?,?,?,?)",
+                (*row, str(intent.state), str(intent.cost)),
             )
             db.execute(
                 "INSERT OR REPLACE INTO attempt VALUES (?,?,?,?,?,?,?)",
@@ -219,7 +207,8 @@ class SqliteTxJournal:
 
     def _attempts(self, name: str, nonce: int) -> tuple[Attempt, ...]:
         rows = self._db.execute(
-            "SELECT hash, raw, max_fee, tip, created FROM attempt WHERE name = ? AND nonce = ? ORDER BY created",
+            "SELECT hash, raw, max_fee, tip, created FROM attempt "
+            "WHERE name = ? AND nonce = ? ORDER BY created",
             (name, nonce),
         )
         return tuple(

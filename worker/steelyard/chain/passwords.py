@@ -13,13 +13,17 @@ from steelyard.errors import WalletError
 VARIABLE = "STEELYARD_PASSWORD"
 
 
+def _at_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Passwords:
     """`file` goes before the environment's `variable`, and that before a prompt, where one is allowed."""
 
     file: Path | None = None
     variable: str = VARIABLE
-    prompt: bool = field(default_factory=lambda: sys.stdin.isatty())
+    prompt: bool = field(default_factory=_at_terminal)
 
     def get(self, account: str, *, confirm: bool = False) -> str:
         """The password of `account`; `confirm` asks twice at a prompt.

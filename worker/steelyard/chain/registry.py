@@ -7,7 +7,7 @@ from typing import Any
 
 from eth_utils.address import to_checksum_address
 
-from .codec import Interface
+from .codec import Interface, snake
 from .records import At, Event, RawEvent
 from .reverts import Reverts
 
@@ -59,13 +59,3 @@ class Registry:
         if kind is None:
             return RawEvent(at=at, contract=interface.name, name=signature.name, fields=fields)
         return kind(at=at, **{snake(name): value for name, value in fields.items()})
-
-
-def snake(name: str) -> str:
-    """Solidity's camelCase as Python's snake_case: `submitBy` to `submit_by`, `bound2` stays."""
-    text = ""
-    for index, letter in enumerate(name):
-        if letter.isupper() and index and not name[index - 1].isupper():
-            text += "_"
-        text += letter.lower()
-    return text

@@ -1,6 +1,4 @@
-"""JSON-RPC over web3.py's HTTP provider: bounded retries, errors with cause and remedy, no secret in any
-message.
-"""
+"""JSON-RPC over web3.py's HTTP provider: bounded retries, clear errors, and no secret in any message."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Sending so that an effect never happens twice: journal, broadcast, watch, replace, and after a crash go
-on.
-"""
+"""Sending so that an effect never happens twice: journal, broadcast, watch, replace, resume."""
 
 from __future__ import annotations
 
@@ -116,9 +114,7 @@ class Sender:
         return int(await self.rpc.call("eth_getTransactionCount", self.address, "pending"), 16)
 
     async def _free_nonce(self, chain: int) -> int:
-        """The first nonce that neither the chain (`chain`, perhaps some moments old) nor the journal has
-        used.
-        """
+        """The first nonce that neither the chain (`chain`, some moments old) nor the journal has used."""
         owned = self.journal.from_nonce(chain)
         if owned:
             chain = await self._fill_gap()
@@ -129,10 +125,9 @@ class Sender:
         return chain
 
     async def _fill_gap(self) -> int:
-        """Offer again what the journal has and the chain lacks (a crash before the broadcast, a
-        reorganisation).
+        """Offer again what the journal has and the chain lacks; returns the chain's pending nonce before.
 
-        Returns the chain's pending nonce before.
+        Such gaps come from a crash before the broadcast, or from a reorganisation.
         """
         nonce = await self._chain_nonce()
         for entry in self.journal.from_nonce(nonce):
@@ -168,9 +163,7 @@ class Sender:
         )
 
     async def _watch(self, entry: Intent, until: float) -> Receipt | None:
-        """Wait for the receipt of any attempt, raising the fee now and then; None where the nonce went
-        elsewhere.
-        """
+        """Wait for a receipt of any attempt, raising the fee now and then; None where the nonce is lost."""
         pause, missing = _FIRST_PAUSE_S, 0
         look_at = time.monotonic() + max(0.25, self.network.poll_s)
         bump_at = time.monotonic() + self.network.bump_after_s
@@ -217,6 +210,6 @@ class Sender:
     def _timeout(self, entry: Intent) -> TransactionTimeout:
         hashes = ", ".join(attempt.hash for attempt in entry.attempts)
         return TransactionTimeout(
-            f"{entry.what} (nonce {entry.nonce}) was not mined in time with {len(entry.attempts)} fees: {hashes}",
+            f"{entry.what} (nonce {entry.nonce}) was not mined, at {len(entry.attempts)} fees: {hashes}",
             remedy="it goes on at the next start; raise `max_fee_gwei` if the chain is busy",
         )

@@ -1,0 +1,68 @@
+"""The deployment's contracts as typed calls, and the ids that they give to results and submissions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+from .calls import Contract
+from .codec import plain
+from .coordinator import Coordinator
+from .networks import Deployment
+from .structs import Result, Submission
+from .token import TestToken
+from .vault import Vault
+from .worker_registry import WorkerRegistry
+
+_RESULT = "(uint64,uint64,uint8,bytes32,uint256,bytes32,bytes32,bytes32,bytes32,uint8,bytes32,address)"
+_SUBMISSION = "(uint64,uint64,uint8,address,uint24,bytes32,uint8,bytes32)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contracts:
+    """Typed calls by contract. Methods describe a call; a ChainClient reads or sends it."""
+
+    coordinator: Coordinator
+    vault: Vault
+    registry: WorkerRegistry
+    token: TestToken
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> Contracts:
+        """Those of a deployment.  Raises ConfigError where it lacks one."""
+        return cls(
+            coordinator=Coordinator(Contract.at("Coordinator", deployment.address("Coordinator"))),
+            vault=Vault(Contract.at("Vault", deployment.address("Vault"))),
+            registry=WorkerRegistry(Contract.at("WorkerRegistry", deployment.address("WorkerRegistry"))),
+            token=erc20(deployment.token or deployment.address("TestToken")),
+        )
+
+
+def erc20(address: str) -> TestToken:
+    """Calls of any ERC-20; `mint` and `permit` only where that token has them."""
+    return TestToken(Contract.at("TestToken", address))
+
+
+def result_id(result: Result) -> bytes:
+    """The id under which the Coordinator knows a posted result."""
+    return keccak(encode([_RESULT], [plain(result)]))
+
+
+def submission_id(submission: Submission) -> bytes:
+    """The hash of a submission; the word that the Coordinator stores has its lowest byte cleared."""
+    return keccak(encode([_SUBMISSION], [plain(submission)]))
+
+
+def commitment(
+    chain_id: int, coordinator: str, prover: str, fault: bytes, proof: bytes, update_root: bytes = bytes(32)
+) -> bytes:
+    """What `Coordinator.commit` takes before a conviction (protocol.md section 7).
+
+    fault: `result_id` for wrong arithmetic, `submission_id` for a malformed update of root `update_root`.
+    """
+    secret = keccak(encode(["bytes32", "bytes32", "bytes"], [fault, update_root, proof]))
+    return keccak(
+        encode(["uint256", "address", "address", "bytes32"], [chain_id, coordinator, prover, secret])
+    )
