@@ -47,7 +47,7 @@ contract FaultProver is IFaultProver {
         if (n == 0 || n > MAX_UPDATES) revert WrongUpdateCount(n);
         Layout memory layout = _layout(step, n, proof);
 
-        bytes32 computed = Trees.tableHash(proof[layout.table:layout.path]);
+        bytes32 computed = Trees.hashOfTable(proof[layout.table:layout.path]);
         if (computed != tableHash) revert TableMismatch(tableHash, computed);
         bytes32 leaf = _transcriptLeaf(layout, proof);
         computed = Trees.rootAbove(leaf, layout.blockIndex, proof[layout.path:layout.updates]);
@@ -151,7 +151,7 @@ contract FaultProver is IFaultProver {
         if (holds) revert ArithmeticHolds(layout.blockIndex, layout.coordinate, state, momentum);
     }
 
-    /// @dev The coordinate's value in the proof's state blocks: old state (0), new state (1), old momentum (2), new (3).
+    /// @dev The coordinate's value in a state block of the proof: old state (0), new (1), old momentum (2), new (3).
     function _stateValue(uint256 which, Layout memory layout, bytes calldata proof) private pure returns (int256) {
         unchecked {
             uint256 at = STATES + which * Blocks.RAW_BYTES;

@@ -34,8 +34,8 @@ library Blocks {
         if (encoding == RAW32) return data.length == RAW_BYTES;
         if (data.length != (encoding == BFP8 ? 33 : 17) || uint8(data[0]) > MAX_SHIFT) return false;
 
-        // 1 is taken from every digit at once. The lowest zero digit borrows, so its top bit comes out set though it was
-        // clear; no digit below it does, and without a zero digit none does.
+        // 1 is taken from every digit at once. The lowest zero digit borrows, so its top bit comes out set though it
+        // was clear. Without a zero digit none borrows, and no clear top bit comes out set.
         uint256 mantissas = Packed.wordAt(data, 1);
         unchecked {
             if (encoding == BFP8) {

@@ -26,7 +26,8 @@ library Committee {
         return _lowest(hashes, ceiling);
     }
 
-    /// @dev Hashes of the submitted slots, each with its slot in place of the lowest byte; no two agree in the other 31.
+    /// @dev Hashes of the submitted slots below the ceiling, each with its slot in place of the lowest byte; no two
+    /// agree in the other 31.
     function _below(uint256 ceiling, uint256 submitted, bytes32 seed) private pure returns (uint256[] memory hashes) {
         assembly ("memory-safe") {
             hashes := mload(0x40)

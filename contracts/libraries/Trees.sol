@@ -104,12 +104,12 @@ library Trees {
     }
 
     /// @notice Hash of a result's weights and factors, 3 bytes each, in slot order.
-    function tableHash(bytes calldata table) internal pure returns (bytes32) {
+    function hashOfTable(bytes calldata table) internal pure returns (bytes32) {
         return keccak256(abi.encodePacked(bytes1(0x05), table));
     }
 
-    /// @notice What a worker publishes while submissions are open: binds the update root to one chain, round and worker,
-    /// so that it cannot be copied.
+    /// @notice What a worker publishes while submissions are open: binds the update root to one chain, round and
+    /// worker, so that it cannot be copied.
     function sealedRoot(address coordinator, uint64 job, uint64 serial, address worker, bytes32 root)
         internal
         view

@@ -77,13 +77,13 @@ contract TreesTest is Test {
         }
     }
 
-    // updateRoot, tableHash, sealedRoot
+    // updateRoot, hashOfTable, sealedRoot
 
     function test_updateRoot_HashesTheFieldsBehindThree() external view {
         assertEq(trees.updateRoot(hex"aabb"), keccak256(hex"03aabb"));
     }
 
-    function test_tableHash_HashesTheTableBehindFive() external view {
+    function test_hashOfTable_HashesTheTableBehindFive() external view {
         assertEq(trees.hashOfTable(hex"000001010000"), keccak256(hex"05000001010000"));
     }
 

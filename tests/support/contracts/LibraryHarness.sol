@@ -83,7 +83,7 @@ contract LibraryHarness {
     }
 
     function hashOfTable(bytes calldata table) external pure returns (bytes32) {
-        return Trees.tableHash(table);
+        return Trees.hashOfTable(table);
     }
 
     function sealedRoot(address coordinator, uint64 job, uint64 serial, address worker, bytes32 root)
