@@ -20,7 +20,7 @@ from steelyard.kernels.arrays import Bytes, Int64
 from steelyard.numbers import BLOCK_VALUES, ONE, STATE_BLOCK
 from steelyard.rules import NO_BYTES, Rule, Step, Table, sum_trimmed
 from steelyard.trees import LEAF, TRANSCRIPT_LEAF, ZERO_ROOT, StateTree, hash_rows
-from steelyard.updates import CHUNK, EMPTY_ROW, Chunk, UpdateFile
+from steelyard.updates import CHUNK, Chunk, UpdateFile
 
 WORKING_SET = 1 << 22  # bytes of decoded values, or of leaf hashes, held at a time
 
@@ -104,33 +104,24 @@ def open_inputs(
 def compute(inputs: Inputs, *, out_state: Path, out_momentum: Path | None) -> Table:
     """Decode, clip, average and step into new files, without hashing anything. Returns the table used.
 
-    out_momentum: given exactly where the step has momentum.
+    out_momentum: given exactly where the step has momentum, else RuleError.
     """
-    if (out_momentum is not None) != inputs.step.momentum:
-        raise RuleError(
-            "momentum output and beta disagree", remedy="give a path exactly where beta is above zero"
-        )
     table = inputs.table()
-    with ExitStack() as stack:
-        state_file = stack.enter_context(atomic(out_state))
-        momentum_file = None if out_momentum is None else stack.enter_context(atomic(out_momentum))
-        for first, total, divisor in _sums(inputs, table):
-            state, momentum = _stepped(inputs, first, total, divisor)
-            state_file.write(state.data)
-            if momentum_file is not None:
-                momentum_file.write(momentum.data)
+    for _ in _written(inputs, table, out_state, out_momentum, _rows_for(_decoded_width(inputs))):
+        pass
     return table
 
 
 def aggregate(inputs: Inputs, *, out_state: Path, out_momentum: Path | None) -> Result:
-    """Compute a round's result into new files, and everything that a post carries but the CID."""
-    table = compute(inputs, out_state=out_state, out_momentum=out_momentum)
-    count = inputs.step.block_count
-    posted = Posted(
-        state=open_state(out_state, count),
-        momentum=None if out_momentum is None else open_state(out_momentum, count),
-    )
-    return Result(roots=roots_of(inputs, posted), table=table, table_hash=table.digest())
+    """Compute a round's result into new files, and everything that a post carries but the CID.
+
+    out_momentum: given exactly where the step has momentum, else RuleError.
+    """
+    table, trees = inputs.table(), _Trees(inputs)
+    rows = _rows_for(max(_decoded_width(inputs), trees.width))
+    for parts, state, momentum in _written(inputs, table, out_state, out_momentum, rows):
+        trees.add(parts, state, momentum)
+    return Result(roots=trees.roots(), table=table, table_hash=table.digest())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,13 +134,13 @@ class Posted:
 
 def roots_of(inputs: Inputs, posted: Posted) -> Roots:
     """Roots of a result with these new files: equal to what was posted exactly where it can be rebuilt."""
-    return _roots(inputs, posted, ())[0]
+    return _hashed(inputs, posted, ()).roots()
 
 
 def transcript_path(inputs: Inputs, posted: Posted, block: int) -> tuple[Roots, tuple[bytes, ...]]:
     """Roots as above, and the path of one block in the transcript, from its leaf up."""
-    roots, transcript = _roots(inputs, posted, (block,))
-    return roots, transcript.path(block)
+    trees = _hashed(inputs, posted, (block,))
+    return trees.roots(), trees.transcript.path(block)
 
 
 def first_difference(posted: StateFile, right: StateFile) -> tuple[int, int] | None:
@@ -168,79 +159,115 @@ def _rows_for(width: int) -> int:
     return max(8, min(CHUNK, WORKING_SET // width) // 8 * 8)
 
 
-def _sums(inputs: Inputs, table: Table) -> Iterator[tuple[int, Int64, int]]:
-    """First block, sums of its chunk's coordinates (values,), and what each is to be divided by."""
-    if inputs.step.rule is Rule.FEDAVG:
-        return _weighted_sums(inputs, table)
-    return _trimmed_sums(inputs, table)
+def _decoded_width(inputs: Inputs) -> int:
+    """Bytes of a block's values while they are averaged: a running sum, or all updates' to be sorted."""
+    return 8 * BLOCK_VALUES if inputs.step.rule is Rule.FEDAVG else STATE_BLOCK * len(inputs.updates)
 
 
-def _weighted_sums(inputs: Inputs, table: Table) -> Iterator[tuple[int, Int64, int]]:
-    core, encoding, divisor = kernels.get(), int(inputs.step.encoding), sum(table.weights)
-    total = np.empty((CHUNK, BLOCK_VALUES), np.int64)
-    for parts in zip(*(u.chunks(CHUNK) for u in inputs.updates), strict=True):
-        first, rows = parts[0][:2]
-        total[:rows] = 0
-        for update, part, weight, factor in zip(
-            inputs.updates, parts, table.weights, table.factors, strict=True
-        ):
-            core.accumulate(update.data, part[2], encoding, part[3], weight, factor, total)
-        yield first, total[:rows].reshape(-1), divisor
+def _walk(inputs: Inputs, rows: int) -> Iterator[tuple[Chunk, ...]]:
+    """Every update's part of each chunk."""
+    return zip(*(update.chunks(rows) for update in inputs.updates), strict=True)
 
 
-def _trimmed_sums(inputs: Inputs, table: Table) -> Iterator[tuple[int, Int64, int]]:
+def _written(
+    inputs: Inputs, table: Table, out_state: Path, out_momentum: Path | None, rows: int
+) -> Iterator[tuple[tuple[Chunk, ...], Bytes, Bytes]]:
+    """Each chunk's parts, new state and new momentum, once these are written."""
+    if (out_momentum is not None) != inputs.step.momentum:
+        raise RuleError(
+            f"beta is {inputs.step.beta} and a place for the new momentum is {out_momentum}",
+            remedy="give one exactly where beta is above zero",
+        )
+    sums = _weighted_sum if inputs.step.rule is Rule.FEDAVG else _trimmed_sum
+    with ExitStack() as stack:
+        state_file = stack.enter_context(atomic(out_state))
+        momentum_file = None if out_momentum is None else stack.enter_context(atomic(out_momentum))
+        for parts in _walk(inputs, rows):
+            total, divisor = sums(inputs, table, parts)
+            state, momentum = _stepped(inputs, parts[0][0], total, divisor)
+            state_file.write(state.data)
+            if momentum_file is not None:
+                momentum_file.write(momentum.data)
+            yield parts, state, momentum
+
+
+def _weighted_sum(inputs: Inputs, table: Table, parts: tuple[Chunk, ...]) -> tuple[Int64, int]:
+    """Sums of a chunk's coordinates, (values,), and what each is to be divided by."""
+    core, encoding = kernels.get(), int(inputs.step.encoding)
+    total = np.zeros((parts[0][1], BLOCK_VALUES), np.int64)
+    rows = zip(inputs.updates, parts, table.weights, table.factors, strict=True)
+    for update, (_, _, offset, where), weight, factor in rows:
+        core.accumulate(update.data, offset, encoding, where, weight, factor, total)
+    return total.reshape(-1), sum(table.weights)
+
+
+def _trimmed_sum(inputs: Inputs, table: Table, parts: tuple[Chunk, ...]) -> tuple[Int64, int]:
+    """Sums of a chunk's coordinates without their extremes, (values,), and what each is to be divided by."""
     core, encoding, n = kernels.get(), int(inputs.step.encoding), len(inputs.updates)
-    trim, size = inputs.step.trim_for(n), _rows_for(n * STATE_BLOCK)
-    for parts in zip(*(u.chunks(size) for u in inputs.updates), strict=True):
-        first, rows = parts[0][:2]
-        values = np.zeros((n, rows, BLOCK_VALUES), np.int32)
-        refused = np.empty(rows, np.bool_)
-        for row, update, part, factor in zip(values, inputs.updates, parts, table.factors, strict=True):
-            core.decode(update.data, part[2], encoding, part[3], row, refused)
-            if factor != ONE:
-                core.clip(row, factor)
-        yield first, sum_trimmed(values.reshape(n, -1), trim), n - 2 * trim
+    trim, count = inputs.step.trim_for(n), parts[0][1]
+    values = np.zeros((n, count, BLOCK_VALUES), np.int32)
+    refused = np.empty(count, np.bool_)
+    rows = zip(values, inputs.updates, parts, table.factors, strict=True)
+    for row, update, (_, _, offset, where), factor in rows:
+        core.decode(update.data, offset, encoding, where, row, refused)
+        if factor != ONE:
+            core.clip(row, factor)
+    return sum_trimmed(values.reshape(n, -1), trim), n - 2 * trim
 
 
 def _stepped(inputs: Inputs, first: int, total: Int64, divisor: int) -> tuple[Bytes, Bytes]:
     """New bytes of state and of momentum (none where beta is 0) of the blocks from `first` on."""
-    step = inputs.step
-    start, size = first * STATE_BLOCK, total.shape[0] * 4
-    state = inputs.state.data[start : start + size]
-    momentum = NO_BYTES if inputs.momentum is None else inputs.momentum.data[start : start + size]
-    new_state, new_momentum = np.empty(size, np.uint8), np.empty_like(momentum)
+    step, count = inputs.step, total.shape[0] // BLOCK_VALUES
+    state = inputs.state.bytes_of(first, count)
+    momentum = NO_BYTES if inputs.momentum is None else inputs.momentum.bytes_of(first, count)
+    new_state, new_momentum = np.empty_like(state), np.empty_like(momentum)
     kernels.get().server_step(total, divisor, state, momentum, step.beta, step.lr, new_state, new_momentum)
     return new_state, new_momentum
 
 
-def _roots(inputs: Inputs, posted: Posted, watch: tuple[int, ...]) -> tuple[Roots, StateTree]:
-    """Roots of a result, and its transcript tree with the paths of the watched blocks."""
-    count = inputs.step.block_count
-    plain = [inputs.state, posted.state]
-    if inputs.momentum is not None and posted.momentum is not None:
-        plain += [inputs.momentum, posted.momentum]
-    width = 32 * (len(plain) + len(inputs.updates))
-    new_state, new_momentum = StateTree(count), StateTree(count)
-    transcript = StateTree(count, watch)
-    for parts in zip(*(u.chunks(_rows_for(width)) for u in inputs.updates), strict=True):
-        leaves = _leaves(inputs, plain, parts, width)
-        new_state.add(np.ascontiguousarray(leaves[:, 32:64]))
-        if len(plain) == 4:
-            new_momentum.add(np.ascontiguousarray(leaves[:, 96:128]))
-        transcript.add(hash_rows(leaves, TRANSCRIPT_LEAF))
-    momentum_root = new_momentum.root() if len(plain) == 4 else ZERO_ROOT
-    return Roots(state=new_state.root(), momentum=momentum_root, transcript=transcript.root()), transcript
+def _hashed(inputs: Inputs, posted: Posted, watch: tuple[int, ...]) -> _Trees:
+    trees = _Trees(inputs, watch)
+    for parts in _walk(inputs, _rows_for(trees.width)):
+        first, count = parts[0][:2]
+        momentum = NO_BYTES if posted.momentum is None else posted.momentum.bytes_of(first, count)
+        trees.add(parts, posted.state.bytes_of(first, count), momentum)
+    return trees
 
 
-def _leaves(inputs: Inputs, plain: list[StateFile], parts: tuple[Chunk, ...], width: int) -> Bytes:
-    """Leaf hashes that the transcript leaves of a chunk are made of, (rows, width)."""
-    core = kernels.get()
-    first, rows = parts[0][:2]
-    out = np.empty((rows, width), np.uint8)
-    out[:, 32 * len(plain) :] = np.tile(EMPTY_ROW, len(inputs.updates))
-    every: Int64 = np.arange(rows, dtype=np.int64)
-    for i, state in enumerate(plain):
-        core.hash_items(state.data, first * STATE_BLOCK, STATE_BLOCK, LEAF, every, out, 32 * i)
-    for i, (update, part) in enumerate(zip(inputs.updates, parts, strict=True), len(plain)):
-        core.hash_items(update.data, part[2], update.encoding.size, LEAF, part[3], out, 32 * i)
-    return out
+class _Trees:
+    """The trees of a result, fed chunk by chunk."""
+
+    def __init__(self, inputs: Inputs, watch: tuple[int, ...] = ()) -> None:
+        count = inputs.step.block_count
+        self.inputs = inputs
+        self.plain = 4 if inputs.step.momentum else 2
+        self.width = 32 * (self.plain + len(inputs.updates))  # bytes that a transcript leaf is made of
+        self.state, self.momentum = StateTree(count), StateTree(count)
+        self.transcript = StateTree(count, watch)
+
+    def add(self, parts: tuple[Chunk, ...], state: Bytes, momentum: Bytes) -> None:
+        """Hash a chunk: each update's part, new state and new momentum (none where beta is 0)."""
+        first, count = parts[0][:2]
+        leaves = np.empty((count, self.width), np.uint8)
+        _state_column(self.inputs.state.bytes_of(first, count), leaves, 0)
+        _state_column(state, leaves, 32)
+        self.state.add(np.ascontiguousarray(leaves[:, 32:64]))
+        if self.inputs.momentum is not None:
+            _state_column(self.inputs.momentum.bytes_of(first, count), leaves, 64)
+            _state_column(momentum, leaves, 96)
+            self.momentum.add(np.ascontiguousarray(leaves[:, 96:128]))
+        for i, (update, (_, _, offset, where)) in enumerate(
+            zip(self.inputs.updates, parts, strict=True), self.plain
+        ):
+            update.leaves_into(leaves, 32 * i, offset, where)
+        self.transcript.add(hash_rows(leaves, TRANSCRIPT_LEAF))
+
+    def roots(self) -> Roots:
+        """Return all roots, once every chunk was added."""
+        momentum = self.momentum.root() if self.inputs.step.momentum else ZERO_ROOT
+        return Roots(state=self.state.root(), momentum=momentum, transcript=self.transcript.root())
+
+
+def _state_column(data: Bytes, out: Bytes, column: int) -> None:
+    where: Int64 = np.arange(out.shape[0], dtype=np.int64)
+    kernels.get().hash_items(data, 0, STATE_BLOCK, LEAF, where, out, column)

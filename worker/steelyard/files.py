@@ -72,11 +72,15 @@ class StateFile:
     def values(self, first: int = 0, count: int | None = None) -> Int32:
         """Return the values of `count` blocks from block `first` on, as a copy, (count * 32,)."""
         end = self.block_count if count is None else first + count
-        return self.data[first * STATE_BLOCK : end * STATE_BLOCK].view(">i4").astype(np.int32)
+        return self.bytes_of(first, end - first).view(">i4").astype(np.int32)
+
+    def bytes_of(self, first: int, count: int) -> Bytes:
+        """Return the bytes of `count` blocks from block `first` on, still mapped."""
+        return self.data[first * STATE_BLOCK : (first + count) * STATE_BLOCK]
 
     def block(self, index: int) -> bytes:
         """Return the 128 bytes of a block."""
-        return self.data[index * STATE_BLOCK : (index + 1) * STATE_BLOCK].tobytes()
+        return self.bytes_of(index, 1).tobytes()
 
     def root(self) -> bytes:
         """Root of the state tree."""

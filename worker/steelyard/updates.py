@@ -125,18 +125,19 @@ class UpdateFile:
             refused, energy = np.zeros(rows, np.bool_), np.empty((rows, 2), np.uint64)
             core.decode(self.data, offset, int(self.encoding), where, values, refused)
             core.energies(values, energy)
-            tree.add_update(self.leaves(rows, offset, where), energy)
+            leaves = np.empty((rows, 32), np.uint8)
+            self.leaves_into(leaves, 0, offset, where)
+            tree.add_update(leaves, energy)
             if refused.any():
                 refused_count += int(refused.sum())
                 first_refused = first + int(refused.argmax()) if first_refused is None else first_refused
         return tree, (refused_count, first_refused)
 
-    def leaves(self, rows: int, offset: int, where: Int64) -> Bytes:
-        """Leaf hashes of a chunk, (rows, 32)."""
-        out = np.empty((rows, 32), np.uint8)
-        out[:] = EMPTY_ROW
-        kernels.get().hash_items(self.data, offset, self.encoding.size, LEAF, where, out, 0)
-        return out
+    def leaves_into(self, out: Bytes, column: int, offset: int, where: Int64) -> None:
+        """Put the leaf hashes of a chunk into out[:, column : column + 32]."""
+        if where.shape[0] < out.shape[0]:
+            out[:, column : column + 32] = EMPTY_ROW
+        kernels.get().hash_items(self.data, offset, self.encoding.size, LEAF, where, out, column)
 
 
 def header_of(*, encoding: Encoding, job: int, serial: int, block_count: int) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from typing import Protocol
 
 from steelyard.errors import ConfigError
@@ -57,6 +58,14 @@ def get() -> Kernels:
         raise ConfigError(
             f"STEELYARD_KERNELS={choice} is no implementation", remedy="set it to numba, numpy or auto"
         )
+    if choice != "numpy" and sys.byteorder == "little":
+        try:
+            from steelyard.kernels import compiled  # noqa: PLC0415 - Numba is loaded only now
+        except ImportError as error:
+            if choice == "numba":
+                raise ConfigError(f"Numba can't be loaded ({error})", remedy="install numba") from error
+        else:
+            return compiled
     return fallback
 
 

@@ -16,7 +16,7 @@ RATE = 136
 INT_MAX = 2**31 - 1
 MAX_SHIFT = 31
 
-_ROUND = [
+ROUND = [
     0x0000000000000001, 0x0000000000008082, 0x800000000000808A, 0x8000000080008000,
     0x000000000000808B, 0x0000000080000001, 0x8000000080008081, 0x8000000000008009,
     0x000000000000008A, 0x0000000000000088, 0x0000000080008009, 0x000000008000000A,
@@ -24,7 +24,7 @@ _ROUND = [
     0x8000000000008002, 0x8000000000000080, 0x000000000000800A, 0x800000008000000A,
     0x8000000080008081, 0x8000000000008080, 0x0000000080000001, 0x8000000080008008,
 ]  # fmt: skip
-_ROTATE = [0, 1, 62, 28, 27, 36, 44, 6, 55, 20, 3, 10, 43, 25, 39, 41, 45, 15, 21, 8, 18, 2, 61, 56, 14]
+ROTATE = [0, 1, 62, 28, 27, 36, 44, 6, 55, 20, 3, 10, 43, 25, 39, 41, 45, 15, 21, 8, 18, 2, 61, 56, 14]
 
 
 def _rotl(a: UInt64, by: int) -> UInt64:
@@ -35,14 +35,14 @@ def _rotl(a: UInt64, by: int) -> UInt64:
 
 def _permute(a: UInt64) -> UInt64:
     """keccak-f[1600] of each column. a: (25, items)."""
-    for constant in _ROUND:
+    for constant in ROUND:
         c = a[0:5] ^ a[5:10] ^ a[10:15] ^ a[15:20] ^ a[20:25]
         d = np.roll(c, 1, axis=0) ^ _rotl(np.roll(c, -1, axis=0), 1)
         a = a ^ np.tile(d, (5, 1))
         b = np.empty_like(a)
         for i in range(25):
             x, y = i % 5, i // 5
-            b[y + 5 * ((2 * x + 3 * y) % 5)] = _rotl(a[i], _ROTATE[i])
+            b[y + 5 * ((2 * x + 3 * y) % 5)] = _rotl(a[i], ROTATE[i])
         rows = b.reshape(5, 5, -1)
         a = (rows ^ (~np.roll(rows, -1, axis=1) & np.roll(rows, -2, axis=1))).reshape(25, -1)
         a[0] ^= np.uint64(constant)

@@ -1,0 +1,68 @@
+"""Numba with types, and a cache directory that works where the package can't be written to.
+
+Cached machine code is loaded by unpickling, so the cache must belong to this user alone: a directory that
+somebody else owns, or that others can write to, is never used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba import types
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+READ_BYTES = types.Array(types.uint8, 1, "C", readonly=True)
+BYTES = types.uint8[::1]
+BYTES_2D = types.uint8[:, ::1]
+INT32_2D = types.Array(types.int32, 2, "C", readonly=True)
+INT64 = types.Array(types.int64, 1, "C", readonly=True)
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: NUMBA_CACHE_DIR, else beside this file, else the user's cache."""
+    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(chosen)
+    here = Path(__file__).parent
+    digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(here.glob("*.py")))).hexdigest()[:12]
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    for folder in (here / "__pycache__", home / "steelyard" / "kernels"):
+        if _usable(folder / digest):
+            return folder / digest
+    return Path(tempfile.mkdtemp(prefix="steelyard-kernels-"))
+
+
+def _usable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        status = folder.stat()
+    except OSError:
+        return False
+    if hasattr(os, "getuid") and status.st_uid != os.getuid():
+        return False
+    return os.access(folder, os.W_OK) and not status.st_mode & stat.S_IWOTH
+
+
+def compiled(signature: Any) -> Callable[[F], F]:
+    """Compile a function for one signature at definition, from the cache where it is there."""
+
+    def decorate(function: F) -> F:
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = str(_FOLDER)
+        try:
+            result: F = numba.njit(signature, cache=True, nogil=True, error_model="numpy")(function)
+        finally:
+            numba.config.CACHE_DIR = before
+        return result
+
+    return decorate
+
+
+_FOLDER = cache_folder()
