@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from steelyard.errors import ChainError, ConfigError, WalletError, WrongNetwork
 
@@ -21,31 +20,16 @@ from .events import KINDS
 from .fees import FeeSource
 from .follower import Cursor, Follower
 from .handshake import check_code, identify, interfaces_of
-from .keylock import KeyLock
+from .keys import Key, Parts
 from .networks import Network
-from .outbox import SqliteTxJournal, TxJournal
-from .receipts import Receipts
 from .records import Block, Event, Receipt, Simulation
 from .registry import Registry
 from .reverts import is_revert, revert_data
 from .rpc import Rpc, RpcRefused
-from .sender import Sender
-from .signer import Signer
-from .simulator import Simulator
 from .wallets import Wallet
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Key:
-    """What only a client with a wallet has."""
-
-    wallet: Wallet
-    journal: TxJournal
-    sender: Sender
-    simulator: Simulator
 
 
 class ChainClient:
@@ -62,7 +46,7 @@ class ChainClient:
         self.heads = Heads(rpc, max_age_s=network.poll_s)
         self.clock = ChainClock(rpc, self.heads, network, development=development)
         self._fees = FeeSource(rpc, self.heads, network)
-        self._key: _Key | None = None
+        self._key: Key | None = None
 
     @classmethod
     async def connect(
@@ -73,12 +57,14 @@ class ChainClient:
         state_dir: Path | None = None,
         interfaces: Mapping[str, Interface] | None = None,
         events: Mapping[tuple[str, str], type[Event]] | None = None,
+        on_step: Callable[[str], None] | None = None,
     ) -> ChainClient:
         """Check the network and open the key's journal.
 
         state_dir: where the key's lock, journal and spend are; every process that uses the key must name the
         same.
         interfaces: contracts by address, beside those of `network.deployment`.
+        on_step: told each step of a transaction (`keys.STEPS`); tests crash there.
         Raises Unreachable, WrongNetwork (chain id, or no contract at an address), JournalError.
         """
         rpc = Rpc(network.rpc_url, timeout_s=network.rpc_timeout_s, outage_s=network.outage_s)
@@ -93,7 +79,7 @@ class ChainClient:
             if wallet is not None:
                 if state_dir is None:
                     raise WalletError("no state folder for the wallet's nonces", remedy="give `state_dir`")
-                client._unlock(wallet, state_dir)
+                client._key = Key.open(wallet, state_dir, client._parts(), on_step or (lambda _: None))
             return client
         except BaseException:
             await rpc.close()
@@ -115,7 +101,7 @@ class ChainClient:
 
     @cached_property
     def contracts(self) -> Contracts:
-        """Typed calls of the deployment's contracts.  Raises ConfigError where the network has no deployment."""
+        """Typed calls of the deployment's contracts.  Raises ConfigError where none is known."""
         if self.network.deployment is None:
             raise ConfigError(
                 f"no contracts are known on network {self.network.name!r}",
@@ -237,29 +223,21 @@ class ChainClient:
             confirmations=self.network.confirmations if confirmations is None else confirmations,
         )
 
-    def _signing(self) -> _Key:
+    def _parts(self) -> Parts:
+        return Parts(
+            rpc=self.rpc,
+            network=self.network,
+            genesis=self.genesis,
+            registry=self.registry,
+            heads=self.heads,
+            clock=self.clock,
+            fees=self._fees,
+        )
+
+    def _signing(self) -> Key:
         if self._key is None:
             raise WalletError("this needs an account", remedy="give --account")
         return self._key
-
-    def _unlock(self, wallet: Wallet, state_dir: Path) -> None:
-        place = f"{self.network.chain_id}-{self.genesis[2:10]}-{wallet.address.lower()}"
-        journal = SqliteTxJournal(state_dir / f"{place}.sqlite")
-        lock = KeyLock(state_dir / f"{place}.lock", patience_s=self.network.outage_s + 10)
-        common: dict[str, Any] = {"rpc": self.rpc, "network": self.network, "address": wallet.address}
-        simulator = Simulator(**common, registry=self.registry, clock=self.clock, heads=self.heads)
-        receipts = Receipts(rpc=self.rpc, registry=self.registry, journal=journal, address=wallet.address)
-        signer = Signer(wallet=wallet, network=self.network, journal=journal, fees=self._fees)
-        sender = Sender(
-            **common,
-            journal=journal,
-            lock=lock,
-            signer=signer,
-            simulator=simulator,
-            receipts=receipts,
-            heads=self.heads,
-        )
-        self._key = _Key(wallet=wallet, journal=journal, sender=sender, simulator=simulator)
 
 
 def _decoded(call: Call[T], answer: str, network: Network) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ class Receipts:
     registry: Registry
     journal: TxJournal
     address: str
+    on_step: Callable[[str], None]
 
     async def settled(self, entry: Intent) -> Receipt | None:
         """The receipt of whichever attempt was mined, newest first; None while there is none.
@@ -55,8 +57,10 @@ class Receipts:
             events=self.registry.events(raw["logs"]),
             what=entry.what,
         )
+        self.on_step("tx.mined")
         failed = int(raw["status"], 16) == 0
         self.journal.settle(entry.name, State.FAILED if failed else State.MINED, receipt.cost_wei)
+        self.on_step("tx.settled")
         if failed:
             raise await self._reason(entry, receipt)
         return receipt

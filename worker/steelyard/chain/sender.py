@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from steelyard.errors import ChainError, InsufficientFunds, SpendLimit, TransactionTimeout, Unreachable
@@ -44,6 +45,7 @@ class Sender:
     simulator: Simulator
     receipts: Receipts
     heads: Heads
+    on_step: Callable[[str], None]
 
     async def send(
         self,
@@ -107,6 +109,7 @@ class Sender:
             if entry is None:
                 nonce = await self._free_nonce(nonce)
                 entry = await self.signer.first(call, name=name, nonce=nonce, gas=limit)
+                self.on_step("tx.signed")
             await self._offer(entry)
         return entry
 
@@ -143,8 +146,10 @@ class Sender:
         """Broadcast the latest attempt.  Raises InsufficientFunds or ChainError where no node kept it."""
         answer, said = await broadcast(self.rpc, entry.attempts[-1].raw)
         if answer is Answer.TAKEN:
+            self.on_step("tx.broadcast")
             if entry.state is not State.SENT:
                 self.journal.settle(entry.name, State.SENT)
+                self.on_step("tx.sent")
         elif answer in (Answer.NONCE_USED, Answer.UNDERPRICED):
             log.info("%s: %s", entry.what, said)  # the watch finds out
         elif entry.state is State.SIGNED and len(entry.attempts) == 1:
