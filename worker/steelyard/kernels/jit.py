@@ -27,13 +27,17 @@ INT64 = types.Array(types.int64, 1, "C", readonly=True)
 
 
 def cache_folder() -> Path:
-    """Where compiled kernels are kept: NUMBA_CACHE_DIR, else beside this file, else the user's cache."""
-    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
-        return Path(chosen)
+    """Where compiled kernels are kept: NUMBA_CACHE_DIR, else beside this file, else the user's cache.
+
+    Each version of the sources has a folder of its own, as Numba does not notice changes of what a kernel
+    calls.
+    """
     here = Path(__file__).parent
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(here.glob("*.py")))).hexdigest()[:12]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    for folder in (here / "__pycache__", home / "steelyard" / "kernels"):
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    folders = [Path(chosen)] if chosen else [here / "__pycache__", home / "steelyard" / "kernels"]
+    for folder in folders:
         if _usable(folder / digest):
             return folder / digest
     return Path(tempfile.mkdtemp(prefix="steelyard-kernels-"))
@@ -63,6 +67,12 @@ def compiled(signature: Any) -> Callable[[F], F]:
         return result
 
     return decorate
+
+
+def inlined(function: F) -> F:
+    """Compile a helper as part of each kernel that calls it; it has no cache entry to load of its own."""
+    result: F = numba.njit(error_model="numpy", nogil=True)(function)
+    return result
 
 
 _FOLDER = cache_folder()
