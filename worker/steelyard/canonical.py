@@ -16,6 +16,10 @@ from steelyard.errors import ManifestError
 MAX_BYTES = 4 << 20
 MAX_DEPTH = 8
 
+# A string, closed or not, or a bracket. No part can fail after it began, so the scan takes linear time.
+_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+\\?(?:"|\Z)|[\[\]{}]', re.DOTALL)
+_STEPS = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
+
 
 def dump(value: object) -> bytes:
     """The canonical bytes of a value made of dicts, lists, strings, integers and booleans."""
@@ -35,15 +39,15 @@ def load(data: bytes, *, what: str, max_bytes: int = MAX_BYTES) -> Node:
             remedy="list fewer shards or tensors",
         )
     try:
+        check_depth(data)
         value = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_no_repeats,
             parse_float=_no_float,
             parse_constant=_no_float,
         )
-        _refuse_deep(value, MAX_DEPTH)
         again = dump(value)
-    except (ValueError, RecursionError) as error:  # UnicodeError and JSONDecodeError are ValueErrors
+    except ValueError as error:  # UnicodeError and JSONDecodeError are ValueErrors
         raise ManifestError(f"{what} is no JSON that we accept ({error})", remedy=_REWRITE) from None
     if again != data:
         raise ManifestError(f"{what} is not canonical JSON (sorted keys, no spaces, UTF-8)", remedy=_REWRITE)
@@ -53,13 +57,16 @@ def load(data: bytes, *, what: str, max_bytes: int = MAX_BYTES) -> Node:
 _REWRITE = "have its author write it with `steelyard job create`"
 
 
-def _refuse_deep(value: object, levels: int) -> None:
-    if not isinstance(value, (dict, list)):
-        return
-    if levels == 0:
-        raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
-    for inner in value.values() if isinstance(value, dict) else value:
-        _refuse_deep(inner, levels - 1)
+def check_depth(data: bytes) -> None:
+    """Raise ValueError where brackets nest deeper than MAX_DEPTH.
+
+    Python's parser stops at the interpreter's recursion limit; some libraries raise that beyond the stack's end.
+    """
+    depth = 0
+    for token in _TOKENS.finditer(data):
+        depth += _STEPS.get(token.group(), 0)
+        if depth > MAX_DEPTH:
+            raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
 
 
 def _no_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:

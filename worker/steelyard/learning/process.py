@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import steelyard
+from steelyard.canonical import check_depth
 from steelyard.errors import TrainingError
 
 KEPT_VARIABLES = ("LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -170,8 +171,9 @@ class Child:
 
     def _parse(self, line: bytes) -> dict[str, Any]:
         try:
+            check_depth(line)
             reply = json.loads(line)
-        except (ValueError, RecursionError):
+        except ValueError:
             reply = None
         if isinstance(reply, dict) and type(reply.get("id")) is int and isinstance(reply.get("type"), str):
             return reply

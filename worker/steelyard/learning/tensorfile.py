@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.canonical import check_depth
 from steelyard.errors import FormatError
 from steelyard.files import atomic
 
@@ -90,8 +91,9 @@ def _header(layout: Sequence[Layout]) -> bytes:
 
 def _entries(path: Path, header: bytes) -> Iterator[tuple[str, str, tuple[int, ...], int, int]]:
     try:
+        check_depth(header)
         fields = json.loads(header)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _malformed(path, f"a header that is no JSON ({error})") from None
     if not isinstance(fields, dict):
         raise _malformed(path, "a header that is no object")

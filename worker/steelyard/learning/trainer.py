@@ -26,6 +26,8 @@ from steelyard.learning.recipes.base import Options
 from steelyard.learning.vector import safetensors_to_state, state_to_safetensors
 from steelyard.manifest import Manifest, Training
 
+__all__ = ["EvalMetrics", "Progress", "TrainMetrics", "Trainer", "TrainerSettings"]
+
 _ATTEMPTS = 2
 
 
@@ -73,6 +75,7 @@ class Trainer:
         self._child: Child | None = None
         self._lock = asyncio.Lock()
         self._numbers = itertools.count()
+        self._closed = False
         self.progress: Progress | None = None
 
     async def __aenter__(self) -> Trainer:
@@ -92,7 +95,8 @@ class Trainer:
             await self._running()
 
     async def close(self) -> None:
-        """End the child. A second call does nothing."""
+        """End the child for good; what was under way fails. A second call does nothing."""
+        self._closed = True
         child, self._child = self._child, None
         if child:
             await child.kill()
@@ -160,6 +164,8 @@ class Trainer:
         raise TrainingError("no attempt was made", remedy="report this")
 
     async def _running(self) -> Child:
+        if self._closed:
+            raise TrainingError("the trainer was closed", remedy="make a new one")
         if self._child is None or not self._child.alive:
             self._scratch.mkdir(parents=True, exist_ok=True)
             self._child = await Child.start(self._scratch, self._settings)

@@ -1,9 +1,10 @@
 """The `image-cnn` recipe: a small convolutional net for small images.
 
-    conv 5x5, stride 2, padding 2 -> ReLU -> conv 3x3 -> ReLU -> mean over 2x2 -> linear
+    2x2 pixels into channels -> conv 3x3 -> ReLU -> conv 3x3 -> ReLU -> mean over 2x2 -> linear
 
-With filters (12, 32) that is 15,330 parameters for 28x28 grey images. There are no buffers and no dropout:
-the weight vector is all of the model.
+With filters (16, 32) that is 13,242 parameters for 28x28 grey images. There are no buffers and no dropout: the
+weight vector is all of the model. Of the nets of this size that were tried, this one learned MNIST in the least
+time on a CPU: a 3x3 kernel over packed pixels sees 6x6 of them, at a quarter of the positions.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class Shape:
         """Raises TrainingError for a missing or unknown key, or a number out of range."""
         limits = {
             "channels": (1, 16),
-            "height": (8, 512),
-            "width": (8, 512),
+            "height": (12, 512),
+            "width": (12, 512),
             "classes": (2, 256),
             "mean": (0, 255),
             "deviation": (1, 255),
@@ -72,7 +73,7 @@ class ImageCnn:
         shape = Shape.of(architecture)
         first, second = shape.filters
         shapes: dict[str, tuple[int, ...]] = {
-            "conv1.weight": (first, shape.channels, 5, 5),
+            "conv1.weight": (first, 4 * shape.channels, 3, 3),
             "conv1.bias": (first,),
             "conv2.weight": (second, first, 3, 3),
             "conv2.bias": (second,),
@@ -104,8 +105,8 @@ class ImageCnn:
 
 
 def _pooled(side: int) -> int:
-    """A side after stride 2, a valid 3x3 convolution and 2x2 means."""
-    return ((side + 1) // 2 - 2) // 2
+    """A side after packing, two convolutions and means; odd rests are cut off."""
+    return (side // 2 - 4) // 2
 
 
 def _refused(found: str, wanted: str) -> TrainingError:

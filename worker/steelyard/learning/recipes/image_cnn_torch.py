@@ -70,9 +70,10 @@ class ImageCnnLearner:
     def _logits(self, tensors: Sequence[torch.Tensor], images: torch.Tensor) -> torch.Tensor:
         """images: uint8 (batch, channels, height, width). Returns float32 (batch, classes)."""
         conv1, bias1, conv2, bias2, linear, bias3 = tensors
-        x = images.float().sub_(self._shape.mean).div_(self._shape.deviation)
-        x = x.contiguous(memory_format=torch.channels_last)
-        x = functional.relu(functional.conv2d(x, conv1, bias1, stride=2, padding=2))
+        even = images[:, :, : images.shape[2] // 2 * 2, : images.shape[3] // 2 * 2]
+        x = even.float().sub_(self._shape.mean).div_(self._shape.deviation)
+        x = functional.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
+        x = functional.relu(functional.conv2d(x, conv1, bias1))
         x = functional.avg_pool2d(functional.relu(functional.conv2d(x, conv2, bias2)), 2)
         return functional.linear(x.flatten(1), linear, bias3)
 
