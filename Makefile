@@ -1,0 +1,45 @@
+# `make demo` and `make test` are the two commands for a person; the rest is in `make help`.
+PYTHON ?= $(shell for v in "" .13 .12 .11; do \
+	command -v python3$$v >/dev/null && python3$$v -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	&& echo python3$$v && exit; done; echo python3)
+SETUP = $(PYTHON) scripts/setup.py
+BIN = .venv/bin
+
+# The demo's choices, also from the command line: make demo CHAIN=ganache CHEAT=0 KEEP=1
+export CHAIN CHEAT KEEP
+
+.PHONY: help demo setup setup-all check test gas soak clean
+
+help: ## say what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' Makefile
+
+demo: ## install what is missing, then train, cheat, convict and pay on a development chain (CHAIN, CHEAT, KEEP)
+	@$(SETUP) node run
+	@$(BIN)/steelyard demo
+
+setup: ## install what the program needs; offline and instant when nothing is missing
+	@$(SETUP) node run
+
+setup-dev: ## ... and the tools of `make check`
+	@$(SETUP) node dev
+
+setup-brownie: ## ... and Brownie, in an environment of its own
+	@$(SETUP) node brownie
+
+setup-all: ## ... and Slither and, where Go is at hand, geth: all that `make test` needs
+	@$(SETUP) node dev brownie slither geth
+
+check: setup-dev ## format, lint, types: seconds
+	@scripts/check
+
+test: setup-all ## check, Slither, every test on every chain, the gas table, both demos
+	@$(BIN)/python scripts/run_tests.py
+
+gas: setup-dev ## measure the worst case of each function and write docs/gas.md
+	@$(BIN)/python scripts/gas.py
+
+soak: setup-dev ## 200 seeds of kill -9 at every step, and its summary
+	@$(BIN)/python scripts/soak.py
+
+clean: ## remove what was built; the environments and packages stay
+	rm -rf build dist .cache/forge .mypy_cache .ruff_cache .pytest_cache .hypothesis report.json lcov.info
