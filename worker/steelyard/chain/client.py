@@ -10,7 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from steelyard.errors import ChainError, ConfigError, WalletError, WrongNetwork
+from eth_abi.exceptions import DecodingError
+
+from steelyard.errors import ConfigError, WalletError, WrongNetwork
 
 from .calls import Call
 from .clock import ChainClock, Heads
@@ -243,7 +245,7 @@ class ChainClient:
 def _decoded(call: Call[T], answer: str, network: Network) -> T:
     try:
         return call.decode(bytes.fromhex(answer[2:]))
-    except (ValueError, TypeError, ChainError) as error:
+    except (ValueError, TypeError, DecodingError) as error:
         raise WrongNetwork(
             f"{call.describe()} at {call.to} gave {len(answer) // 2 - 1} bytes that do not decode: {error}",
             remedy=f"check the deployment's addresses on {network.name!r}",

@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Any
 
 from eth_abi.abi import decode, encode
+from eth_abi.exceptions import EncodingError
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
@@ -104,7 +105,7 @@ class Signature:
             if len(args) != len(self.inputs):
                 raise ValueError(f"{len(args)} arguments")
             return self.selector + encode([field.type for field in self.inputs], [plain(arg) for arg in args])
-        except (ValueError, TypeError, OverflowError) as error:
+        except (ValueError, TypeError, OverflowError, EncodingError) as error:
             raise ConfigError(f"{self.text} cannot take {args!r}: {error}") from error
 
     def decode_output(self, data: bytes) -> Any:

@@ -1,0 +1,49 @@
+"""A process that sends with a well-known key, and may kill itself at a step: `sender_process.py JSON`."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from steelyard.chain.calls import Contract
+from steelyard.chain.client import ChainClient
+from steelyard.chain.codec import Interface
+from steelyard.chain.devnet import well_known_accounts
+from steelyard.chain.networks import KNOWN
+from steelyard.chain.wallets import Wallet
+
+
+async def main(task: dict[str, Any]) -> None:
+    interface = Interface("Box", json.loads(Path(task["abi"]).read_text("utf-8"))["abi"])
+    name = "anvil" if task["chain_id"] == 31337 else "ganache"
+    network = dataclasses.replace(KNOWN[name], rpc_url=task["url"])
+
+    def on_step(step: str) -> None:
+        if step == task.get("crash"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async with await ChainClient.connect(
+        network,
+        Wallet(well_known_accounts(task["account"] + 1)[task["account"]]),
+        state_dir=Path(task["state"]),
+        interfaces={task["address"]: interface},
+        on_step=on_step,
+    ) as client:
+        if task.get("resume"):
+            await client.resume()
+        box = Contract(interface, task["address"])
+        hashes = []
+        for intent in task["intents"]:
+            receipt = await client.send(box.call("add"), intent=intent)
+            hashes.append(receipt.hash)
+        sys.stdout.write(json.dumps(hashes))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))
