@@ -67,7 +67,7 @@ class Session:
         return Passwords(file=self.config.password_file, prompt=prompt)
 
     def account_name(self) -> str:
-        """The account that signs: as set, or the only one there is.  Raises ConfigError where that is unclear."""
+        """The account that signs: as set, or the only one.  Raises ConfigError where that is unclear."""
         if self.config.account:
             return self.config.account
         accounts = self.keystores().list()

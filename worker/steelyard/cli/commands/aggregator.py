@@ -1,5 +1,74 @@
-"""`steelyard aggregator`."""
+"""`steelyard aggregator`: bonds, and the turns in jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
-app = typer.Typer(name="aggregator")
+from steelyard.cli.output import facts
+from steelyard.cli.session import current, do
+
+app = typer.Typer(name="aggregator", help="Bonds that back posted results.", no_args_is_help=True)
+
+Job = Annotated[int | None, typer.Option(help="Take a place in the turns of this job, too.")]
+
+
+@app.command()
+def bond(amount: Annotated[str, typer.Argument(help="Tokens to add.")], job: Job = None) -> None:
+    """Add to the bond, and register where that is missing. A posted result locks its part."""
+    do(_bond(amount, job))
+
+
+async def _bond(amount: str, job: int | None) -> None:
+    from steelyard.chain.structs import Purse
+    from steelyard.cli.purses import deposit
+    from steelyard.cli.work import work
+
+    async with work(signing=True) as at:
+        registry, own = at.contracts.registry, at.client.address
+        units = (await at.own_token()).parse(amount)
+        identity = await at.identity()
+        if identity == own and not (await at.client.read(registry.account_of(own))).registered:
+            await at.send(registry.register(own, own, bytes(32), 0), f"register {own}")
+        await deposit(at, identity, Purse.BOND, units)
+        if job is not None and not at.session.dry_run:
+            await at.send(at.contracts.coordinator.enlist(job), f"take turns in job {job}")
+        at.finish({"identity": identity, "purse": "bond", "units": units, "job": job})
+
+
+@app.command()
+def unbond(
+    amount: Annotated[str, typer.Argument(help="Tokens, or `all` that is free.")] = "all",
+    job: Annotated[int | None, typer.Option(help="Give up the turns of this job first.")] = None,
+) -> None:
+    """Start unbonding what no result locks; `rewards claim` moves it once the delay has passed."""
+    from steelyard.chain.structs import Purse
+    from steelyard.cli.purses import take_out
+
+    if job is not None:
+        do(_retire(job))
+    do(take_out(amount, Purse.BOND))
+
+
+async def _retire(job: int) -> None:
+    from steelyard.cli.work import work
+
+    async with work(signing=True) as at:
+        await at.send(at.contracts.coordinator.retire(job), f"give up the turns of job {job}")
+
+
+@app.command()
+def status(who: Annotated[str | None, typer.Argument(help="Account name or address.")] = None) -> None:
+    """Bond, credits and reputation."""
+    do(_status(who))
+
+
+async def _status(who: str | None) -> None:
+    from steelyard.cli.statements import statement
+    from steelyard.cli.work import work
+
+    async with work() as at:
+        identity = await at.identity(current().address_of(who))
+        document, pairs = await statement(at, identity)
+    current().out.emit(document, facts(pairs))

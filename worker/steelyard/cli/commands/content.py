@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from steelyard.cli.session import current
+from steelyard.cli.session import current, do
 from steelyard.errors import ConfigError
 
 app = typer.Typer(name="content", help="Files by content identifier (IPFS CIDs).", no_args_is_help=True)
@@ -22,3 +22,22 @@ def cid(path: Annotated[Path, typer.Argument(help="A file or a folder.")]) -> No
         raise ConfigError(f"there is no {path}", remedy="give the path of a file or a folder")
     found = str(cid_of_path(path))
     current().out.emit({"path": path, "cid": found}, found)
+
+
+@app.command()
+def serve() -> None:
+    """Hand out what this home's store provides (a sponsor's data, say) until Ctrl-C."""
+    do(_serve())
+
+
+async def _serve() -> None:
+    from steelyard.cli.signals import stopping
+    from steelyard.cli.stores import serving
+    from steelyard.content import EmbeddedStore
+
+    session = current()
+    config = session.config
+    async with EmbeddedStore(serving(config)) as store, stopping() as stop:
+        session.out.emit({"url": store.url, "content": config.content_dir}, f"serving at {store.url}")
+        session.out.say(f"others reach it by `--peer {store.url}`; Ctrl-C ends it")
+        await stop.wait()

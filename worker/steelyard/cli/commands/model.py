@@ -1,5 +1,44 @@
-"""`steelyard model`."""
+"""`steelyard model`: trained models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-app = typer.Typer(name="model")
+from steelyard.cli.output import facts
+from steelyard.cli.session import do
+
+app = typer.Typer(name="model", help="Trained models.", no_args_is_help=True)
+
+
+@app.command()
+def pull(
+    job: Annotated[int, typer.Argument(help="Number of the job.", min=1)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path(
+        "model.safetensors"
+    ),
+    round_: Annotated[int | None, typer.Option("--round", min=0, help="Round; the latest final one.")] = None,
+) -> None:
+    """Fetch a round's model, check it against the chain's root, and write it as float32 safetensors."""
+    do(_pull(job, output, round_))
+
+
+async def _pull(job: int, output: Path, number: int | None) -> None:
+    from steelyard.cli.fetching import fetching
+    from steelyard.nodes.verify import pull_model
+
+    async with fetching(job) as (at, store, scratch):
+        timeout_s = at.session.config.fetch_timeout_s
+        pulled = await pull_model(at.client, store, job, number, output, scratch=scratch, timeout_s=timeout_s)
+        document = {
+            "job": job,
+            "round": pulled.number,
+            "serial": pulled.serial,
+            "state_root": pulled.state_root,
+            "cid": str(pulled.cid),
+            "path": pulled.path,
+        }
+        pairs = [("model", pulled.path), ("round", pulled.number), ("state root", pulled.state_root)]
+        at.session.out.emit(document, facts([*pairs, ("checked", "equal to the root on chain")]))

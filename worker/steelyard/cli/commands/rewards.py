@@ -1,5 +1,71 @@
-"""`steelyard rewards`."""
+"""`steelyard rewards`: what was earned."""
+
+from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
-app = typer.Typer(name="rewards")
+from steelyard.cli.output import facts, table
+from steelyard.cli.session import current, do
+
+app = typer.Typer(name="rewards", help="Shares of final rounds, credits, withdrawals.", no_args_is_help=True)
+
+Job = Annotated[int | None, typer.Argument(help="Number of the job; all of them if left out.", min=1)]
+Who = Annotated[str | None, typer.Option("--for", help="Account name or address whose rewards they are.")]
+
+
+@app.command()
+def show(job: Job = None, who: Who = None) -> None:
+    """What may be claimed, and what waits to be withdrawn."""
+    do(_show(job, who))
+
+
+async def _show(job: int | None, who: str | None) -> None:
+    from steelyard.cli.rewarding import credits_of, earnings, unbonded
+    from steelyard.cli.work import work
+
+    async with work() as at:
+        identity = await at.identity(current().address_of(who))
+        owed = await earnings(at, identity, job)
+        own = await at.own_token()
+        tokens = {own.address: own, **{each.token.address: each.token for each in owed}}
+        due = await credits_of(at, identity, tokens)
+        free = await unbonded(at, identity)
+    rows = [(each.job, len(each.shares), len(each.posts), len(each.bonds)) for each in owed if not each.empty]
+    jobs = [
+        {"job": each.job, "shares": len(each.shares), "posts": len(each.posts), "bonds": len(each.bonds)}
+        for each in owed
+    ]
+    current().out.emit(
+        {"identity": identity, "jobs": jobs, "credits": due, "unbonded_units": free},
+        facts(
+            [
+                ("identity", identity),
+                ("credits", ", ".join(tokens[address].show(units) for address, units in due.items())),
+                ("unbonded", own.show(free)),
+            ]
+        ),
+        table((">job", ">shares to claim", ">posts to claim", ">bonds to free"), rows),
+    )
+
+
+@app.command()
+def claim(job: Job = None, who: Who = None) -> None:
+    """Claim shares and posts, then send credits and unbonded tokens to the payout address."""
+    do(_claim(job, who))
+
+
+async def _claim(job: int | None, who: str | None) -> None:
+    from steelyard.cli.rewarding import claim as claim_all
+    from steelyard.cli.rewarding import earnings
+    from steelyard.cli.work import work
+
+    async with work(signing=True) as at:
+        account = current().address_of(who) if who else at.client.address
+        identity = await at.identity(account)
+        owed = await earnings(at, identity, job)
+        moved = await claim_all(at, identity, owed)
+        if not at.transactions:
+            at.session.out.say(f"nothing to claim and nothing to withdraw for {identity}")
+        at.finish({"identity": identity, "withdrawn": moved})

@@ -1,7 +1,46 @@
-"""`steelyard run`."""
+"""`steelyard run`: a node of one account in one job, in one or several roles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from steelyard.cli.session import do
+
+ROLES = ("worker", "aggregator", "challenger")
+
 
 def install(app: typer.Typer) -> None:
-    app.command("run")(lambda: None)
+    """Add the command to the root."""
+    app.command("run")(run)
+
+
+def run(
+    job: Annotated[int, typer.Option(help="Number of the job.", min=1)],
+    role: Annotated[list[str], typer.Option(help="worker, aggregator or challenger; repeatable.")],
+    listen: Annotated[str, typer.Option(help="host:port at which files are handed out.")] = "",
+    data: Annotated[Path | None, typer.Option(help="Own rows, in an open job.")] = None,
+    evaluate: Annotated[bool, typer.Option(help="Test each rebuilt model on the job's test rows.")] = False,
+    claim: Annotated[bool, typer.Option(help="Claim the own shares once the job has ended.")] = False,
+    train_on_held: Annotated[bool, typer.Option(help="Train on a held result before rebuilding it.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of training.")] = 1,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds for deployment, job and seat to appear.")] = 0.0,
+) -> None:
+    """Take part in a job until it ends. Ctrl-C stops; the same command goes on where the chain stands.
+
+    Prints what happens, a line each; with --json one JSON object a line.
+    """
+    from steelyard.cli.running import Wishes, run_roles
+
+    unknown = sorted(set(role) - set(ROLES))
+    if unknown:
+        raise typer.BadParameter(
+            f"{', '.join(unknown)}: worker, aggregator or challenger", param_hint="--role"
+        )
+    wishes = Wishes(
+        job=job, roles=frozenset(role), listen=listen, data=data, evaluate=evaluate, claim=claim,
+        train_on_held=train_on_held, threads=threads, wait_s=wait,
+    )  # fmt: skip
+    do(run_roles(wishes))

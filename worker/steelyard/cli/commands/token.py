@@ -1,5 +1,72 @@
-"""`steelyard token`."""
+"""`steelyard token`: the ERC-20 of stakes, bonds and bounties."""
+
+from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
-app = typer.Typer(name="token")
+from steelyard.cli.output import facts
+from steelyard.cli.session import current, do
+from steelyard.errors import ConfigError
+
+app = typer.Typer(name="token", help="The deployment's token, or another ERC-20.", no_args_is_help=True)
+
+Other = Annotated[
+    str, typer.Option("--token", help="Address of another ERC-20 than the deployment's.", metavar="ADDRESS")
+]
+
+
+@app.command()
+def balance(
+    who: Annotated[str | None, typer.Argument(help="Account name or address.")] = None, token: Other = ""
+) -> None:
+    """How much an account holds in its own hands; `rewards show` has what the Vault holds for it."""
+    do(_balance(who, token))
+
+
+async def _balance(who: str | None, address: str) -> None:
+    from steelyard.cli.work import work
+
+    owner = current().address_of(who)
+    async with work() as at:
+        token = await at.token(address) if address else await at.own_token()
+        units = await at.client.read(token.calls.balance_of(owner))
+    at.session.out.emit(
+        {
+            "account": owner,
+            "token": token.address,
+            "symbol": token.symbol,
+            "decimals": token.decimals,
+            "units": units,
+        },
+        facts([("account", owner), ("balance", token.show(units)), ("token", token.address)]),
+    )
+
+
+@app.command()
+def mint(
+    amount: Annotated[str, typer.Argument(help="Tokens, like 1000 or 0.5.")],
+    to: Annotated[
+        str | None, typer.Option(help="Account name or address; the chosen account if left out.")
+    ] = None,
+) -> None:
+    """Make tokens out of nothing, on development chains only."""
+    do(_mint(amount, to))
+
+
+async def _mint(amount: str, to: str | None) -> None:
+    from steelyard.cli.work import work
+
+    session = current()
+    if not session.network().is_development:
+        raise ConfigError(
+            f"{session.config.network} is no development chain; its token is not minted by hand",
+            remedy="get tokens from somebody who has them, or choose --network anvil or ganache",
+        )
+    owner = session.address_of(to)
+    async with work(signing=True) as at:
+        token = await at.own_token()
+        units = token.parse(amount)
+        await at.send(token.calls.mint(owner, units), f"mint {token.show(units)} for {owner}")
+        at.finish({"account": owner, "token": token.address, "units": units})

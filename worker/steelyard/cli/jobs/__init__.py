@@ -1,0 +1,1 @@
+"""Behind `steelyard job`: describing, publishing, posting, joining and showing jobs."""

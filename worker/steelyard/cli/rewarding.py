@@ -1,0 +1,99 @@
+"""What an identity has earned, and moving it to its payout address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from steelyard.chain.structs import Purse, Result
+from steelyard.cli.jobs.history import events_of, terms_of
+from steelyard.cli.work import Token, Work
+from steelyard.nodes.claims import Share, claimable, claimable_posts
+from steelyard.nodes.view import View
+
+BATCH = 10  # claims in one transaction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earnings:
+    """What one job owes an identity and nobody has claimed yet."""
+
+    job: int
+    token: Token  # of the bounty
+    shares: list[Share]
+    posts: list[Result]
+    bonds: list[int]  # rounds in which a bond of a void result waits
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to claim."""
+        return not (self.shares or self.posts or self.bonds)
+
+
+async def earnings(at: Work, identity: str, job: int | None) -> list[Earnings]:
+    """By job; one job's where it is named.  Raises ConfigError for an unknown one."""
+    if job is not None:
+        await terms_of(at.client, job)
+    jobs = [job] if job else range(1, await at.client.read(at.contracts.coordinator.job_count()) + 1)
+    events = await events_of(at.client)
+    return [await _earned(at, each, identity, View.of(each, events)) for each in jobs]
+
+
+async def _earned(at: Work, job: int, identity: str, view: View) -> Earnings:
+    terms = (await terms_of(at.client, job)).terms
+    over = view.ended is not None
+    return Earnings(
+        job=job,
+        token=await at.token(terms.token),
+        shares=await claimable(at.client, job, identity),
+        posts=await claimable_posts(at.client, job, identity),
+        bonds=sorted(
+            number
+            for number, account in view.left_bonds
+            if account == identity and (over or number <= view.settled_number)
+        ),
+    )
+
+
+async def claim(at: Work, identity: str, owed: list[Earnings]) -> list[dict[str, Any]]:
+    """Claim all that is owed, then withdraw credits and what has unbonded.  Returns what moved, by token."""
+    coordinator = at.contracts.coordinator
+    for each in owed:
+        for first in range(0, len(each.shares), BATCH):
+            batch = each.shares[first : first + BATCH]
+            call = coordinator.claim([share.result for share in batch], [share.submission for share in batch])
+            await at.send(call, f"claim {len(batch)} shares of job {each.job}")
+        for first in range(0, len(each.posts), BATCH):
+            posts = each.posts[first : first + BATCH]
+            await at.send(coordinator.claim_posts(posts), f"claim {len(posts)} posts of job {each.job}")
+        for number in each.bonds:
+            call = coordinator.release_bond(each.job, number, identity)
+            await at.send(call, f"free the bond of round {number} of job {each.job}")
+    return await _withdraw(at, identity, {each.token.address: each.token for each in owed})
+
+
+async def _withdraw(at: Work, identity: str, tokens: dict[str, Token]) -> list[dict[str, Any]]:
+    """Send credits, and stake and bond whose delay has passed, to the payout address."""
+    own = await at.own_token()
+    due = await credits_of(at, identity, {**tokens, own.address: own})
+    due[own.address] = due.get(own.address, 0) + await unbonded(at, identity)
+    moved = [(address, units) for address, units in due.items() if units]
+    if moved:
+        payout = await at.client.read(at.contracts.registry.payout_of(identity))
+        known = {**tokens, own.address: own}
+        said = " and ".join(known[address].show(units) for address, units in moved)
+        await at.send(at.contracts.vault.withdraw(identity, list(known)), f"send {said} to {payout}")
+    return [{"token": address, "units": units} for address, units in moved]
+
+
+async def credits_of(at: Work, identity: str, tokens: dict[str, Token]) -> dict[str, int]:
+    """Credits by token, in smallest units."""
+    calls = [at.contracts.vault.credit_of(address, identity) for address in tokens]
+    return dict(zip(tokens, await at.client.read_all(calls), strict=True))
+
+
+async def unbonded(at: Work, identity: str) -> int:
+    """Stake and bond that may leave now."""
+    now = await at.client.chain_time()
+    calls = [at.contracts.vault.balance_of(identity, purse) for purse in Purse]
+    return sum(purse.unbonding for purse in await at.client.read_all(calls) if now >= purse.withdrawable_at)

@@ -1,0 +1,136 @@
+"""Behind `steelyard run`: settings for a node, the wait for its job, and its events as lines."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from steelyard.chain.client import ChainClient
+from steelyard.cli.jobs.history import NOBODY
+from steelyard.cli.session import Session, current
+from steelyard.cli.signals import stopping
+from steelyard.cli.stores import serving
+from steelyard.errors import ConfigError
+from steelyard.learning.trainer import TrainerSettings
+from steelyard.nodes.config import NodeConfig, Role
+from steelyard.nodes.events import NodeEvent
+from steelyard.nodes.parts import Parts
+from steelyard.nodes.runner import run_node
+
+WAIT_STEP_S = 0.05
+QUIET = frozenset(
+    {"progress", "submission", "attestation", "held", "opened", "training"}
+)  # of people's lines
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """The flags of `steelyard run`."""
+
+    job: int
+    roles: frozenset[str]
+    listen: str
+    data: Path | None
+    evaluate: bool
+    claim: bool
+    train_on_held: bool
+    threads: int
+    wait_s: float
+
+
+async def run_roles(wishes: Wishes, parts: Parts | None = None) -> None:
+    """Run the node until its job ends or a signal comes; prints its events.  Raises SteelyardError."""
+    session = current()
+    if wishes.wait_s:
+        waiting = dataclasses.replace(session.config, deployment_wait_s=wishes.wait_s)
+        session = dataclasses.replace(session, config=waiting)
+    async with stopping() as stop:
+        config = await node_config(session, wishes)
+        outcome = await run_node(
+            config, on_event=_json_line if session.out.json else _line, stop=stop, parts=parts or Parts()
+        )
+        if not session.out.json:
+            typer.echo(f"the node ended: {outcome.status}")
+
+
+async def node_config(session: Session, wishes: Wishes) -> NodeConfig:
+    """The node's settings, once the chain has what it needs."""
+    network = await asyncio.to_thread(session.network)
+    if network.deployment is None:
+        raise ConfigError(f"network {network.name} names no deployment", remedy="give --deployment FILE")
+    session = dataclasses.replace(session, config=dataclasses.replace(session.config, deployment_wait_s=0))
+    account = session.account_name()
+    address = session.address_of(account)
+    async with session.client() as client:
+        await _await_place(client, wishes, address)
+        genesis = client.genesis[2:10]
+    home = session.config.home / "nodes" / f"{network.chain_id}-{genesis}-{wishes.job}-{address.lower()}"
+    return NodeConfig(
+        network=network,
+        home=home,
+        keystores=session.config.keystore_dir,
+        account=account,
+        passwords=session.passwords(),
+        job=wishes.job,
+        roles=frozenset(Role(role) for role in wishes.roles),
+        store=serving(session.config, wishes.listen),
+        state_dir=session.config.state_dir,
+        trainer=TrainerSettings(threads=wishes.threads),
+        data=wishes.data,
+        train_on_held=wishes.train_on_held,
+        evaluate=wishes.evaluate,
+        claim=wishes.claim,
+        fetch_s=session.config.fetch_timeout_s,
+    )
+
+
+async def _await_place(client: ChainClient, wishes: Wishes, operator: str) -> None:
+    """Wait for the job and, as a worker, the seat.  Raises ConfigError where they do not come in time."""
+    coordinator = client.contracts.coordinator
+    until = time.monotonic() + wishes.wait_s
+    while True:
+        exists = await client.read(coordinator.job_count()) >= wishes.job
+        seated = exists and (await client.read(coordinator.seat_of(wishes.job, operator))).worker != NOBODY
+        if exists and (seated or Role.WORKER not in wishes.roles):
+            return
+        if time.monotonic() >= until:
+            break
+        await asyncio.sleep(WAIT_STEP_S)
+    if not exists:
+        remedy = "`steelyard job list` shows the jobs; check --network and --deployment"
+        raise ConfigError(f"there is no job {wishes.job} on network {client.network.name}", remedy=remedy)
+    raise ConfigError(
+        f"{operator} has no seat in job {wishes.job}",
+        remedy=f"`steelyard job join {wishes.job}`, or choose --account",
+    )
+
+
+def _json_line(event: NodeEvent) -> None:
+    sys.stdout.write(json.dumps(event.json(), default=str) + "\n")
+    sys.stdout.flush()
+
+
+def _line(event: NodeEvent) -> None:
+    if event.kind in QUIET:
+        return
+    moment = datetime.fromtimestamp(event.at, UTC).strftime("%H:%M:%S")
+    place = f" round {event.round}" if event.round is not None else ""
+    told = ", ".join(
+        f"{name} {_brief(value)}" for name, value in event.fields.items() if value not in (None, "")
+    )
+    typer.echo(f"{moment}{place} {event.kind}: {told}" if told else f"{moment}{place} {event.kind}")
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = str(value)
+    return f"{text[:12]}…" if text.startswith("0x") and len(text) > 42 else text
