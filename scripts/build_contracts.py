@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -24,7 +25,7 @@ from standard_json import (
     standard_json,
     write_explorer_input,
 )
-from steelyard.chain.deploy import CONTRACTS
+from steelyard.chain.plan import CONTRACTS
 
 ABI_FOLDER = ROOT / "worker" / "steelyard" / "chain" / "abi"
 SOLCX_FOLDER = ROOT / ".cache" / "solcx"
@@ -44,8 +45,6 @@ def compile_contract(contract: str) -> dict[str, Any]:
     if warnings:
         raise BuildError(f"{contract} compiles with warnings:\n" + "\n".join(warnings))
     built = output["contracts"][source_name(contract)][contract]
-    if built["evm"]["bytecode"]["linkReferences"]:
-        raise BuildError(f"{contract} links an external library; make the library's functions internal")
     size = len(built["evm"]["deployedBytecode"]["object"]) // 2
     if size > MAX_CODE_BYTES:
         raise BuildError(f"{contract} has {size:,} bytes of code, over {MAX_CODE_BYTES:,}: split it")
@@ -55,8 +54,26 @@ def compile_contract(contract: str) -> dict[str, Any]:
         "compiler": compiler_version(),
         "settings": settings(),
         "deployedSize": size,
+        "links": _links(built),
         "abi": built["abi"],
-        "bytecode": "0x" + built["evm"]["bytecode"]["object"],
+        "bytecode": "0x" + re.sub(r"__\$[0-9a-f]{34}\$__", "00" * 20, built["evm"]["bytecode"]["object"]),
+    }
+
+
+def _links(built: dict[str, Any]) -> dict[str, list[int]]:
+    """Where the bytecode, here with zeros, needs the address of a linked library: byte offsets by library."""
+    references = built["evm"]["bytecode"]["linkReferences"]
+    unplanned = sorted(
+        {library for libraries in references.values() for library in libraries} - set(CONTRACTS)
+    )
+    if unplanned:
+        raise BuildError(
+            f"linked but not in the deployment plan: {', '.join(unplanned)}: add to chain/plan.py"
+        )
+    return {
+        library: sorted(each["start"] for each in places)
+        for libraries in references.values()
+        for library, places in sorted(libraries.items())
     }
 
 

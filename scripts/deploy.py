@@ -30,10 +30,10 @@ from steelyard.chain.deploy import (  # noqa: E402
     Created,
     Creator,
     Deployed,
-    DeploymentSettings,
     Web3Creator,
     deploy,
 )
+from steelyard.chain.plan import DeploymentSettings  # noqa: E402
 
 
 class BrownieCreator:

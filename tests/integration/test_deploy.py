@@ -12,15 +12,13 @@ from web3.types import TxParams, Wei
 
 from steelyard.chain import deploy as deployment
 from steelyard.chain.deploy import (
-    Address,
     Created,
-    Creation,
-    DeploymentSettings,
     Web3Creator,
     artifact,
     deploy,
 )
 from steelyard.chain.devnet import DevChain
+from steelyard.chain.plan import CONTRACTS, Address, Creation, DeploymentSettings
 from steelyard.errors import ChainError, ConfigError
 
 
@@ -31,7 +29,7 @@ def creator_on(chain: DevChain, account: int) -> Web3Creator:
 def test_every_contract_is_where_the_plan_puts_it(chain: DevChain, tmp_path: Path) -> None:
     deployed = deploy(creator_on(chain, 0))
 
-    assert list(deployed.contracts) == list(deployment.CONTRACTS)
+    assert list(deployed.contracts) == list(CONTRACTS)
     for created in deployed.contracts.values():
         assert len(chain.rpc("eth_getCode", created.address, "latest")) > 2
     path = tmp_path / "made" / f"{chain.chain_id}.json"

@@ -18,46 +18,8 @@ from eth_abi.abi import encode
 from eth_utils.address import to_canonical_address, to_checksum_address
 from eth_utils.crypto import keccak
 
+from steelyard.chain.plan import PLAN, TOKEN, Address, Creation, DeploymentSettings
 from steelyard.errors import ChainError, ConfigError, TransactionTimeout
-
-
-@dataclass(frozen=True)
-class Address:
-    """A constructor's argument: the address of another contract of the plan."""
-
-    contract: str
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A constructor's argument: a field of DeploymentSettings."""
-
-    name: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Creation:
-    """One contract and what its constructor is given, in order."""
-
-    contract: str
-    arguments: tuple[Address | Setting, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeploymentSettings:
-    """What a deployment fixes for ever."""
-
-    token: str | None = None  # an ERC-20 with permit; None deploys the test token
-    minimum_window_s: int = 60  # shortest window that a job may choose
-    unbonding_s: int = 7 * 24 * 3600
-
-
-TOKEN = "TestToken"  # noqa: S105  # a contract's name
-PLAN: tuple[Creation, ...] = (
-    Creation(contract=TOKEN),
-    Creation(contract="FaultProver"),
-)
-CONTRACTS: tuple[str, ...] = tuple(creation.contract for creation in PLAN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +122,7 @@ def created_address(creator: str, nonce: int) -> str:
 
 
 def creation_code(creation: Creation, addresses: Mapping[str, str], settings: DeploymentSettings) -> bytes:
-    """Bytecode and encoded constructor arguments.  Raises ConfigError where they do not fit the ABI."""
+    """Linked bytecode and encoded arguments.  Raises ConfigError where they do not fit the ABI."""
     document = artifact(creation.contract)
     inputs: list[dict[str, Any]] = next(
         (entry["inputs"] for entry in document["abi"] if entry["type"] == "constructor"), []
@@ -176,7 +138,11 @@ def creation_code(creation: Creation, addresses: Mapping[str, str], settings: De
             f"the constructor of {creation.contract} does not take {values}: {error}",
             remedy="check the settings",
         ) from error
-    return bytes.fromhex(document["bytecode"].removeprefix("0x")) + encoded
+    code = bytearray.fromhex(document["bytecode"].removeprefix("0x"))
+    for library, places in document["links"].items():
+        for start in places:
+            code[start : start + 20] = to_canonical_address(addresses[library])
+    return bytes(code) + encoded
 
 
 def artifact(contract: str) -> dict[str, Any]:

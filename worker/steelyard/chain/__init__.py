@@ -1,0 +1,1 @@
+"""The chain: ABI, client, events, wallet, deployment and development chains."""

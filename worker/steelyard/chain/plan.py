@@ -1,0 +1,68 @@
+"""What a deployment consists of: every contract and what its constructor is given.
+
+The contracts know each other by immutable addresses, in both directions, so an argument may name a contract
+that comes later in the plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Address:
+    """A constructor's argument: the address of another contract of the plan."""
+
+    contract: str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A constructor's argument: a field of DeploymentSettings."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Creation:
+    """One contract and what its constructor is given, in order."""
+
+    contract: str
+    arguments: tuple[Address | Setting, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentSettings:
+    """What a deployment fixes for ever."""
+
+    token: str | None = None  # an ERC-20 with permit; None deploys the test token
+    minimum_window_s: int = 60  # shortest window that a job may choose
+    unbonding_s: int = 7 * 24 * 3600  # from the wish to withdraw a stake or bond to the withdrawal
+
+
+TOKEN = "TestToken"  # noqa: S105  # a contract's name
+PLAN: tuple[Creation, ...] = (
+    Creation(contract=TOKEN),
+    Creation(contract="FaultProver"),
+    Creation(contract="WorkerRegistry", arguments=(Address("Vault"), Address("Coordinator"))),
+    Creation(
+        contract="Vault",
+        arguments=(Address(TOKEN), Address("WorkerRegistry"), Address("Coordinator"), Setting("unbonding_s")),
+    ),
+    Creation(contract="JobBook"),
+    Creation(contract="Posts"),
+    Creation(contract="Repairs"),
+    Creation(contract="Disputes"),
+    Creation(contract="Claims"),
+    Creation(contract="Endings"),
+    Creation(
+        contract="Coordinator",
+        arguments=(
+            Address("WorkerRegistry"),
+            Address("Vault"),
+            Address("FaultProver"),
+            Setting("minimum_window_s"),
+        ),
+    ),
+)
+CONTRACTS: tuple[str, ...] = tuple(creation.contract for creation in PLAN)
