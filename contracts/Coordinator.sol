@@ -8,6 +8,7 @@ import {JobBook} from "./coordinator/JobBook.sol";
 import {Posts} from "./coordinator/Posts.sol";
 import {Repairs} from "./coordinator/Repairs.sol";
 import {RoundLib} from "./coordinator/RoundLib.sol";
+import {Slots} from "./coordinator/Slots.sol";
 import {Job, Links, State} from "./coordinator/State.sol";
 import {
     Aggregator,
@@ -30,6 +31,9 @@ import {BitCounters} from "./libraries/BitCounters.sol";
 /// storage, because one contract cannot hold them all. Immutable: no proxy, no owner.
 contract Coordinator is ICoordinator {
     using RoundLib for Job;
+    using Slots for JobState;
+    using Slots for Round;
+    using Slots for Seat;
 
     IWorkerRegistry public immutable REGISTRY;
     IVault public immutable VAULT;
@@ -111,8 +115,8 @@ contract Coordinator is ICoordinator {
         external
     {
         Job storage j = _self.jobs[job];
-        Seat memory seat = j.seats[msg.sender];
-        Round memory round = j.rounds[serial];
+        Seat memory seat = j.seats[msg.sender].load();
+        Round memory round = j.rounds[serial].load();
         _requireMember(job, serial, seat);
         if (block.timestamp >= round.clock || RoundLib.has(round, RoundLib.POSTED)) {
             revert SubmissionClosed(job, serial, round.clock);
@@ -121,17 +125,18 @@ contract Coordinator is ICoordinator {
         uint256 missing = j.missing[serial];
         if (!BitCounters.has(missing, seat.slot)) revert AlreadySubmitted(job, serial, seat.slot);
 
-        bool expected = _holdParent(j, job, round, seat, parent);
-        if (!expected) expected = j.members[seat.worker].ready == serial;
+        bool awaited = seat.since >= round.parentSerial || j.submissions[round.parentSerial][seat.slot] != 0
+            || j.members[seat.worker].ready == serial;
         j.missing[serial] = missing & ~(1 << seat.slot);
-        j.submissions[serial][seat.slot] =
-            _word(Submission(job, serial, seat.slot, seat.worker, seat.weight, sealedRoot, codec, digest));
+        j.submissions[serial][seat.slot] = keccak256(
+            abi.encode(Submission(job, serial, seat.slot, seat.worker, seat.weight, sealedRoot, codec, digest))
+        );
         round.weightSum += seat.weight;
         _recordSeed(round);
-        if (expected && round.tally >> 32 != 0) round.tally -= 1 << 32;
+        if (awaited && round.tally >> 32 != 0) round.tally -= 1 << 32;
         bool closed = round.tally >> 32 == 0 && !RoundLib.has(round, RoundLib.NO_EARLY_CLOSE);
         if (closed) round.clock = uint40(block.timestamp);
-        j.rounds[serial] = round;
+        j.rounds[serial].store(round);
 
         emit Submitted(job, serial, seat.worker, seat.slot, seat.weight, sealedRoot, codec, digest);
         if (closed) emit SubmissionsClosed(job, serial);
@@ -150,8 +155,8 @@ contract Coordinator is ICoordinator {
     /// @inheritdoc ICoordinator
     function attest(uint64 job, uint64 serial, bytes32 parent, uint8 tries, uint256 bitmap) external {
         Job storage j = _self.jobs[job];
-        Seat memory seat = j.seats[msg.sender];
-        Round memory round = j.rounds[serial];
+        Seat memory seat = j.seats[msg.sender].load();
+        Round memory round = j.rounds[serial].load();
         _requireMember(job, serial, seat);
         if (RoundLib.has(round, RoundLib.POSTED)) revert AlreadyPosted(job, serial);
         if (block.timestamp < round.clock) revert SubmissionOpen(job, serial, round.clock);
@@ -272,14 +277,14 @@ contract Coordinator is ICoordinator {
         returns (Round memory round, bytes32 result, uint256 submitted, uint256 committee, uint256 malformed)
     {
         Job storage j = _self.jobs[job];
-        round = j.rounds[serial];
+        round = j.rounds[serial].load();
         submitted = j.submitted(round, serial);
         return (round, j.results[serial], submitted, j.committee(round, serial, submitted), j.malformed[serial]);
     }
 
     /// @inheritdoc ICoordinator
     function submissionOf(uint64 job, uint64 serial, uint8 slot) external view returns (bytes32) {
-        return bytes32(_self.jobs[job].submissions[serial][slot]);
+        return _self.jobs[job].submissions[serial][slot];
     }
 
     /// @inheritdoc ICoordinator
@@ -317,7 +322,7 @@ contract Coordinator is ICoordinator {
         Job storage j = _self.jobs[job];
         uint256 settled = j.state.settledSerial;
         while (serial > settled) {
-            Round memory round = j.rounds[serial];
+            Round memory round = j.rounds[serial].load();
             if (j.results[serial] == 0 || round.mark == 0 || block.timestamp < RoundLib.finalAt(round, j.terms)) {
                 return false;
             }
@@ -333,51 +338,12 @@ contract Coordinator is ICoordinator {
         }
     }
 
-    /// @dev Counts the caller's hold of the parent where one is due. Returns whether its submission was awaited: it
-    /// joined since the parent opened, or submitted then.
-    function _holdParent(Job storage j, uint64 job, Round memory round, Seat memory seat, bytes32 parent)
-        private
-        returns (bool expected)
-    {
-        uint256 serial = round.parentSerial;
-        if (seat.since >= serial) return true;
-        uint256 word = j.submissions[serial][seat.slot];
-        Round memory posted = j.rounds[serial];
-        if (posted.mark != 0) return word != 0;
-
-        if (!RoundLib.has(round, RoundLib.HELD_WITH_OPENING) && RoundLib.expired(posted, j.terms)) {
-            revert ParentNotHeld(job, uint64(serial), RoundLib.holdBy(posted, j.terms));
-        }
-        if (word == 0) return false;
-        bool sits = !RoundLib.has(posted, RoundLib.COMMITTEE_STORED) || BitCounters.has(j.committees[serial], seat.slot);
-        if (sits && word & 0xff != posted.posts) {
-            _countHold(j, job, posted, serial, parent, seat);
-        }
-        return true;
-    }
-
-    function _countHold(Job storage j, uint64 job, Round memory posted, uint256 serial, bytes32 id, Seat memory seat)
-        private
-    {
-        posted.tally += 1;
-        bool enough = RoundLib.holds(posted) == RoundLib.threshold(RoundLib.committeeSize(posted));
-        if (enough) posted.mark = uint40(block.timestamp);
-        j.rounds[serial] = posted;
-
-        emit Held(job, uint64(serial), id, seat.worker, seat.slot);
-        if (enough) emit HeldByAll(job, uint64(serial), id, RoundLib.finalAt(posted, j.terms));
-    }
-
     function _recordSeed(Round memory round) private view {
         if (RoundLib.has(round, RoundLib.SEEDED)) return;
         bytes32 hash = blockhash(round.mark);
         if (hash == 0) return;
         round.tally |= uint32(uint256(hash));
         round.flags |= RoundLib.SEEDED;
-    }
-
-    function _word(Submission memory submission) private pure returns (uint256) {
-        return uint256(keccak256(abi.encode(submission))) & ~uint256(0xff);
     }
 
     function _links() private view returns (Links memory) {

@@ -15,9 +15,10 @@ contract Vault is IVault, ReentrancyGuard {
     using SafeCast for uint256;
     using SafeERC20 for IERC20;
 
+    /// @dev One slot: a claim reads and writes it.
     struct Escrow {
         address token;
-        uint256 amount;
+        uint96 amount;
     }
 
     address public immutable override token;
@@ -103,8 +104,6 @@ contract Vault is IVault, ReentrancyGuard {
         Balance storage balance = _purses[account][purse];
         _takeFree(balance, account, purse, amount);
         balance.locked += uint128(amount);
-
-        emit Locked(account, purse, amount);
     }
 
     /// @inheritdoc IVault
@@ -112,8 +111,6 @@ contract Vault is IVault, ReentrancyGuard {
         Balance storage balance = _purses[account][purse];
         balance.locked -= uint128(amount);
         balance.free += uint128(amount);
-
-        emit Unlocked(account, purse, amount);
     }
 
     /// @inheritdoc IVault
@@ -137,21 +134,19 @@ contract Vault is IVault, ReentrancyGuard {
         received = _pull(bounty, payer, amount);
         Escrow storage escrow = _escrows[job];
         escrow.token = bounty;
-        escrow.amount += received;
+        escrow.amount += received.toUint96();
 
         emit Funded(job, bounty, received);
     }
 
     /// @inheritdoc IVault
     function pay(uint64 job, address account, uint256 amount) external onlyCoordinator {
-        Escrow storage escrow = _escrows[job];
-        uint256 left = escrow.amount;
-        if (amount > left) revert EscrowExceeded(job, left, amount);
+        Escrow memory escrow = _escrows[job];
+        if (amount > escrow.amount) revert EscrowExceeded(job, escrow.amount, amount);
 
-        escrow.amount = left - amount;
+        escrow.amount -= uint96(amount);
+        _escrows[job] = escrow;
         _credits[escrow.token][account] += amount;
-
-        emit Credited(job, account, amount);
     }
 
     /// @inheritdoc IVault

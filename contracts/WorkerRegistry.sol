@@ -77,14 +77,9 @@ contract WorkerRegistry is IWorkerRegistry {
         if (msg.sender != COORDINATOR) revert NotCoordinator(msg.sender);
 
         Account storage account = _accounts[worker];
-        Account memory counts = account;
-        account.submitted = counts.submitted + submitted;
-        account.included = counts.included + included;
-        account.slashed = counts.slashed + slashed;
-
-        emit ReputationChanged(
-            worker, counts.submitted + submitted, counts.included + included, counts.slashed + slashed
-        );
+        account.submitted += submitted;
+        account.included += included;
+        account.slashed += slashed;
     }
 
     /// @inheritdoc IWorkerRegistry

@@ -6,6 +6,7 @@ import {IVault} from "../interfaces/IVault.sol";
 import {BitCounters} from "../libraries/BitCounters.sol";
 import {Endings} from "./Endings.sol";
 import {RoundLib} from "./RoundLib.sol";
+import {Slots} from "./Slots.sol";
 import {Job, Links, State} from "./State.sol";
 
 /// @title Rewards
@@ -13,9 +14,11 @@ import {Job, Links, State} from "./State.sol";
 /// goes back to the sponsor with the last share of an ended job.
 library Claims {
     using RoundLib for Job;
+    using Slots for JobState;
+    using Slots for Round;
 
     uint256 private constant BPS = 10_000;
-    uint256 private constant CLAIMED = 1;
+    bytes32 private constant CLAIMED = bytes32(uint256(1));
 
     function claim(State storage self, Links memory links, Result[] calldata results, Submission[] calldata submissions)
         external
@@ -36,10 +39,10 @@ library Claims {
 
     function releaseBond(State storage self, Links memory links, uint64 id, uint24 number, address account) external {
         Job storage job = self.jobs[id];
-        JobState memory state = job.state;
+        JobState memory state = job.state.load();
         if (state.status < RoundLib.CLOSED) {
             job.settle(state, id);
-            job.state = state;
+            job.state.store(state);
         }
         bool over = state.status >= RoundLib.CLOSED || number <= state.settledNumber;
         if (!over || !job.leftBonds[number][account]) revert ICoordinator.NoBondHere(id, number, account);
@@ -122,22 +125,22 @@ library Claims {
             revert ICoordinator.WrongResult(job.results[serial], resultId);
         }
         if (serial > job.state.settledSerial) {
-            JobState memory state = job.state;
+            JobState memory state = job.state.load();
             job.settle(state, id);
             if (serial > state.settledSerial) revert ICoordinator.NotFinal(id, serial);
-            job.state = state;
+            job.state.store(state);
         }
-        return job.rounds[serial];
+        return job.rounds[serial].load();
     }
 
     /// @dev A word of 1 still says that the slot submitted.
     function _consume(Job storage job, Submission calldata submission) private {
-        uint256 word = job.submissions[submission.serial][submission.slot];
-        if (word == CLAIMED) {
+        bytes32 stored = job.submissions[submission.serial][submission.slot];
+        if (stored == CLAIMED) {
             revert ICoordinator.AlreadyClaimed(submission.job, submission.serial, submission.slot);
         }
         bytes32 hash = keccak256(abi.encode(submission));
-        if ((uint256(hash) ^ word) >> 8 != 0) revert ICoordinator.WrongSubmission(bytes32(word), hash);
+        if (stored != hash) revert ICoordinator.WrongSubmission(stored, hash);
 
         job.submissions[submission.serial][submission.slot] = CLAIMED;
     }

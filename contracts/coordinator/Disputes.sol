@@ -6,12 +6,15 @@ import {IVault} from "../interfaces/IVault.sol";
 import {BitCounters} from "../libraries/BitCounters.sol";
 import {Trees} from "../libraries/Trees.sol";
 import {RoundLib} from "./RoundLib.sol";
+import {Slots} from "./Slots.sol";
 import {Job, Links, State} from "./State.sol";
 
 /// @title Convictions
 /// @notice External library of the Coordinator; `ICoordinator` describes each act.
 library Disputes {
     using RoundLib for Job;
+    using Slots for JobState;
+    using Slots for Round;
 
     function commit(State storage self, bytes32 commitment) external {
         if (self.commitments[commitment] != 0) revert ICoordinator.AlreadyCommitted(commitment);
@@ -28,7 +31,7 @@ library Disputes {
         if (serial == 0 || job.results[serial] != resultId) {
             revert ICoordinator.WrongResult(job.results[serial], resultId);
         }
-        Round memory round = job.rounds[serial];
+        Round memory round = job.rounds[serial].load();
         if (round.mark != 0 && block.timestamp >= RoundLib.finalAt(round, job.terms)) {
             revert ICoordinator.ChallengeOver(id, serial, RoundLib.finalAt(round, job.terms));
         }
@@ -38,15 +41,15 @@ library Disputes {
             );
         bool rewarded = _announced(self, keccak256(abi.encode(resultId, bytes32(0), proof)), round.clock);
 
-        JobState memory state = job.state;
+        JobState memory state = job.state.load();
         job.voidAbove(state, id, serial);
         job.voidResult(round, id, serial, RoundLib.CONVICTED);
-        job.state = state;
+        job.state.store(state);
         job.demoted[serial] |= 1 << RoundLib.posterSeat(round);
         // The same submissions and bitmaps: attesting is over, posting starts anew.
         round.flags = (round.flags & ~RoundLib.POSTED) | RoundLib.SEEDED;
         round.clock = uint40(block.timestamp) - job.terms.attestWindow;
-        job.rounds[serial] = round;
+        job.rounds[serial].store(round);
 
         emit ICoordinator.Convicted(id, serial, result.poster, msg.sender, resultId, rewarded);
 
@@ -91,9 +94,9 @@ library Disputes {
     {
         (uint64 id, uint64 serial) = (submission.job, submission.serial);
         hash = keccak256(abi.encode(submission));
-        uint256 word = job.submissions[serial][submission.slot];
-        if ((uint256(hash) ^ word) >> 8 != 0) revert ICoordinator.WrongSubmission(bytes32(word), hash);
-        Round memory round = job.rounds[serial];
+        bytes32 stored = job.submissions[serial][submission.slot];
+        if (stored != hash) revert ICoordinator.WrongSubmission(stored, hash);
+        Round memory round = job.rounds[serial].load();
         bool settled = RoundLib.has(round, RoundLib.POSTED) && serial <= job.state.settledSerial;
         if (settled) revert ICoordinator.ChallengeOver(id, serial, RoundLib.finalAt(round, job.terms));
         bytes32 seal = Trees.sealedRoot(address(this), id, serial, submission.worker, updateRoot);
@@ -108,9 +111,9 @@ library Disputes {
 
         member.staked = false;
         if (seat.until == type(uint32).max) {
-            JobState memory state = job.state;
+            JobState memory state = job.state.load();
             job.removeFromSet(state, seat.slot);
-            job.state = state;
+            job.state.store(state);
             seat.until = state.lastSerial;
             emit ICoordinator.Left(id, submission.worker, submission.slot, state.lastSerial, true);
         }

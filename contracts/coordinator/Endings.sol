@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {ICoordinator, JobState} from "../interfaces/ICoordinator.sol";
+import {ICoordinator, JobState, Round} from "../interfaces/ICoordinator.sol";
 import {RoundLib} from "./RoundLib.sol";
+import {Slots} from "./Slots.sol";
 import {Job, Links, State} from "./State.sol";
 
 /// @title How a job ends
 /// @notice External library of the Coordinator; `ICoordinator` describes each act.
 library Endings {
     using RoundLib for Job;
+    using Slots for JobState;
+    using Slots for Round;
 
     function stop(State storage self, uint64 id) external {
         Job storage job = self.jobs[id];
@@ -41,7 +44,7 @@ library Endings {
         // All that is not final builds on the oldest of it.
         uint256 oldest = job.oldestUnsettled(state);
         if (oldest != type(uint256).max && job.results[oldest] != 0) {
-            if (!RoundLib.expired(job.rounds[oldest], job.terms)) revert ICoordinator.CannotEnd(id, "unsettled");
+            if (!job.expired(job.rounds[oldest].load(), oldest)) revert ICoordinator.CannotEnd(id, "unsettled");
         }
         job.voidAbove(state, id, state.settledSerial);
         _end(job, links, state, id, RoundLib.ABORTED);
@@ -59,7 +62,7 @@ library Endings {
         uint256 unearned = uint256(job.terms.pool) * (job.terms.rounds - state.settledNumber);
 
         state.status = status;
-        job.state = state;
+        job.state.store(state);
 
         emit ICoordinator.JobEnded(id, status == RoundLib.ABORTED, state.settledNumber, unearned);
 
@@ -68,7 +71,7 @@ library Endings {
     }
 
     function _running(Job storage job, uint64 id) private view returns (JobState memory state) {
-        state = job.state;
+        state = job.state.load();
         if (job.sponsor == address(0)) revert ICoordinator.UnknownJob(id);
         if (state.status >= RoundLib.CLOSED) revert ICoordinator.JobOver(id, state.status);
     }

@@ -18,12 +18,16 @@ import {IWorkerRegistry} from "../interfaces/IWorkerRegistry.sol";
 import {BitCounters} from "../libraries/BitCounters.sol";
 import {Trees} from "../libraries/Trees.sol";
 import {RoundLib} from "./RoundLib.sol";
+import {Slots} from "./Slots.sol";
 import {Job, Links, State} from "./State.sol";
 
 /// @title Jobs, members and aggregators
 /// @notice External library of the Coordinator; `ICoordinator` describes each act.
 library JobBook {
     using RoundLib for Job;
+    using Slots for JobState;
+    using Slots for Round;
+    using Slots for Seat;
 
     /// @notice What a worker brings to join with.
     struct Ticket {
@@ -69,7 +73,7 @@ library JobBook {
         external
     {
         Job storage job = self.jobs[id];
-        JobState memory state = job.state;
+        JobState memory state = job.state.load();
         if (job.sponsor == address(0)) revert ICoordinator.UnknownJob(id);
         if (state.status != RoundLib.RUNNING) revert ICoordinator.JobOver(id, state.status);
         address worker = links.registry.identityOf(msg.sender);
@@ -83,7 +87,7 @@ library JobBook {
             Seat({worker: worker, slot: slot, weight: ticket.weight, since: state.lastSerial, until: STAYS});
         job.members[worker] = Member({operator: msg.sender, ready: 0, shard: shard, staked: true});
         job.setMembers(state, job.sets[state.setVersion] | (1 << slot));
-        job.state = state;
+        job.state.store(state);
 
         emit ICoordinator.Joined(id, worker, msg.sender, slot, ticket.weight, shard, ticket.codec, ticket.digest);
 
@@ -104,7 +108,7 @@ library JobBook {
         uint256 at = job.state.head;
         uint256 absences;
         while (absences < ABSENCES) {
-            Round memory round = job.rounds[at];
+            Round memory round = job.rounds[at].load();
             // Beyond its first opening, or at the initial model: too short a time to tell.
             if (at <= seat.since) revert ICoordinator.NotAbsent(id, worker);
             if (job.results[at] != 0) {
@@ -118,7 +122,7 @@ library JobBook {
 
     function release(State storage self, Links memory links, uint64 id, address worker) external {
         Job storage job = self.jobs[id];
-        JobState memory state = job.state;
+        JobState memory state = job.state.load();
         Seat memory seat = _seat(job, id, worker);
         Member memory member = job.members[worker];
         if (state.status < RoundLib.CLOSED) {
@@ -126,7 +130,7 @@ library JobBook {
             if (seat.until == STAYS || job.oldestUnsettled(state) <= seat.until) {
                 revert ICoordinator.StillCommitted(id, worker, seat.until);
             }
-            job.state = state;
+            job.state.store(state);
         }
 
         job.occupied &= ~(1 << seat.slot);
@@ -164,7 +168,7 @@ library JobBook {
 
     function enlist(State storage self, Links memory links, uint64 id) external {
         Job storage job = self.jobs[id];
-        JobState memory state = job.state;
+        JobState memory state = job.state.load();
         if (job.sponsor == address(0)) revert ICoordinator.UnknownJob(id);
         if (state.status >= RoundLib.CLOSED) revert ICoordinator.JobOver(id, state.status);
         address account = links.registry.identityOf(msg.sender);
@@ -285,17 +289,17 @@ library JobBook {
     function _vacate(Job storage job, uint64 id, address worker, bool removed) private {
         Seat memory seat = _seat(job, id, worker);
         if (seat.until != STAYS) revert ICoordinator.NotMember(id, worker);
-        JobState memory state = job.state;
+        JobState memory state = job.state.load();
 
         job.seats[job.members[worker].operator].until = state.lastSerial;
         job.removeFromSet(state, seat.slot);
-        job.state = state;
+        job.state.store(state);
 
         emit ICoordinator.Left(id, worker, seat.slot, state.lastSerial, removed);
     }
 
     function _seat(Job storage job, uint64 id, address worker) private view returns (Seat memory seat) {
-        seat = job.seats[job.members[worker].operator];
+        seat = job.seats[job.members[worker].operator].load();
         if (seat.worker == address(0)) revert ICoordinator.NotMember(id, worker);
     }
 
@@ -322,16 +326,16 @@ library JobBook {
         address operator = job.aggregatorOperators[account];
         if (operator == address(0)) revert ICoordinator.NotAggregator(id, account);
         uint8 index = job.aggregators[operator].index - 1;
-        JobState memory state = job.state;
+        JobState memory state = job.state.load();
         job.settle(state, id);
         for (uint256 at = state.head; at != state.settledSerial; at = job.rounds[at].parentSerial) {
-            if (job.results[at] != 0 && RoundLib.posterSeat(job.rounds[at]) == index) {
+            if (job.results[at] != 0 && RoundLib.posterSeat(job.rounds[at].load()) == index) {
                 revert ICoordinator.StillCommitted(id, account, uint32(at));
             }
         }
 
         state.aggregators &= ~uint32(1 << index);
-        job.state = state;
+        job.state.store(state);
         delete job.aggregatorSeats[index];
         delete job.aggregators[operator];
         delete job.aggregatorOperators[account];

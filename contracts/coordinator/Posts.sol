@@ -5,23 +5,27 @@ import {Aggregator, ICoordinator, JobState, Result, Round} from "../interfaces/I
 import {IVault} from "../interfaces/IVault.sol";
 import {BitCounters} from "../libraries/BitCounters.sol";
 import {RoundLib} from "./RoundLib.sol";
+import {Slots} from "./Slots.sol";
 import {Job, State} from "./State.sol";
 
 /// @title Posting a result
 /// @notice External library of the Coordinator; `ICoordinator` describes each act.
 library Posts {
     using RoundLib for Job;
+    using Slots for JobState;
+    using Slots for Round;
 
     function post(State storage self, IVault vault, Result calldata result) external {
         (uint64 job, uint64 serial) = (result.job, result.serial);
         Job storage j = self.jobs[job];
-        JobState memory state = j.state;
-        Round memory round = j.rounds[serial];
+        JobState memory state = j.state.load();
+        Round memory round = j.rounds[serial].load();
         _requirePostable(j, state, round, result);
 
         uint256 submitters = j.submitted(round, serial);
         round.tally = _judge(j, state, round, result, submitters);
-        bool bonded = j.leftBonds[round.number][result.poster];
+        // A bond that a void result of this round left behind backs the next one.
+        bool bonded = round.posts != 0 && j.leftBonds[round.number][result.poster];
 
         bytes32 id = RoundLib.idOf(result);
         j.results[serial] = id;
@@ -29,7 +33,7 @@ library Posts {
         round.posts += 1;
         round.clock = uint40(block.timestamp);
         round.mark = 0;
-        j.rounds[serial] = round;
+        j.rounds[serial].store(round);
         if (bonded) j.leftBonds[round.number][result.poster] = false;
 
         emit ICoordinator.Posted(
@@ -43,16 +47,15 @@ library Posts {
 
     function electedOf(State storage self, uint64 id) external view returns (address account, uint40 anyoneFrom) {
         Job storage j = self.jobs[id];
-        JobState memory state = j.state;
-        Round memory round = j.rounds[state.head];
+        JobState memory state = j.state.load();
+        Round memory round = j.rounds[state.head].load();
         if (state.aggregators == 0) return (address(0), 0);
-        account = j.aggregators[j.aggregatorSeats[_elected(j, state, round.number)]].account;
+        account = j.aggregators[j.aggregatorSeats[_elected(j, state, round)]].account;
         anyoneFrom = round.clock + j.terms.attestWindow + j.terms.turnWindow;
     }
 
     function _requirePostable(Job storage j, JobState memory state, Round memory round, Result calldata result)
         private
-        view
     {
         if (state.status >= RoundLib.CLOSED) revert ICoordinator.JobOver(result.job, state.status);
         if (result.serial != state.head || result.serial == 0) {
@@ -64,8 +67,9 @@ library Posts {
         if (postBy > j.terms.deadline) postBy = j.terms.deadline;
         if (block.timestamp >= postBy) revert ICoordinator.PostClosed(result.job, result.serial, postBy);
         RoundLib.requireParent(j, round.parentSerial, result.parent);
-        Round memory parent = j.rounds[round.parentSerial];
-        if (RoundLib.expired(parent, j.terms)) {
+        Round memory parent = j.rounds[round.parentSerial].load();
+        bool held = j.countHolds(parent, result.job, round.parentSerial, result.serial);
+        if (!held && block.timestamp >= RoundLib.holdBy(parent, j.terms)) {
             revert ICoordinator.ParentNotHeld(result.job, round.parentSerial, RoundLib.holdBy(parent, j.terms));
         }
         if (result.attempt != round.posts) {
@@ -98,7 +102,7 @@ library Posts {
         if (!j.terms.autoOpen || j.whyNotOpen(state, number, j.sets[state.setVersion]) != 0) return;
         uint256 before = j.sets[round.setVersion];
         j.open(state, result.job, RoundLib.Opening(number, result.serial, before, submitters, true));
-        j.state = state;
+        j.state.store(state);
     }
 
     /// @dev Returns the committee's size.
@@ -133,7 +137,7 @@ library Posts {
             revert ICoordinator.NotAggregator(result.job, msg.sender);
         }
         uint8 index = seat.index - 1;
-        uint8 elected = _elected(j, state, round.number);
+        uint8 elected = _elected(j, state, round);
         if (index != elected) {
             uint40 anyoneFrom = round.clock + j.terms.attestWindow + j.terms.turnWindow;
             Aggregator storage absent = j.aggregators[j.aggregatorSeats[elected]];
@@ -147,10 +151,10 @@ library Posts {
     }
 
     /// @dev Seats take turns by the round's number; those whose result in this round became void go last.
-    function _elected(Job storage j, JobState memory state, uint256 number) private view returns (uint8) {
+    function _elected(Job storage j, JobState memory state, Round memory round) private view returns (uint8) {
         uint256 seats = state.aggregators;
-        uint256 willing = seats & ~j.demoted[state.head];
+        uint256 willing = round.posts == 0 ? seats : seats & ~j.demoted[state.head];
         if (willing == 0) willing = seats;
-        return uint8(BitCounters.nth(willing, number % BitCounters.count(willing)));
+        return uint8(BitCounters.nth(willing, round.number % BitCounters.count(willing)));
     }
 }

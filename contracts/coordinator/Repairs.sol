@@ -5,31 +5,35 @@ import {ICoordinator, JobState, Member, Round, Seat} from "../interfaces/ICoordi
 import {BitCounters} from "../libraries/BitCounters.sol";
 import {Committee} from "../libraries/Committee.sol";
 import {RoundLib} from "./RoundLib.sol";
+import {Slots} from "./Slots.sol";
 import {Job, State} from "./State.sol";
 
 /// @title Acts that keep rounds going
 /// @notice External library of the Coordinator; `ICoordinator` describes each act.
 library Repairs {
     using RoundLib for Job;
+    using Slots for JobState;
+    using Slots for Round;
+    using Slots for Seat;
 
     uint256 private constant BLOCKHASHES = 256; // how far back the chain knows them
 
     function openRound(State storage self, uint64 id) external {
         Job storage job = self.jobs[id];
-        JobState memory state = job.state;
+        JobState memory state = job.state.load();
         job.settle(state, id);
         uint256 parentSerial = state.head;
-        Round memory parent = job.rounds[parentSerial];
+        Round memory parent = job.rounds[parentSerial].load();
         bytes32 why = job.whyNotOpen(state, uint256(parent.number) + 1, job.sets[state.setVersion]);
         if (why != 0) revert ICoordinator.CannotOpen(id, why);
         if (job.results[parentSerial] == 0) revert ICoordinator.CannotOpen(id, "open");
         if (msg.sender != job.sponsor && (parentSerial == 0 || !job.terms.autoOpen)) {
             revert ICoordinator.NotSponsor(id, msg.sender);
         }
-        _requireStands(job, id, parent, parentSerial);
+        _requireHeld(job, parent, id, parentSerial, 0);
 
         _open(job, state, id, parent, parentSerial);
-        job.state = state;
+        job.state.store(state);
     }
 
     function recordSeed(State storage self, uint64 id, uint64 serial) external {
@@ -45,7 +49,7 @@ library Repairs {
 
     function drawCommittee(State storage self, uint64 id, uint64 serial) external {
         Job storage job = self.jobs[id];
-        Round memory round = job.rounds[serial];
+        Round memory round = job.rounds[serial].load();
         if (block.timestamp < round.clock) revert ICoordinator.SubmissionOpen(id, serial, round.clock);
         uint256 submitters = job.submitted(round, serial);
         bool due =
@@ -61,56 +65,55 @@ library Repairs {
 
     function hold(State storage self, uint64 id, uint64 serial, bytes32 result) external {
         Job storage job = self.jobs[id];
-        Seat memory seat = job.seats[msg.sender];
+        Seat memory seat = job.seats[msg.sender].load();
         if (seat.worker == address(0)) revert ICoordinator.NotMember(id, msg.sender);
         bytes32 current = job.results[serial];
         if (current == 0 || current != result) revert ICoordinator.WrongResult(current, result);
-        Round memory posted = job.rounds[serial];
-        if (RoundLib.expired(posted, job.terms)) {
+        Round memory posted = job.rounds[serial].load();
+        if (job.expired(posted, serial)) {
             revert ICoordinator.HoldClosed(id, serial, RoundLib.holdBy(posted, job.terms));
         }
 
         bool ready = _makeReady(job, id, serial, seat);
-        bool held = _countHold(job, id, serial, result, posted, seat);
+        bool held = _markHold(job, id, serial, posted, seat);
         if (!ready && !held) revert ICoordinator.AlreadyHeld(id, serial, seat.worker);
+        if (held) job.countHolds(posted, id, serial, job.childOf(serial));
     }
 
     function retry(State storage self, uint64 id, uint64 serial) external {
         Job storage job = self.jobs[id];
-        JobState memory state = job.state;
+        JobState memory state = job.state.load();
         if (state.status >= RoundLib.CLOSED) revert ICoordinator.JobOver(id, state.status);
-        Round memory round = job.rounds[serial];
+        Round memory round = job.rounds[serial].load();
         uint256 submitters = job.submitted(round, serial);
         uint256 committee = job.committee(round, serial, submitters);
         (, uint256 heard) = job.included(round, serial, submitters, committee);
         bool ran; // the last try ran to its deadline
         if (job.results[serial] != 0 && serial != 0) {
-            if (!RoundLib.expired(round, job.terms)) revert ICoordinator.NothingToRetry(id, serial);
+            if (!job.expired(round, serial)) revert ICoordinator.NothingToRetry(id, serial);
             ran = !RoundLib.postedEarly(round);
             _strikeUnheld(job, state, id, serial, round);
         } else {
             if (serial != state.head) revert ICoordinator.WrongSerial(id, state.head, serial);
-            _requireStands(job, id, job.rounds[round.parentSerial], round.parentSerial);
+            _requireStands(job, id, round.parentSerial);
             if (committee == 0 || round.tries >= job.terms.maxTries || !_failed(job, round, serial, submitters)) {
                 revert ICoordinator.NothingToRetry(id, serial);
             }
             ran = true;
         }
-        job.state = state;
+        job.state.store(state);
         _tryAgain(job, id, serial, round, ran && heard != 0 ? heard : committee);
     }
 
     function reopen(State storage self, uint64 id, uint64 serial) external {
         Job storage job = self.jobs[id];
-        JobState memory state = job.state;
+        JobState memory state = job.state.load();
         if (state.status >= RoundLib.CLOSED) revert ICoordinator.JobOver(id, state.status);
         if (serial != state.head) revert ICoordinator.WrongSerial(id, state.head, serial);
-        Round memory round = job.rounds[serial];
-        Round memory parent = job.rounds[round.parentSerial];
-        // Not before the parent is held: until then a submission to either opening would count as a hold.
-        if (parent.mark == 0) {
-            revert ICoordinator.ParentNotHeld(id, round.parentSerial, RoundLib.holdBy(parent, job.terms));
-        }
+        Round memory round = job.rounds[serial].load();
+        Round memory parent = job.rounds[round.parentSerial].load();
+        // Submissions to this opening count as holds of the parent, and are lost with it.
+        _requireHeld(job, parent, id, round.parentSerial, serial);
         if (!_beyondRetry(job, round, serial)) revert ICoordinator.NothingToReopen(id, serial);
 
         state.failures += 1;
@@ -122,14 +125,14 @@ library Repairs {
         if (job.whyNotOpen(state, round.number, job.sets[state.setVersion]) == 0) {
             _open(job, state, id, parent, parentSerial);
         }
-        job.state = state;
+        job.state.store(state);
     }
 
     function settle(State storage self, uint64 id) external {
         Job storage job = self.jobs[id];
-        JobState memory state = job.state;
+        JobState memory state = job.state.load();
         job.settle(state, id);
-        job.state = state;
+        job.state.store(state);
     }
 
     function _open(Job storage job, JobState memory state, uint64 id, Round memory parent, uint256 parentSerial)
@@ -152,7 +155,7 @@ library Repairs {
     /// @dev Has the open round wait for a member that was away for the last one.
     function _makeReady(Job storage job, uint64 id, uint64 serial, Seat memory seat) private returns (bool) {
         uint256 head = job.state.head;
-        Round memory round = job.rounds[head];
+        Round memory round = job.rounds[head].load();
         bool open = head != serial && round.parentSerial == serial && block.timestamp < round.clock
             && !RoundLib.has(round, RoundLib.POSTED) && BitCounters.has(job.missing[head], seat.slot)
             && head <= seat.until;
@@ -167,40 +170,20 @@ library Repairs {
         return true;
     }
 
-    function _countHold(
-        Job storage job,
-        uint64 id,
-        uint64 serial,
-        bytes32 result,
-        Round memory posted,
-        Seat memory seat
-    ) private returns (bool) {
-        uint256 word = job.submissions[serial][seat.slot];
-        if (posted.mark != 0 || word == 0 || seat.since >= serial || word & 0xff == posted.posts) return false;
-        if (RoundLib.has(posted, RoundLib.COMMITTEE_STORED)) {
-            if (!BitCounters.has(job.committees[serial], seat.slot)) return false;
-        }
-        uint256 child = _childOf(job, serial);
-        if (child != 0 && job.submissions[child][seat.slot] != 0) return false; // its submission said so
+    function _markHold(Job storage job, uint64 id, uint64 serial, Round memory posted, Seat memory seat)
+        private
+        returns (bool)
+    {
+        uint256 submitters = job.submitted(posted, serial);
+        uint256 committee = job.committee(posted, serial, submitters);
+        if (posted.mark != 0 || seat.since >= serial || !BitCounters.has(committee, seat.slot)) return false;
+        if (BitCounters.has(job.holders(posted, serial, job.childOf(serial)), seat.slot)) return false;
 
-        job.submissions[serial][seat.slot] = (word & ~uint256(0xff)) | posted.posts;
-        posted.tally += 1;
-        bool enough = RoundLib.holds(posted) == RoundLib.threshold(RoundLib.committeeSize(posted));
-        if (enough) posted.mark = uint40(block.timestamp);
-        job.rounds[serial] = posted;
+        posted.tally |= uint48(1 << BitCounters.rank(committee, seat.slot));
+        job.rounds[serial].store(posted);
 
-        emit ICoordinator.Held(id, serial, result, seat.worker, seat.slot);
-        if (enough) emit ICoordinator.HeldByAll(id, serial, result, RoundLib.finalAt(posted, job.terms));
+        emit ICoordinator.Held(id, serial, job.results[serial], seat.worker, seat.slot);
         return true;
-    }
-
-    /// @dev The opening that stands on `serial`, 0 where there is none.
-    function _childOf(Job storage job, uint256 serial) private view returns (uint256 child) {
-        uint256 at = job.state.head;
-        while (at > serial) {
-            child = at;
-            at = job.rounds[at].parentSerial;
-        }
     }
 
     // ---------------------------------------------------------------- retries
@@ -246,13 +229,20 @@ library Repairs {
         round.flags |= RoundLib.COMMITTEE_STORED | RoundLib.SEEDED;
         round.clock = last ? 0 : uint40(block.timestamp);
         job.committees[serial] = committee;
-        job.rounds[serial] = round;
+        job.rounds[serial].store(round);
 
         emit ICoordinator.Retried(id, serial, round.tries, committee);
     }
 
-    function _requireStands(Job storage job, uint64 id, Round memory posted, uint256 serial) private view {
-        if (RoundLib.expired(posted, job.terms)) {
+    function _requireStands(Job storage job, uint64 id, uint256 serial) private view {
+        Round memory posted = job.rounds[serial].load();
+        if (job.expired(posted, serial)) {
+            revert ICoordinator.ParentNotHeld(id, uint64(serial), RoundLib.holdBy(posted, job.terms));
+        }
+    }
+
+    function _requireHeld(Job storage job, Round memory posted, uint64 id, uint256 serial, uint256 child) private {
+        if (!job.countHolds(posted, id, serial, child)) {
             revert ICoordinator.ParentNotHeld(id, uint64(serial), RoundLib.holdBy(posted, job.terms));
         }
     }

@@ -3,13 +3,18 @@ pragma solidity 0.8.30;
 
 import {BitCounters} from "../libraries/BitCounters.sol";
 import {ICoordinator, JobState, JobTerms, Result, Round} from "../interfaces/ICoordinator.sol";
+import {Slots} from "./Slots.sol";
 import {Job} from "./State.sol";
 
 /// @title What a round's word means, and the few moves that several acts share
 /// @dev `tally`, lowest bits first.
 ///  before a post: seed (32) | awaited submissions (16)
-///  after a post:  holds (8) | committee size (8) | poster's aggregator seat (8) | submissions (16) | posted early (1)
+///  after a post:  holders by `hold`, by rank in the committee (16) | committee size (8) | poster's aggregator seat (8) |
+///                 submissions (9) | posted early (1)
 library RoundLib {
+    using Slots for JobState;
+    using Slots for Round;
+
     /// @notice What an opening is built on.
     struct Opening {
         uint256 number; // of the round
@@ -51,28 +56,24 @@ library RoundLib {
         return round.tally >> 32;
     }
 
-    function holds(Round memory round) internal pure returns (uint256) {
-        return round.tally & 0xff;
-    }
-
     function committeeSize(Round memory round) internal pure returns (uint256) {
-        return (round.tally >> 8) & 0xff;
-    }
-
-    function posterSeat(Round memory round) internal pure returns (uint256) {
         return (round.tally >> 16) & 0xff;
     }
 
+    function posterSeat(Round memory round) internal pure returns (uint256) {
+        return (round.tally >> 24) & 0xff;
+    }
+
     function submissionCount(Round memory round) internal pure returns (uint256) {
-        return (round.tally >> 24) & 0xffff;
+        return (round.tally >> 32) & 0x1ff;
     }
 
     function postedEarly(Round memory round) internal pure returns (bool) {
-        return (round.tally >> 40) & 1 == 1;
+        return (round.tally >> 41) & 1 == 1;
     }
 
     function postTally(uint256 size, uint256 seat, uint256 submissions, bool early) internal pure returns (uint48) {
-        return uint48((size << 8) | (seat << 16) | (submissions << 24) | (early ? 1 << 40 : 0));
+        return uint48((size << 16) | (seat << 24) | (submissions << 32) | (early ? 1 << 41 : 0));
     }
 
     /// @notice How many of a committee must attest or hold.
@@ -83,11 +84,6 @@ library RoundLib {
     // ---------------------------------------------------------------- deadlines
     function holdBy(Round memory posted, JobTerms storage terms) internal view returns (uint40) {
         return posted.clock + terms.submitWindow;
-    }
-
-    /// @notice A posted result that too few hold, with its time over.
-    function expired(Round memory posted, JobTerms storage terms) internal view returns (bool) {
-        return posted.mark == 0 && block.timestamp >= holdBy(posted, terms);
     }
 
     /// @notice The time from which on a posted result cannot be challenged, 0 while it is not held.
@@ -148,6 +144,57 @@ library RoundLib {
         setMembers(job, state, job.sets[state.setVersion] & ~(1 << slot));
     }
 
+    // ---------------------------------------------------------------- holds
+    /// @notice Committee members that hold a posted result: by `hold`, or by submitting to the opening that came with it.
+    /// @param child The opening that stands on the result, 0 where there is none.
+    function holders(Job storage job, Round memory posted, uint256 serial, uint256 child)
+        internal
+        view
+        returns (uint256 slots)
+    {
+        uint256 members = committee(job, posted, serial, submitted(job, posted, serial));
+        if (child != 0) {
+            Round memory next = job.rounds[child].load();
+            if (has(next, HELD_WITH_OPENING)) slots = submitted(job, next, child) & members;
+        }
+        for (uint256 left = uint16(posted.tally); left != 0; left &= left - 1) {
+            slots |= 1 << BitCounters.nth(members, BitCounters.lowest(left));
+        }
+    }
+
+    /// @notice Has the challenge window start if K members hold the result. Returns whether they do.
+    /// @dev Submissions are not counted as they come, which would cost each of them a write; the window starts when they
+    /// are first counted, so a challenger never has less time.
+    function countHolds(Job storage job, Round memory posted, uint64 id, uint256 serial, uint256 child)
+        internal
+        returns (bool)
+    {
+        if (posted.mark != 0) return true;
+        if (BitCounters.count(holders(job, posted, serial, child)) < threshold(committeeSize(posted))) return false;
+
+        posted.mark = uint40(block.timestamp);
+        job.rounds[serial].store(posted);
+
+        emit ICoordinator.HeldByAll(id, uint64(serial), job.results[serial], finalAt(posted, job.terms));
+        return true;
+    }
+
+    /// @notice Whether a posted result's time is over and too few hold it.
+    function expired(Job storage job, Round memory posted, uint256 serial) internal view returns (bool) {
+        if (posted.mark != 0 || block.timestamp < holdBy(posted, job.terms)) return false;
+        uint256 held = holders(job, posted, serial, childOf(job, serial));
+        return BitCounters.count(held) < threshold(committeeSize(posted));
+    }
+
+    /// @notice The opening that stands on `serial`, 0 where there is none.
+    function childOf(Job storage job, uint256 serial) internal view returns (uint256 child) {
+        uint256 at = job.state.head;
+        while (at > serial) {
+            child = at;
+            at = job.rounds[at].parentSerial;
+        }
+    }
+
     // ---------------------------------------------------------------- results
     function idOf(Result calldata result) internal pure returns (bytes32) {
         return keccak256(abi.encode(result));
@@ -172,7 +219,7 @@ library RoundLib {
     function voidAbove(Job storage job, JobState memory state, uint64 id, uint256 serial) internal {
         uint256 at = state.head;
         while (at != serial) {
-            Round memory round = job.rounds[at];
+            Round memory round = job.rounds[at].load();
             if (job.results[at] != 0) voidResult(job, round, id, at, BUILT_ON_VOID);
             else emit ICoordinator.OpeningVoid(id, uint64(at));
             at = round.parentSerial;
@@ -190,7 +237,7 @@ library RoundLib {
         emit ICoordinator.ResultVoid(id, uint64(serial), result, poster, cause);
     }
 
-    /// @notice Makes final, oldest first, what can be. The caller stores `state`.
+    /// @notice Counts holds that are due and makes final, oldest first, what can be. The caller stores `state`.
     function settle(Job storage job, JobState memory state, uint64 id) internal {
         uint256[] memory path = new uint256[](MAX_UNSETTLED + 1);
         uint256 length;
@@ -198,11 +245,15 @@ library RoundLib {
             path[length++] = at;
         }
 
+        bool pending;
         while (length != 0) {
             uint256 serial = path[--length];
             bytes32 result = job.results[serial];
-            Round memory round = job.rounds[serial];
-            if (result == 0 || round.mark == 0 || block.timestamp < finalAt(round, job.terms)) break;
+            if (result == 0) break;
+            Round memory round = job.rounds[serial].load();
+            bool held = countHolds(job, round, id, serial, length == 0 ? 0 : path[length - 1]);
+            pending = pending || !held || block.timestamp < finalAt(round, job.terms);
+            if (pending) continue;
 
             state.settledSerial = uint32(serial);
             state.settledNumber = round.number;
@@ -258,7 +309,7 @@ library RoundLib {
             mark: uint40(block.number),
             tally: uint48(expected << 32)
         });
-        job.rounds[serial] = round;
+        job.rounds[serial].store(round);
 
         _emitOpened(job, round, id, serial, members);
     }

@@ -56,8 +56,7 @@ struct Result {
     address poster; // identity
 }
 
-/// @notice A submission. Stored is `keccak256(abi.encode(submission))` with its lowest byte cleared, which then counts for
-/// which of the posts its worker said `hold`; a claimed submission is stored as 1.
+/// @notice A submission. Stored is `keccak256(abi.encode(submission))`, and 1 once claimed.
 struct Submission {
     uint64 job;
     uint64 serial;
@@ -176,7 +175,8 @@ interface ICoordinator {
     /// @notice The opening waits for a member that was away for the last round.
     event Ready(uint64 indexed job, uint64 indexed serial, address worker, uint8 slot);
     event Held(uint64 indexed job, uint64 indexed serial, bytes32 id, address worker, uint8 slot);
-    /// @notice The K-th member holds it; it is final after `finalAt` once its parent is.
+    /// @notice K members hold it, by `hold` or by having submitted to the opening that came with it, and were counted: it
+    /// is final from `finalAt` on once its parent is.
     event HeldByAll(uint64 indexed job, uint64 indexed serial, bytes32 id, uint40 finalAt);
     /// @notice `cause`: 0 not held in time, 1 convicted, 2 built on a result that is void.
     event ResultVoid(uint64 indexed job, uint64 indexed serial, bytes32 id, address poster, uint8 cause);

@@ -2,7 +2,8 @@
 pragma solidity 0.8.30;
 
 /// @title Sole holder of tokens
-/// @notice Stakes and bonds in the deployment's token, escrow of jobs in any plain ERC-20, credits to be withdrawn.
+/// @notice Locks, unlocks and credits have no event here: the Coordinator's say the same (Joined, Released, Posted, Claimed,
+/// Returned, AggregatorPaid, BondReleased). Stakes and bonds in the deployment's token, escrow of jobs in any plain ERC-20, credits to be withdrawn.
 /// Every ledger is per token or per job; slashing and burning move ledger entries and call no token, so no token can
 /// block a conviction. Nobody, the deployer included, can move money along a way that is not listed here.
 interface IVault {
@@ -21,14 +22,11 @@ interface IVault {
     }
 
     event Deposited(address indexed account, Purse indexed purse, uint256 amount);
-    event Locked(address indexed account, Purse indexed purse, uint256 amount);
-    event Unlocked(address indexed account, Purse indexed purse, uint256 amount);
     event UnbondingStarted(address indexed account, Purse indexed purse, uint256 amount, uint40 withdrawableAt);
     event Slashed(
         address indexed account, Purse indexed purse, uint256 burned, address indexed prover, uint256 rewarded
     );
     event Funded(uint64 indexed job, address indexed token, uint256 amount);
-    event Credited(uint64 indexed job, address indexed account, uint256 amount);
     event Withdrawn(address indexed token, address indexed account, address indexed payout, uint256 amount);
 
     error NotCoordinator(address caller);

@@ -29,7 +29,6 @@ interface IWorkerRegistry {
     event OperatorChanged(address indexed worker, address indexed operator);
     event PayoutChanged(address indexed worker, address payout);
     event EncryptionKeyChanged(address indexed worker, bytes32 encryptionKey);
-    event ReputationChanged(address indexed worker, uint32 submitted, uint32 included, uint16 slashed);
 
     error AlreadyRegistered(address worker);
     error NotRegistered(address account);
@@ -59,7 +58,8 @@ interface IWorkerRegistry {
 
     function setEncryptionKey(bytes32 encryptionKey) external;
 
-    /// @notice Adds to the reputation of `worker`. Only the Coordinator.
+    /// @notice Adds to the reputation of `worker`, as the Coordinator's Claimed and UpdateMalformed events say. Only the
+    /// Coordinator.
     function record(address worker, uint32 submitted, uint32 included, uint16 slashed) external;
 
     /// @notice The identity that `operator` acts for. Reverts with `NotRegistered` where there is none.
