@@ -1,0 +1,93 @@
+"""What an aggregator and a challenger want: post in turn, convict, collect. Pure."""
+
+from __future__ import annotations
+
+from steelyard.nodes import committee
+from steelyard.nodes.actions import Action, Collect, Convict, ConvictUpdate, Enlist, Publish
+from steelyard.nodes.deciding import Situation
+from steelyard.nodes.local import Verdict
+from steelyard.nodes.view import Opening
+
+BATCH = 10  # posts claimed in one transaction
+
+
+def seat_of(s: Situation) -> int | None:
+    """This node's seat in the turns of aggregators."""
+    mine = (seat for seat, account in s.view.aggregators.items() if account == s.local.identity)
+    return next(mine, None)
+
+
+def aggregator(s: Situation, *, enlist: bool = True) -> list[Action]:
+    """An aggregator's wishes: a seat, the post when it may, and what it earned."""
+    seat = seat_of(s)
+    wanted: list[Action] = []
+    if seat is None and enlist and s.view.ended is None:
+        wanted.append(Enlist())
+    if seat is not None:
+        wanted += _publish(s, seat)
+    return wanted + _collect(s)
+
+
+def _publish(s: Situation, seat: int) -> list[Action]:
+    opening = s.attesting()
+    windows = s.windows(opening) if opening else None
+    if opening is None or windows is None or not committee.may_post(opening, windows, s.terms, s.now):
+        return []
+    included = committee.included(opening)
+    if s.local.holds(opening.serial) & included != included or not s.usable(opening.parent):
+        return []
+    rank = _rank(s, opening, seat)
+    if rank and s.now < windows.anyone_from:
+        return []
+    early = s.now < windows.attest_by
+    base = windows.clock if early else windows.attest_by
+    return [
+        Publish(
+            serial=opening.serial,
+            attempt=opening.posts,
+            included=included,
+            not_before=windows.anyone_from if rank else base,
+            rank=rank,
+        )
+    ]
+
+
+def _rank(s: Situation, opening: Opening, seat: int) -> int:
+    """0 for the elected seat, then in the order of seats after it."""
+    seats = sorted(s.view.aggregators)
+    first = committee.elected(opening, sum(1 << each for each in seats))
+    if first is None or first not in seats:
+        return len(seats)
+    return (seats.index(seat) - seats.index(first)) % len(seats)
+
+
+def _collect(s: Situation) -> list[Action]:
+    """Pay for final posts, once enough came together or the job is over; bonds of void results in final rounds."""
+    mine = [p for p in s.view.final_posts() if p.result.poster == s.local.identity]
+    unpaid = tuple(p.serial for p in mine if p.serial not in s.view.paid_posts)
+    wanted: list[Action] = []
+    if unpaid and (len(unpaid) >= BATCH or s.view.ended is not None):
+        wanted.append(Collect(what="claimPosts", number=0, serials=unpaid[:BATCH]))
+    for number, account in s.view.left_bonds:
+        free = number <= s.view.settled_number or s.view.ended is not None
+        if account == s.local.identity and free:
+            wanted.append(Collect(what="releaseBond", number=number))
+    return wanted
+
+
+def challenger(s: Situation) -> list[Action]:
+    """A challenger's wishes: convict what is wrong, result or update."""
+    wanted: list[Action] = []
+    for post in s.view.unsettled():
+        rebuilt = s.local.rebuilt.get(post.id)
+        in_time = post.final_at is None or s.now < post.final_at
+        if rebuilt is not None and rebuilt.verdict is Verdict.WRONG and in_time:
+            wanted.append(Convict(id=post.id))
+            break  # what is built on it falls with it
+    for (serial, slot), checked in s.local.checked.items():
+        opening = s.view.openings.get(serial)
+        if checked.proof is None or opening is None or opening.void:
+            continue
+        if not opening.malformed >> slot & 1 and slot in opening.submissions:
+            wanted.append(ConvictUpdate(serial=serial, slot=slot))
+    return wanted

@@ -1,0 +1,84 @@
+"""Acts of every role: fetch and check updates, rebuild results, keep the job going."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from steelyard.chain.calls import Call
+from steelyard.errors import NodeError
+from steelyard.nodes.actions import Compute, Fetch, Rebuild, Upkeep
+from steelyard.nodes.desk import Desk
+
+
+class CommonActs:
+    """What any node does in one job."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def fetch(self, action: Fetch) -> None:
+        """Get one update and look at it."""
+        desk, opening = self._desk, self._desk.view.openings[action.serial]
+        checked = await desk.updates.check(opening, action.slot, desk.fetch_s)
+        desk.local.checked[action.serial, action.slot] = checked
+        if not checked.held:
+            desk.report.say(
+                "unfit",
+                serial=action.serial,
+                round_=opening.number,
+                slot=action.slot,
+                worker=opening.submissions[action.slot].worker,
+                why=checked.why,
+                provable=checked.proof is not None,
+            )
+
+    async def compute(self, action: Compute) -> None:
+        """Work out a result before it is posted, so that it is compared at once."""
+        desk, opening = self._desk, self._desk.view.openings[action.serial]
+        parent = desk.local.rebuilt[opening.parent]
+        await desk.results.compute(opening, action.included, parent, desk.fetch_s)
+        desk.local.computed.add((action.serial, action.included))
+
+    async def rebuild(self, action: Rebuild) -> None:
+        """Find out what a result is worth."""
+        desk, started = self._desk, time.monotonic()
+        rebuilt = await desk.results.rebuild(desk.view, action.id, desk.fetch_s)
+        post = desk.view.posts.get(action.id)
+        desk.report.say(
+            "rebuilt",
+            serial=post.serial if post else 0,
+            round_=post.number if post else 0,
+            id="0x" + action.id.hex(),
+            verdict=str(rebuilt.verdict),
+            why=rebuilt.why,
+            seconds=round(time.monotonic() - started, 3),
+            coordinate=list(rebuilt.fault) if rebuilt.fault else None,
+        )
+
+    async def upkeep(self, action: Upkeep, rank: float) -> None:
+        """Do what is anyone's, after those who come first had their time."""
+        desk = self._desk
+        await asyncio.sleep(rank * desk.config.wait_turn_s)
+        name = desk.name(action.act, action.serial, action.mark, desk.view.failures)
+        await desk.send(self._call(action), name, {}, not_before=action.not_before)
+
+    def _call(self, action: Upkeep) -> Call[None]:
+        coordinator, job = self._desk.coordinator, self._desk.info.job
+        if action.act in ("retry", "reopen", "recordSeed", "drawCommittee"):
+            methods = {
+                "retry": coordinator.retry,
+                "reopen": coordinator.reopen,
+                "recordSeed": coordinator.record_seed,
+                "drawCommittee": coordinator.draw_committee,
+            }
+            return methods[action.act](job, action.serial)
+        plain = {
+            "settle": coordinator.settle,
+            "openRound": coordinator.open_round,
+            "close": coordinator.close,
+            "abort": coordinator.abort,
+        }
+        if action.act not in plain:
+            raise NodeError(f"no act {action.act!r}", remedy="report this")
+        return plain[action.act](job)

@@ -1,0 +1,74 @@
+"""What the parts of one node share: its job, its files, its journal, and the way to the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from steelyard.chain.calls import Call
+from steelyard.chain.client import ChainClient
+from steelyard.chain.coordinator import Coordinator
+from steelyard.chain.records import Receipt
+from steelyard.content import ContentStore
+from steelyard.nodes.config import NodeConfig
+from steelyard.nodes.crashpoints import crashpoint
+from steelyard.nodes.events import Reporter
+from steelyard.nodes.jobinfo import JobInfo
+from steelyard.nodes.journal import Journal
+from steelyard.nodes.local import Local
+from steelyard.nodes.results import Results
+from steelyard.nodes.updates import Updates
+from steelyard.nodes.view import View
+
+
+@dataclass(kw_only=True)
+class Desk:
+    """One node's tools. `view` is replaced at a rollback; everything else stays."""
+
+    config: NodeConfig
+    client: ChainClient
+    store: ContentStore
+    info: JobInfo
+    journal: Journal
+    local: Local
+    updates: Updates
+    results: Results
+    report: Reporter
+    folder: Path
+    view: View = field(default_factory=lambda: View(0))
+
+    @property
+    def coordinator(self) -> Coordinator:
+        """Typed calls."""
+        return self.info.contracts.coordinator
+
+    @property
+    def fetch_s(self) -> float:
+        """Seconds that one attempt to get a file may take."""
+        return self.config.fetch_s
+
+    def name(self, act: str, *parts: object) -> str:
+        """An intent's name; it is unique among all contracts, since the client adds the address."""
+        return ":".join((act, str(self.info.job), *map(str, parts)))
+
+    async def send(
+        self, call: Call[Any], intent: str, body: Mapping[str, Any], *, not_before: int | None = None
+    ) -> Receipt:
+        """Write the intent down, send it, and say so. The same intent again is the same transaction."""
+        self.journal.write(intent, body)
+        crashpoint("send.before")
+        receipt = await self.client.send(call, intent=intent, not_before=not_before)
+        crashpoint("send.after")
+        self.journal.mark_done(intent)
+        self.report.say(
+            "tx",
+            what=call.function,
+            intent=intent,
+            hash=receipt.hash,
+            block=receipt.block,
+            gas_used=receipt.gas_used,
+            cost_wei=str(receipt.cost_wei),
+        )
+        return receipt

@@ -1,0 +1,158 @@
+"""A node's journal: the chain's log as it was read, and every intent before it is acted on.
+
+One SQLite file per node and job, held by one process at a time. A process that is killed loses nothing: the next one
+folds the same log into the same view, finds what it meant to do, and goes on where the chain says it stands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steelyard.chain.follower import Batch, Cursor
+from steelyard.chain.records import Event
+from steelyard.errors import DiskFull, JournalError
+from steelyard.nodes import eventlog
+from steelyard.nodes.crashpoints import crashpoint
+
+VERSION = "1"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS event (
+    block INTEGER NOT NULL, place INTEGER NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (block, place));
+CREATE TABLE IF NOT EXISTS intent (
+    name TEXT PRIMARY KEY, body TEXT NOT NULL, state TEXT NOT NULL, moment REAL NOT NULL);
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent:
+    """Something that the node meant to do. `done` once it knows that it happened."""
+
+    name: str
+    body: Mapping[str, Any]
+    done: bool
+
+
+class Journal:
+    """Open with the node's identity: chain, contract, job and account; a journal of another one is refused."""
+
+    def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path = path
+        try:
+            self._db = sqlite3.connect(path, timeout=0.5, isolation_level=None)
+            # Held until the connection ends, however the process ends: a second node on this folder is refused.
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript("BEGIN IMMEDIATE;" + _SCHEMA + "COMMIT;")
+        except sqlite3.Error as error:
+            raise JournalError(
+                f"{path} cannot be opened: {error}",
+                remedy="stop the other node that uses this home, or move a damaged file away: the chain is read again",
+            ) from error
+        self._identify({**identity, "version": VERSION})
+
+    def close(self) -> None:
+        """Close the file and let go of it."""
+        self._db.close()
+
+    # ------------------------------------------------------------------ the chain's log
+    def cursor(self) -> Cursor | None:
+        """Where reading stopped; None in a fresh journal."""
+        row = self._db.execute("SELECT value FROM fact WHERE name = 'cursor'").fetchone()
+        return None if row is None else Cursor.load(row[0])
+
+    def events(self) -> list[Event]:
+        """The log so far, in the chain's order."""
+        rows = self._db.execute("SELECT name, body FROM event ORDER BY block, place").fetchall()
+        return [eventlog.load(name, body) for name, body in rows]
+
+    def apply(self, batch: Batch, events: Sequence[Event]) -> None:
+        """Take a batch: forget what was rolled back, keep `events` (those that matter), move the cursor, in one go."""
+        crashpoint("batch.before")
+        with self._write() as db:
+            if batch.rollback_to is not None:
+                db.execute("DELETE FROM event WHERE block > ?", (batch.rollback_to,))
+            db.executemany(
+                "INSERT OR REPLACE INTO event VALUES (?,?,?,?)",
+                [(event.at.block, event.at.index, *eventlog.dump(event)) for event in events],
+            )
+            db.execute("INSERT OR REPLACE INTO fact VALUES ('cursor', ?)", (batch.cursor.dump(),))
+        crashpoint("batch.after")
+
+    # ------------------------------------------------------------------ intents
+    def intent(self, name: str) -> Intent | None:
+        """What was written under this name."""
+        row = self._db.execute("SELECT body, state FROM intent WHERE name = ?", (name,)).fetchone()
+        return None if row is None else Intent(name=name, body=json.loads(row[0]), done=row[1] == "done")
+
+    def intents(self, prefix: str) -> list[Intent]:
+        """Intents whose names begin so, oldest first."""
+        rows = self._db.execute(
+            "SELECT name, body, state FROM intent WHERE substr(name, 1, ?) = ? ORDER BY moment",
+            (len(prefix), prefix),
+        ).fetchall()
+        return [Intent(name=row[0], body=json.loads(row[1]), done=row[2] == "done") for row in rows]
+
+    def write(self, name: str, body: Mapping[str, Any], *, done: bool = False) -> None:
+        """Put an intent on disk before acting on it; one of that name is replaced. Survives a power cut."""
+        crashpoint("journal.before")
+        self._db.execute("PRAGMA synchronous = FULL")
+        with self._write() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO intent VALUES (?,?,?,?)",
+                (name, json.dumps(dict(body)), "done" if done else "meant", time.time()),
+            )
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        crashpoint("journal.after")
+
+    def mark_done(self, name: str) -> None:
+        """Say that it happened."""
+        with self._write() as db:
+            db.execute("UPDATE intent SET state = 'done' WHERE name = ?", (name,))
+
+    def forget(self, name: str) -> None:
+        """Drop an intent that no longer matters."""
+        with self._write() as db:
+            db.execute("DELETE FROM intent WHERE name = ?", (name,))
+
+    # ------------------------------------------------------------------ private
+    def _identify(self, identity: Mapping[str, str]) -> None:
+        """Write whose journal it is, or check it."""
+        for name, value in identity.items():
+            row = self._db.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
+            if row is None:
+                with self._write() as db:
+                    db.execute("INSERT INTO fact VALUES (?, ?)", (name, value))
+            elif row[0] != value:
+                self._db.close()
+                raise JournalError(
+                    f"{self.path} is of {name} {row[0]}, and this node's is {value}",
+                    remedy="give another --home, or delete that folder if the chain was started anew",
+                )
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if "full" in str(error):
+                raise DiskFull(
+                    f"no room to write {self.path}", remedy="free some space; nothing was done without it"
+                ) from error
+            raise JournalError(f"{self.path} cannot be written: {error}", remedy="check the disk") from error

@@ -1,0 +1,238 @@
+"""One node's loop: read the chain, decide, act; from where the journal and the chain say that things stand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import Sequence
+
+from steelyard.chain.follower import Batch, Follower
+from steelyard.chain.records import Event
+from steelyard.errors import ChainError, ExactError, NodeError, SteelyardError, TrainingError
+from steelyard.nodes import actions as act
+from steelyard.nodes.aggregator_rules import aggregator, challenger, seat_of
+from steelyard.nodes.common_acts import CommonActs
+from steelyard.nodes.config import Role
+from steelyard.nodes.deciding import Situation, common
+from steelyard.nodes.desk import Desk
+from steelyard.nodes.folding import apply, concerns, fold
+from steelyard.nodes.parts import Parts
+from steelyard.nodes.retention import Retention
+from steelyard.nodes.tasks import Tasks
+from steelyard.nodes.telling import tell
+from steelyard.nodes.upkeep import upkeep
+from steelyard.nodes.worker_acts import TrainerLike, WorkerActs
+from steelyard.nodes.worker_rules import worker
+
+TRAINING_TRIES = 3
+SAVE_EVERY = 256  # blocks without an event of the job after which the cursor is written all the same
+
+
+class Node:
+    """A node at work. `run` returns how it ended: "closed", "aborted", "left" or "stopped"."""
+
+    def __init__(self, desk: Desk, parts: Parts, trainer: TrainerLike | None) -> None:
+        self._desk, self._roles = desk, desk.config.roles
+        self._common = CommonActs(desk)
+        self._worker = WorkerActs(desk, trainer) if trainer is not None else None
+        self._aggregator = parts.aggregator(desk)
+        self._challenger = parts.challenger(desk)
+        self._tasks = Tasks(self._perform, self._failure)
+        self._retention = Retention(desk, self._worker)
+        self._caught_up = False
+        self._block = self._saved = 0
+        self._ended_at: float | None = None
+
+    async def run(self, stop: asyncio.Event) -> str:
+        """Work until the job ends, the seat is gone, or `stop` is set."""
+        desk = self._desk
+        desk.view = fold(desk.info.job, desk.journal.events())
+        with contextlib.suppress(ChainError):
+            await desk.client.resume()
+        follower = desk.client.follow(desk.journal.cursor(), addresses=[desk.coordinator.address])
+        waker = asyncio.create_task(_relay(stop, self._tasks.wake))
+        try:
+            while not stop.is_set():
+                await self._look(follower)
+                if self._tasks.fatal is not None:
+                    raise self._tasks.fatal
+                if self._caught_up and (ended := await self._decide()):
+                    return ended
+                await self._pause()
+            return "stopped"
+        finally:
+            waker.cancel()
+            await self._tasks.stop()
+
+    # ------------------------------------------------------------------ the chain
+    async def _look(self, follower: Follower) -> None:
+        """Read what is new, batch by batch, until the head."""
+        while (batch := await follower.poll()) is not None:
+            await self._take(batch)
+            if batch.to_block >= batch.head.number - self._desk.client.network.confirmations:
+                break
+        self._caught_up = True
+        await self._find_clock()
+
+    async def _take(self, batch: Batch) -> None:
+        desk = self._desk
+        mine: Sequence[Event] = [event for event in batch.events if concerns(desk.info.job, event)]
+        if mine or batch.rollback_to is not None or batch.to_block - self._saved >= SAVE_EVERY:
+            self._saved = batch.to_block
+            desk.journal.apply(batch, mine)
+        if batch.rollback_to is not None:
+            self._tasks.roll_back(batch.rollback_to)
+            desk.view = fold(desk.info.job, desk.journal.events())
+            with contextlib.suppress(ChainError):
+                await desk.client.resume()
+        else:
+            for event in mine:
+                apply(desk.view, event)
+        for event in mine:
+            tell(desk.report, desk.view, event)
+        self._block = batch.to_block
+        await self._retention.look()
+
+    async def _find_clock(self) -> None:
+        """Ask the chain for the one time that events do not carry."""
+        head = self._desk.view.head
+        if head is None or head.post is not None or head.clock is not None:
+            return
+        call = self._desk.coordinator.round_of(self._desk.info.job, head.serial)
+        found = await self._desk.client.read(call, block=self._block)
+        head.clock = found.round.clock
+
+    async def _pause(self) -> None:
+        """Until something is done here, or it is time to look at the chain again."""
+        self._tasks.wake.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._tasks.wake.wait(), self._desk.client.network.poll_s)
+
+    # ------------------------------------------------------------------ decisions
+    async def _decide(self) -> str | None:
+        now = await self._desk.client.chain_time()
+        s = self._situation(now)
+        wanted = self._wishes(s)
+        self._tasks.want(wanted, self._block)
+        if self._desk.view.ended is not None and not wanted and not self._tasks.busy:
+            return await self._end()
+        return self._gone(s)
+
+    def _situation(self, now: int) -> Situation:
+        config = self._desk.config
+        return Situation(
+            view=self._desk.view,
+            local=self._desk.local,
+            terms=self._desk.info.terms,
+            now=now,
+            block=self._block,
+            attest_wait=config.attest_wait,
+            train_on_held=config.train_on_held,
+            evaluate=config.evaluate,
+        )
+
+    def _wishes(self, s: Situation) -> list[act.Action]:
+        wanted = common(s)
+        if Role.WORKER in self._roles:
+            wanted += worker(s)
+        if Role.AGGREGATOR in self._roles:
+            wanted += aggregator(s, enlist=self._desk.config.enlist)
+        if Role.CHALLENGER in self._roles:
+            wanted += challenger(s)
+        return wanted + list(upkeep(s))
+
+    async def _end(self) -> str | None:
+        ended = self._desk.view.ended
+        self._ended_at = self._ended_at or time.monotonic()
+        if ended is None or time.monotonic() - self._ended_at < self._desk.config.linger_s:
+            return None
+        return "aborted" if ended.aborted else "closed"
+
+    def _gone(self, s: Situation) -> str | None:
+        """Whether a worker alone has no seat any more, nor anything that others need of it."""
+        if self._roles != {Role.WORKER}:
+            return None
+        seat = s.view.seats.get(s.local.identity)
+        if seat is None:
+            return "left" if s.view.openings else None
+        head = s.head
+        needed = s.view.unsettled() or (head is not None and head.members >> seat.slot & 1)
+        return None if not seat.leaving or needed else "left"
+
+    def _rank(self) -> float:
+        """How many wait turns others are given first: aggregators by seat, challengers, then workers by slot."""
+        s = self._situation(0)
+        seats = sorted(s.view.aggregators)
+        seat = seat_of(s) if Role.AGGREGATOR in self._roles else None
+        if seat is not None:
+            return seats.index(seat)
+        jitter = hashlib.sha256(s.local.identity.encode()).digest()[0] / 256
+        if Role.CHALLENGER in self._roles:
+            return len(seats) + jitter
+        mine = s.view.seats.get(s.local.identity)
+        return len(seats) + 1 + (mine.slot if mine else 0) + jitter
+
+    # ------------------------------------------------------------------ acts
+    async def _perform(self, action: act.Action) -> None:
+        match action:
+            case act.Fetch():
+                await self._common.fetch(action)
+            case act.Rebuild():
+                await self._common.rebuild(action)
+            case act.Compute():
+                await self._common.compute(action)
+            case act.Upkeep():
+                await self._common.upkeep(action, self._rank())
+            case act.Publish():
+                await self._aggregator.publish(action)
+            case act.Enlist():
+                await self._aggregator.enlist(action)
+            case act.Collect():
+                await self._aggregator.collect(action)
+            case act.Convict():
+                await self._challenger.convict(action)
+            case act.ConvictUpdate():
+                await self._challenger.convict_update(action)
+            case _:
+                await self._perform_as_worker(action)
+
+    async def _perform_as_worker(self, action: act.Action) -> None:
+        if self._worker is None:
+            raise NodeError(f"{action} is a worker's", remedy="report this")
+        match action:
+            case act.Train():
+                await self._worker.train(action)
+            case act.Submit():
+                await self._worker.submit(action)
+            case act.Provide():
+                await self._worker.provide(action)
+            case act.Attest():
+                await self._worker.attest(action)
+            case act.Hold():
+                await self._worker.hold(action)
+            case act.Evaluate():
+                await self._worker.evaluate(action)
+            case _:
+                raise NodeError(f"nobody does {action}", remedy="report this")
+
+    def _failure(self, action: act.Action, error: SteelyardError, times: int) -> None:
+        serial = getattr(action, "serial", None)
+        self._desk.report.say(
+            "problem",
+            serial=serial,
+            what=type(action).__name__,
+            error=type(error).__name__,
+            message=error.message,
+            remedy=error.remedy,
+            times=times,
+        )
+        hopeless = isinstance(error, TrainingError | ExactError) and times >= TRAINING_TRIES
+        if isinstance(action, act.Train) and hopeless:
+            self._desk.local.given_up.add(action.serial)
+
+
+async def _relay(stop: asyncio.Event, wake: asyncio.Event) -> None:
+    await stop.wait()
+    wake.set()

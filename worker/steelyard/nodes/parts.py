@@ -1,0 +1,33 @@
+"""What a node is put together from, so that tests and stagings can put in something else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from steelyard.content import ContentStore, EmbeddedStore, StoreConfig
+from steelyard.learning.process import TrainerSettings
+from steelyard.learning.trainer import Trainer
+from steelyard.nodes.aggregator_acts import AggregatorActs
+from steelyard.nodes.challenger_acts import ChallengerActs
+from steelyard.nodes.desk import Desk
+from steelyard.nodes.worker_acts import TrainerLike
+
+
+def _trainer(scratch: Path, settings: TrainerSettings) -> TrainerLike:
+    return Trainer(scratch, settings)
+
+
+def _store(config: StoreConfig) -> ContentStore:
+    return EmbeddedStore(config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Factories. Everything by default is the real thing."""
+
+    store: Callable[[StoreConfig], ContentStore] = _store
+    trainer: Callable[[Path, TrainerSettings], TrainerLike] = _trainer
+    aggregator: Callable[[Desk], AggregatorActs] = AggregatorActs
+    challenger: Callable[[Desk], ChallengerActs] = ChallengerActs

@@ -1,0 +1,162 @@
+"""Results rebuilt from public files: computed, compared with what was posted, and kept to build on (section 6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from pathlib import Path
+
+from steelyard.aggregation import Inputs, Roots, open_inputs, roots_of
+from steelyard.chain.proof_bytes import pack_arithmetic
+from steelyard.chain.structs import Result
+from steelyard.content import FOREVER, ContentStore
+from steelyard.errors import ContentTooLarge, FormatError, NodeError
+from steelyard.nodes.crashpoints import crashpoint
+from steelyard.nodes.events import slots_of
+from steelyard.nodes.jobinfo import JobInfo
+from steelyard.nodes.local import Local, Rebuilt, Verdict
+from steelyard.nodes.result_files import Computed, ResultFiles
+from steelyard.nodes.updates import Updates
+from steelyard.nodes.view import Opening, Post, View
+from steelyard.proofs import arithmetic_proof, find_fault
+
+
+class Results:
+    """The results of one job. What was found out is in `local.rebuilt`."""
+
+    def __init__(
+        self, info: JobInfo, store: ContentStore, updates: Updates, local: Local, folder: Path
+    ) -> None:
+        self._info, self._store, self._updates, self._local = info, store, updates, local
+        self._files = ResultFiles(info, store, folder)
+        self._locks: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._computed: dict[tuple[int, int, bytes], Computed] = {}
+
+    async def rebuild(self, view: View, id_: bytes, timeout_s: float) -> Rebuilt:
+        """Say whether a result follows from public files.
+
+        Raises ContentError where a file that is needed is not handed out (yet): that is no verdict.
+        """
+        async with self._locks[id_]:
+            found = self._local.rebuilt.get(id_)
+            if found is None:
+                found = await self._rebuild(view, id_, timeout_s)
+                self._local.rebuilt[id_] = found
+            return found
+
+    async def trust(self, post: Post, timeout_s: float) -> Rebuilt:
+        """Take a final result by its posted roots alone."""
+        state, momentum = await self._files.posted(post, timeout_s)
+        roots = await asyncio.to_thread(self._files.roots, state, momentum)
+        if roots != (post.result.state_root, post.result.momentum_root):
+            return _unbuildable(post, "the file that it names has other roots")
+        return Rebuilt(id=post.id, verdict=Verdict.RIGHT, state=state, momentum=momentum, trusted=True)
+
+    async def compute(self, opening: Opening, included: int, parent: Rebuilt, timeout_s: float) -> Computed:
+        """The rules' result of these updates on that parent."""
+        key = (opening.serial, included, parent.id)
+        async with self._locks[key]:
+            if key not in self._computed:
+                inputs = await self.inputs(opening, included, parent, timeout_s)
+                self._computed[key] = await asyncio.to_thread(self._files.aggregate, inputs, *key)
+                crashpoint("aggregate.after")
+            return self._computed[key]
+
+    async def inputs(self, opening: Opening, included: int, parent: Rebuilt, timeout_s: float) -> Inputs:
+        """The parent's files and the included updates, opened. Raises ContentError, FormatError, NodeError."""
+        if parent.state is None:
+            raise NodeError(
+                f"the parent of serial {opening.serial} was not rebuilt: {parent.why}",
+                remedy="nothing can be built on it; it becomes void unless others hold it",
+            )
+        slots = slots_of(included)
+        opened = await asyncio.gather(*(self._updates.open(opening, slot, timeout_s) for slot in slots))
+        return open_inputs(
+            self._info.step,
+            state=parent.state,
+            momentum=parent.momentum,
+            updates=opened,
+            weights=[opening.submissions[slot].weight for slot in slots],
+        )
+
+    async def conviction(self, view: View, post: Post, timeout_s: float) -> bytes:
+        """The packed proof against a wrong result. Raises NodeError where it would not convict."""
+        opening = view.openings[post.serial]
+        parent = await self.rebuild(view, opening.parent, timeout_s)
+        wrong = await self.rebuild(view, post.id, timeout_s)
+        if wrong.fault is None or wrong.state is None:
+            raise NodeError(
+                f"result 0x{post.id.hex()} is {wrong.verdict}", remedy="there is nothing to prove"
+            )
+        inputs = await self.inputs(opening, post.result.included, parent, timeout_s)
+        posted = self._files.opened(wrong.state, wrong.momentum)
+        proof, roots = await asyncio.to_thread(arithmetic_proof, inputs, posted, *wrong.fault)
+        if roots.transcript != post.result.transcript_root or not proof.convicts(self._info.step):
+            raise NodeError(
+                f"the proof against 0x{post.id.hex()} does not convict",
+                remedy="report this; nothing was sent",
+            )
+        return pack_arithmetic(proof)
+
+    def drop_before(self, serial: int) -> None:
+        """Remove the files of results of earlier openings."""
+        for key in [key for key in self._computed if key[0] < serial]:
+            del self._computed[key]
+        self._files.drop_before(serial)
+
+    async def _rebuild(self, view: View, id_: bytes, timeout_s: float) -> Rebuilt:
+        post = view.posts.get(id_)
+        if post is None:
+            state, momentum = await self._files.initial(timeout_s)
+            return Rebuilt(id=id_, verdict=Verdict.RIGHT, state=state, momentum=momentum)
+        opening = view.openings[post.serial]
+        if post.final and opening.parent not in self._local.rebuilt:
+            return await self.trust(post, timeout_s)
+        parent = await self.rebuild(view, opening.parent, timeout_s)
+        if parent.state is None:
+            return _unbuildable(post, f"its parent: {parent.why}")
+        try:
+            computed = await self.compute(opening, post.result.included, parent, timeout_s)
+        except FormatError as error:
+            return _unbuildable(post, error.message)
+        if _agrees(computed.roots, computed.table_hash, post.result):
+            return await self._right(post, computed)
+        return await self._compare(opening, post, parent, computed, timeout_s)
+
+    async def _right(self, post: Post, computed: Computed) -> Rebuilt:
+        if computed.cid != post.cid:
+            return _unbuildable(post, f"its roots are right, and its CID is not {computed.cid}")
+        await self._store.add(computed.published, provide=True, pin_until=FOREVER)
+        return Rebuilt(id=post.id, verdict=Verdict.RIGHT, state=computed.state, momentum=computed.momentum)
+
+    async def _compare(
+        self, opening: Opening, post: Post, parent: Rebuilt, computed: Computed, timeout_s: float
+    ) -> Rebuilt:
+        """The posted roots differ from ours: whether the file that the post names gives them."""
+        try:
+            state, momentum = await self._files.posted(post, timeout_s)
+        except (FormatError, ContentTooLarge) as error:
+            return _unbuildable(post, error.message)
+        inputs = await self.inputs(opening, post.result.included, parent, timeout_s)
+        posted = self._files.opened(state, momentum)
+        roots = await asyncio.to_thread(roots_of, inputs, posted)
+        fault = find_fault(posted, self._files.opened(computed.state, computed.momentum))
+        if fault is None or not _agrees(roots, computed.table_hash, post.result):
+            return _unbuildable(post, "what was posted does not follow from the file that it names")
+        why = f"block {fault[0]}, coordinate {fault[1]} is not what the rules give"
+        return Rebuilt(
+            id=post.id, verdict=Verdict.WRONG, why=why, state=state, momentum=momentum, fault=fault
+        )
+
+
+def _unbuildable(post: Post, why: str) -> Rebuilt:
+    return Rebuilt(id=post.id, verdict=Verdict.UNBUILDABLE, why=why)
+
+
+def _agrees(roots: Roots, table: bytes, result: Result) -> bool:
+    return (roots.state, roots.momentum, roots.transcript, table) == (
+        result.state_root,
+        result.momentum_root,
+        result.transcript_root,
+        result.table,
+    )
