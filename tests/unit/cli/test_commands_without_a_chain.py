@@ -114,8 +114,21 @@ def test_an_unknown_network_names_those_that_exist(steelyard: Steelyard) -> None
     assert "anvil" in said["remedy"]
 
 
-def test_an_unreachable_rpc_is_reported_and_its_key_is_not_shown(steelyard: Steelyard) -> None:
-    done = steelyard("token", "balance", "0x" + "11" * 20, "--rpc-url", "http://127.0.0.1:9/SECRET", "--json")
+@pytest.fixture
+def deployment(tmp_path: Path) -> str:
+    """A deployment file, of a chain that is not there."""
+    names = ("Coordinator", "Vault", "WorkerRegistry", "TestToken")
+    contracts = {name: f"0x{number:040x}" for number, name in enumerate(names, start=1)}
+    file = tmp_path / "31337.json"
+    file.write_text(json.dumps({"chainId": 31337, "block": 1, "contracts": contracts}))
+    return str(file)
+
+
+def test_an_unreachable_rpc_is_reported_and_its_key_is_not_shown(
+    steelyard: Steelyard, deployment: str
+) -> None:
+    rpc = ("--rpc-url", "http://127.0.0.1:9/SECRET", "--deployment", deployment)
+    done = steelyard("token", "balance", "0x" + "11" * 20, *rpc, "--json")
     said = error_of(done)
     assert (said["type"], said["exit_code"]) == ("Unreachable", 6)
     assert said["remedy"]
@@ -172,8 +185,9 @@ def test_a_full_disk_is_a_clear_error(steelyard: Steelyard) -> None:
     assert "No space left" in done.stderr
 
 
-def test_logs_are_json_lines_where_asked(steelyard: Steelyard) -> None:
-    done = steelyard("token", "balance", "0x" + "11" * 20, "--rpc-url", "http://127.0.0.1:9", "--log-json")
+def test_logs_are_json_lines_where_asked(steelyard: Steelyard, deployment: str) -> None:
+    rpc = ("--rpc-url", "http://127.0.0.1:9", "--deployment", deployment)
+    done = steelyard("token", "balance", "0x" + "11" * 20, *rpc, "--log-json")
     lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
     assert lines
     assert {"at", "level", "message"} <= set(lines[0])

@@ -91,8 +91,7 @@ def root(
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
-    arguments = forward(sys.argv[1:] if argv is None else argv)
-    code = run(arguments)
+    code = run(sys.argv[1:] if argv is None else argv)
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
         sys.exit(code)
@@ -102,9 +101,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; print what went wrong; return the exit code."""
+    arguments = forward(arguments)
     out = Output(json="--json" in arguments)
     try:
-        code = app(args=list(arguments), prog_name="steelyard", standalone_mode=False)
+        code = app(args=arguments, prog_name="steelyard", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except SteelyardError as error:
         return failures.report(error, out)
