@@ -149,7 +149,7 @@ def test_a_missing_field_is_refused_and_named(key: str) -> None:
 
 
 def test_no_list_may_be_longer_than_its_limit() -> None:
-    many = [dict(TREE["shards"][0], index=i) for i in range((1 << 14) + 1)]
+    many = [{**TREE["shards"][0], "index": i} for i in range((1 << 14) + 1)]
     with pytest.raises(ManifestError, match="16385"):
         Manifest.parse(changed("shards", many))
 
@@ -195,7 +195,7 @@ def test_any_changed_byte_is_read_or_refused(position: int, byte: int, cut: bool
 
 
 def read_or_refused(data: bytes) -> None:
-    """Parse. What is accepted says what was written; everything else is a ManifestError, and no other error."""
+    """Parse. What is accepted says what was written; all else is a ManifestError and no other error."""
     try:
         manifest = Manifest.parse(data)
     except ManifestError:
@@ -230,8 +230,8 @@ class TestAgainstTheChain:
         [("member_root", "member_root"), ("state_root", "initial.root")],
     )
     def test_another_root_is_named_with_both_values(self, field: str, named: str) -> None:
+        other = dataclasses.replace(facts(), **{field: b"\2" * 32})  # type: ignore[arg-type]
         with pytest.raises(ManifestError, match=f"{named} = 0x.*, the chain says 0x0202"):
-            other = dataclasses.replace(facts(), **{field: b"\2" * 32})  # type: ignore[arg-type]
             GOOD.check_against_chain(other)
 
     def test_another_membership_is_named_with_both_values(self) -> None:

@@ -60,7 +60,7 @@ _REWRITE = "have its author write it with `steelyard job create`"
 def check_depth(data: bytes) -> None:
     """Raise ValueError where brackets nest deeper than MAX_DEPTH.
 
-    Python's parser stops at the interpreter's recursion limit; some libraries raise that beyond the stack's end.
+    Python's parser stops at the interpreter's recursion limit; some libraries raise it beyond the stack.
     """
     depth = 0
     for token in _TOKENS.finditer(data):

@@ -25,7 +25,7 @@ DEMO_ARCHITECTURE: Architecture = {
 """MNIST, 13,242 parameters."""
 
 DEMO_TRAINING = Training(batch_size=64, learning_rate="0.08", round_decay="0.7")
-"""Six rounds with this on four Dirichlet(0.5) shards of MNIST: benchmarks/README.md says how far they come."""
+"""For six rounds on four Dirichlet(0.5) shards; benchmarks/README.md says how far they come."""
 
 
 def tensor_specs(recipe: str, architecture: Architecture) -> tuple[TensorSpec, ...]:

@@ -49,6 +49,10 @@ class ChildDied(TrainingError):
     """The process ended, or was ended because it broke the contract; another one may do better."""
 
 
+class _Late(TrainingError):
+    """The deadline passed."""
+
+
 class Child:
     """One training process. Use one at a time: `ask` is not reentrant."""
 
@@ -112,13 +116,20 @@ class Child:
         try:
             while (reply := await self._reply(number, ends))["type"] == "progress":
                 progress(reply)
+            if reply["type"] != "failed" and (
+                reply["type"] != "done" or type(reply.get("metrics")) is not dict
+            ):
+                raise self._broke(f"it answered {reply['type'][:40]!r} to a request")
         except asyncio.CancelledError:
             self._send({"op": "stop", "id": number})
             raise
         except TrainingError:
             await self.kill()
             raise
-        return self._metrics(reply)
+        if reply["type"] == "failed":
+            raise TrainingError(str(reply.get("message"))[:500], remedy=str(reply.get("remedy"))[:500])
+        metrics: dict[str, Any] = reply["metrics"]
+        return metrics
 
     async def kill(self) -> None:
         """End it at once and reap it."""
@@ -129,7 +140,13 @@ class Child:
 
     async def _ready(self) -> None:
         ends = time.monotonic() + self._settings.start_timeout_s
-        reply = await self._reply(0, ends)
+        try:
+            reply = await self._reply(0, ends)
+        except _Late:
+            raise ChildDied(
+                f"the training process did not start within {self._settings.start_timeout_s:.0f} s",
+                remedy="torch is slow to import here: try again, or raise start_timeout_s",
+            ) from None
         if reply["type"] == "failed":
             raise TrainingError(
                 f"this installation cannot train ({str(reply.get('message'))[:200]})",
@@ -158,7 +175,7 @@ class Child:
             line = await asyncio.wait_for(self._process.stdout.readline(), max(0.0, min(left, stall_s)))
         except TimeoutError:
             if left <= stall_s:
-                raise TrainingError(
+                raise _Late(
                     "training did not end before its deadline",
                     remedy="this machine is slow for the job's windows: give it more threads, or less to do",
                 ) from None
@@ -178,14 +195,6 @@ class Child:
         if isinstance(reply, dict) and type(reply.get("id")) is int and isinstance(reply.get("type"), str):
             return reply
         raise self._broke(f"it wrote {line[:60]!r}, which is no reply")
-
-    def _metrics(self, reply: dict[str, Any]) -> dict[str, Any]:
-        if reply["type"] == "failed":
-            raise TrainingError(str(reply.get("message"))[:500], remedy=str(reply.get("remedy"))[:500])
-        if reply["type"] != "done" or not isinstance(reply.get("metrics"), dict):
-            raise self._broke(f"it answered {reply['type'][:40]!r} to a request")
-        metrics: dict[str, Any] = reply["metrics"]
-        return metrics
 
     async def _code(self) -> int | None:
         with contextlib.suppress(TimeoutError):

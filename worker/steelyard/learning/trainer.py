@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from steelyard.errors import TrainingError
 from steelyard.learning.job import check_recipe
@@ -29,6 +29,7 @@ from steelyard.manifest import Manifest, Training
 __all__ = ["EvalMetrics", "Progress", "TrainMetrics", "Trainer", "TrainerSettings"]
 
 _ATTEMPTS = 2
+_REPORT = "report this with trainer.log: the recipe broke the contract of learning/child.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,9 @@ class Progress:
     steps: int
     loss: float
     at: float = field(default_factory=time.monotonic)  # monotonic seconds of this report
+
+
+_Metrics = TypeVar("_Metrics", TrainMetrics, EvalMetrics)
 
 
 class Trainer:
@@ -128,11 +132,11 @@ class Trainer:
                 "out": str(local),
                 "options": options,
             }
-            metrics = await self._ask(request, deadline_s)
+            metrics = _read(TrainMetrics, await self._ask(request, deadline_s))
+            if not local.exists():
+                raise TrainingError("the training process left no weights", remedy=_REPORT)
             await asyncio.to_thread(safetensors_to_state, local, out, manifest.tensors)
-        return TrainMetrics(
-            rows=metrics["rows"], steps=metrics["steps"], loss=metrics["loss"], seconds=metrics["seconds"]
-        )
+        return metrics
 
     async def evaluate(
         self, manifest: Manifest, *, state: Path, data: Path, deadline_s: float
@@ -143,9 +147,7 @@ class Trainer:
             await asyncio.to_thread(state_to_safetensors, state, weights, manifest.tensors)
             request = {**_model(manifest, weights, data), "op": "evaluate"}
             metrics = await self._ask(request, deadline_s)
-        return EvalMetrics(
-            rows=metrics["rows"], correct=metrics["correct"], loss=metrics["loss"], seconds=metrics["seconds"]
-        )
+        return _read(EvalMetrics, metrics)
 
     async def _ask(self, request: dict[str, Any], deadline_s: float) -> dict[str, Any]:
         """Ask the child, and once more a fresh one if it dies: the same request gives the same answer."""
@@ -161,7 +163,7 @@ class Trainer:
                 except ChildDied:
                     if attempt == _ATTEMPTS or time.monotonic() >= ends:
                         raise
-        raise TrainingError("no attempt was made", remedy="report this")
+        raise TrainingError("no attempt was made", remedy=_REPORT)
 
     async def _running(self) -> Child:
         if self._closed:
@@ -188,6 +190,16 @@ class Trainer:
         finally:
             for name in names:
                 name.unlink(missing_ok=True)
+
+
+def _read(kind: type[_Metrics], metrics: dict[str, Any]) -> _Metrics:
+    """The child's numbers as a dataclass. Raises TrainingError where one is missing."""
+    try:
+        return kind(**{name: metrics[name] for name in kind.__dataclass_fields__})
+    except KeyError as missing:
+        raise TrainingError(
+            f"the training process left {missing} out of its metrics", remedy=_REPORT
+        ) from None
 
 
 def _model(manifest: Manifest, weights: Path, data: Path) -> dict[str, Any]:

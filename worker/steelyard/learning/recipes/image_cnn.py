@@ -2,9 +2,9 @@
 
     2x2 pixels into channels -> conv 3x3 -> ReLU -> conv 3x3 -> ReLU -> mean over 2x2 -> linear
 
-With filters (16, 32) that is 13,242 parameters for 28x28 grey images. There are no buffers and no dropout: the
-weight vector is all of the model. Of the nets of this size that were tried, this one learned MNIST in the least
-time on a CPU: a 3x3 kernel over packed pixels sees 6x6 of them, at a quarter of the positions.
+With filters (16, 32) that is 13,242 parameters for 28x28 grey images. There are no buffers and no dropout:
+the weight vector is all of the model. Of the nets of this size that were tried, this one learned MNIST in the
+least time on a CPU: a 3x3 kernel over packed pixels sees 6x6 of them, at a quarter of the positions.
 """
 
 from __future__ import annotations
