@@ -1,4 +1,4 @@
-"""A round of one block by hand: PROTOCOL's trees, roots and rules in plain Python, apart from the package's own code."""
+"""A round of one block by hand: the protocol in plain Python, apart from the package's own code."""
 
 from __future__ import annotations
 

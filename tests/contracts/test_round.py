@@ -1,4 +1,4 @@
-"""A whole small round on Brownie's build: paid when right, convicted by one wrong number, and money adds up."""
+"""A small round on Brownie's build: paid when right, convicted by one wrong number, and money adds up."""
 
 from __future__ import annotations
 
