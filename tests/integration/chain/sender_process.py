@@ -20,7 +20,7 @@ from steelyard.chain.wallets import Wallet
 
 
 async def main(task: dict[str, Any]) -> None:
-    interface = Interface("Box", json.loads(Path(task["abi"]).read_text("utf-8"))["abi"])
+    interface = Interface("Box", task["abi"])
     name = "anvil" if task["chain_id"] == 31337 else "ganache"
     network = dataclasses.replace(KNOWN[name], rpc_url=task["url"])
 
@@ -46,4 +46,6 @@ async def main(task: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(json.loads(sys.argv[1])))
+    given = json.loads(sys.argv[1])
+    given["abi"] = json.loads(Path(given["abi"]).read_text("utf-8"))["abi"]
+    asyncio.run(main(given))

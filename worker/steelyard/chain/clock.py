@@ -68,7 +68,7 @@ class ChainClock:
             wait = moment - max(head.timestamp, time.time() - self._skew_s)
             if wait <= 0:
                 break
-            if time.monotonic() + min(wait, 1.0) > until:
+            if time.monotonic() + wait > until:
                 raise _not_yet(moment, wait)
             await asyncio.sleep(min(wait, max(self._poll_s, 0.05)))
         if head.timestamp < moment and self._mines:

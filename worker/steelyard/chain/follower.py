@@ -24,7 +24,8 @@ from .registry import Registry
 from .rpc import Rpc, RpcRefused
 
 log = logging.getLogger(__name__)
-KEPT = 256  # handled blocks whose hashes are remembered: the deepest reorganisation that is followed exactly
+_RESTARTS = 20  # of one look, where the node refuses the range or the chain moves meanwhile
+KEPT = 128  # handled blocks whose hashes are remembered: the deepest reorganisation that is followed exactly
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class Follower:
         self._confirmations = confirmations
         self._range = network.log_range
         self._head = ""
+        self._undone: int | None = None  # a rollback that no batch has told yet
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Batches for ever, one look every `poll_s`.
@@ -128,69 +130,56 @@ class Follower:
 
     async def poll(self) -> Batch | None:
         """One look: the next batch, or None where nothing has changed."""
-        head = await self._heads.latest(fresh=True)
-        if head.hash == self._head:
-            return None
-        rollback_to = await self._roll_back(head)
-        target = await self._target(head)
-        if target is None:
-            if rollback_to is None:
-                self._head = head.hash
+        for _ in range(_RESTARTS):
+            head = await self._heads.latest(fresh=True)
+            if head.hash == self._head:
                 return None
-            return self._batch(rollback_to, self.cursor.number + 1, self.cursor.number, head, ())
-        first = self.cursor.number + 1
-        events = await self._events(first, target)
-        if events is None:  # the chain moved while we read
-            return await self._shifted(rollback_to, head)
-        self.cursor = self.cursor.past(target.number, target.hash)
-        if target.number == head.number - self._confirmations:
-            self._head = head.hash
-        return self._batch(rollback_to, first, target.number, head, events)
+            await self._roll_back(head)
+            first, last = self.cursor.number + 1, self._last(head)
+            if last < first:
+                self._head = head.hash
+                return None if self._undone is None else self._batch(first, last, head, ())
+            target = await self._block(last, head)
+            events = await self._events(first, target) if target else None
+            if target and events is not None:
+                self.cursor = self.cursor.past(target.number, target.hash)
+                if target.number == head.number - self._confirmations:
+                    self._head = head.hash
+                return self._batch(first, last, head, events)
+        return None  # the node is busy changing its mind; the next look begins anew
 
-    async def _shifted(self, rollback_to: int | None, head: Block) -> Batch | None:
-        if rollback_to is None:
-            return None
-        return self._batch(rollback_to, self.cursor.number + 1, self.cursor.number, head, ())
-
-    def _batch(
-        self, rollback_to: int | None, first: int, last: int, head: Block, events: tuple[Event, ...]
-    ) -> Batch:
+    def _batch(self, first: int, last: int, head: Block, events: tuple[Event, ...]) -> Batch:
+        rollback_to, self._undone = self._undone, None
         return Batch(
             rollback_to=rollback_to,
             from_block=first,
-            to_block=last,
+            to_block=min(last, self.cursor.number),
             head=head,
             events=events,
             cursor=self.cursor,
         )
 
-    async def _roll_back(self, head: Block) -> int | None:
-        """Drop handled blocks that left the chain; the number that is left, or None where none went."""
+    async def _roll_back(self, head: Block) -> None:
+        """Drop handled blocks that left the chain, and remember to tell so with the next batch."""
         before = self.cursor.number
         while self.cursor.seen:
             number, known = self.cursor.seen[-1]
-            if (number == head.number and known == head.hash) or (
-                number == head.number - 1 and known == head.parent
-            ):
-                break
-            if await self._hash(number) == known:
+            if known in (head.hash, head.parent) or await self._hash(number) == known:
                 break
             self.cursor = self.cursor.back()
-        if self.cursor.number == before:
-            return None
-        log.warning("reorganisation: blocks %d to %d left the chain", self.cursor.number + 1, before)
-        return self.cursor.number
+            self._undone = self.cursor.number
+        if self.cursor.number != before:
+            log.warning("reorganisation: blocks %d to %d left the chain", self.cursor.number + 1, before)
 
     async def _hash(self, number: int) -> str | None:
         raw = await self._rpc.call("eth_getBlockByNumber", hex(number), False)
         return None if raw is None else str(raw["hash"])
 
-    async def _target(self, head: Block) -> Block | None:
-        """The last block of the next read, or None where nothing is confirmed beyond the cursor."""
-        confirmed = head.number - self._confirmations
-        number = min(confirmed, self.cursor.number + self._range)
-        if number <= self.cursor.number:
-            return None
+    def _last(self, head: Block) -> int:
+        """The last block of the next read; below the first where nothing is confirmed beyond the cursor."""
+        return min(head.number - self._confirmations, self.cursor.number + self._range)
+
+    async def _block(self, number: int, head: Block) -> Block | None:
         if number == head.number:
             return head
         raw = await self._rpc.call("eth_getBlockByNumber", hex(number), False)

@@ -18,7 +18,7 @@ from web3.types import RPCEndpoint
 from steelyard.errors import ChainError, Unreachable
 
 log = logging.getLogger(__name__)
-logging.getLogger("web3.providers").setLevel(logging.WARNING)  # at DEBUG it prints the URL, key and all
+logging.getLogger("web3").setLevel(logging.WARNING)  # at DEBUG it prints the URL, key and all
 
 _BUSY = ("rate limit", "too many requests", "request count exceeded", "capacity", "throughput", "try again")
 _FATAL_STATUS = (400, 401, 403, 404, 405)  # asking again changes nothing
@@ -57,6 +57,7 @@ class Rpc:
         self.name = redact(url)
         self.outage_s = outage_s
         self.requests = 0
+        self._batches = True
         self._provider = AsyncHTTPProvider(
             url,
             request_kwargs={"timeout": ClientTimeout(total=timeout_s)},
@@ -93,25 +94,20 @@ class Rpc:
                     raise
                 problem = error
             tries += 1
-            pause = min(5.0, 0.05 * 2 ** min(tries, 10)) * (0.5 + random.random())
+            pause = min(2.0, 0.05 * 2 ** min(tries, 10)) * (0.5 + random.random())
             if time.monotonic() + pause > until:
                 raise self._unreachable(requests[0][0], problem, tries) from problem
             log.warning("%s: %s; trying again in %.2f s", self.name, self._describe(problem), pause)
             await asyncio.sleep(pause)
 
     async def _once(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
-        self.requests += 1
-        answers: list[Any]
-        if len(requests) == 1:
-            method, params = requests[0]
-            answers = [await self._provider.make_request(RPCEndpoint(method), list(params))]
-        else:
-            said: Any = await self._provider.make_batch_request(
-                [(RPCEndpoint(method), list(params)) for method, params in requests]
-            )
-            answers = list(said) if isinstance(said, list) else [said] * len(requests)
-        if len(answers) != len(requests):
-            raise ValueError(f"{len(answers)} answers to {len(requests)} requests")
+        answers: list[Any] = []
+        if len(requests) > 1 and self._batches:
+            answers = await self._many(requests)
+        if not answers:
+            for method, params in requests:
+                self.requests += 1
+                answers.append(await self._provider.make_request(RPCEndpoint(method), list(params)))
         results = []
         for (method, _), answer in zip(requests, answers, strict=True):
             if not isinstance(answer, dict) or ("error" not in answer and "result" not in answer):
@@ -120,6 +116,20 @@ class Rpc:
                 raise RpcRefused(method, answer["error"])
             results.append(answer.get("result"))
         return results
+
+    async def _many(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        """The answers to a batch; none where the node takes no batches, which is remembered."""
+        self.requests += 1
+        said: Any = await self._provider.make_batch_request(
+            [(RPCEndpoint(method), list(params)) for method, params in requests]
+        )
+        if not isinstance(said, list):
+            log.info("%s takes no batches: %s", self.name, said.get("error"))
+            self._batches = False
+            return []
+        if len(said) != len(requests):
+            raise ValueError(f"{len(said)} answers to {len(requests)} requests")
+        return said
 
     def _describe(self, problem: Exception) -> str:
         if isinstance(problem, ClientResponseError):

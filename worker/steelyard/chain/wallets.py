@@ -174,4 +174,9 @@ def _unlock(path: Path, document: dict[str, Any], password: str) -> LocalAccount
     except (KeyError, TypeError, NotImplementedError) as error:
         raise WalletError(f"{path} is a damaged keystore: {error!r}", remedy="use a backup") from None
     account: LocalAccount = Keys.from_key(key)
+    if _address(document) not in (None, account.address):
+        raise WalletError(
+            f"{path} says address {_address(document)}, and its key is that of {account.address}",
+            remedy="the file was changed; use a backup",
+        )
     return account

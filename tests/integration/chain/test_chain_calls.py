@@ -7,8 +7,7 @@ import pytest
 from steelyard.chain.calls import Contract, transfer
 from steelyard.chain.records import RawEvent
 from steelyard.errors import ConfigError, InsufficientFunds, Reverted, WalletError, WrongNetwork
-
-from .conftest import Bench, network_of
+from support.chain_bench import Bench, network_of
 
 
 async def test_reads_give_values_structs_and_tuples(bench: Bench) -> None:

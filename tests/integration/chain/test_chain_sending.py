@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,7 @@ from steelyard.chain.calls import transfer
 from steelyard.chain.devnet import DevChain
 from steelyard.chain.keys import STEPS
 from steelyard.errors import Reverted, SpendLimit, TransactionTimeout
-
-from .conftest import BUILD, Bench, MakeBench
+from support.chain_bench import BUILD, Bench, MakeBench
 
 SCRIPT = Path(__file__).parent / "sender_process.py"
 
@@ -233,8 +233,6 @@ async def test_a_fee_at_its_ceiling_waits_and_times_out_and_can_be_found_later(
 
 
 def _attempts(bench: Bench, address: str) -> list[str]:
-    import sqlite3
-
     [path] = bench.state_dir.glob(f"*{address.lower()}.sqlite")
     with sqlite3.connect(path) as db:
         rows = db.execute("SELECT hash FROM attempt WHERE name LIKE '%/stuck' ORDER BY created").fetchall()
