@@ -62,7 +62,12 @@ class Situation:
 
     def expired(self, post: Post) -> bool:
         """Whether too few hold a result, with its time over."""
-        return post.final_at is None and self.now >= post.hold_by
+        return self.now >= post.hold_by and not self.held(post)
+
+    def held(self, post: Post) -> bool:
+        """Whether enough hold a result, counted on chain or not yet."""
+        enough = committee.threshold(post.committee_size)
+        return post.final_at is not None or self.view.holders(post).bit_count() >= enough
 
 
 def common(s: Situation) -> list[Action]:

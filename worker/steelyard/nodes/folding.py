@@ -70,6 +70,7 @@ def _retired(view: View, event: ev.AggregatorRetired) -> None:
 def _opened(view: View, event: ev.RoundOpened) -> None:
     if event.parent_serial == 0:
         view.initial = event.parent
+    parent = view.posts.get(event.parent)
     view.openings[event.serial] = Opening(
         serial=event.serial,
         number=event.number,
@@ -79,6 +80,7 @@ def _opened(view: View, event: ev.RoundOpened) -> None:
         submit_by=event.submit_by,
         block=event.at.block,
         clock=event.submit_by,
+        with_post=parent is not None and parent.transaction == event.at.transaction,
     )
 
 
@@ -121,6 +123,7 @@ def _posted(view: View, event: ev.Posted) -> None:
         committee_size=event.committee_size,
         hold_by=event.hold_by,
         block=event.at.block,
+        transaction=event.at.transaction,
     )
     opening.closed, opening.post = True, post
     opening.posts += 1
@@ -133,7 +136,7 @@ def _ready(view: View, event: ev.Ready) -> None:
 
 def _held(view: View, event: ev.Held) -> None:
     if event.id in view.posts:
-        view.posts[event.id].holders |= 1 << event.slot
+        view.posts[event.id].said |= 1 << event.slot
 
 
 def _held_by_all(view: View, event: ev.HeldByAll) -> None:

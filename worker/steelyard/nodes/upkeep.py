@@ -60,7 +60,7 @@ def _mend(s: Situation, head: Opening) -> list[Action]:
 
 def _reopen(s: Situation, head: Opening, not_before: int) -> list[Action]:
     parent = s.view.posts.get(head.parent)
-    if parent is not None and parent.final_at is None:
+    if parent is not None and not s.held(parent):
         return []  # it must be held first, or struck
     return [Upkeep(act="reopen", serial=head.serial, mark=0, not_before=not_before)]
 

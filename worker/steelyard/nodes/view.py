@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from steelyard.chain import events as ev
+from steelyard.chain.records import Event
 from steelyard.chain.structs import Result
 from steelyard.content.cid import DAG_PB, RAW, Cid
 
@@ -50,7 +51,8 @@ class Post:
     committee_size: int
     hold_by: int
     block: int
-    holders: int = 0  # bitmap
+    transaction: str
+    said: int = 0  # bitmap of those who said so by `hold`
     final_at: int | None = None  # None until enough hold it
     final: bool = False
     void: int | None = None  # the cause
@@ -90,6 +92,7 @@ class Opening:
     post: Post | None = None  # the one that stands
     void: bool = False
     seeded: bool = False  # whoever submitted in a later block has recorded the draw's seed
+    with_post: bool = False  # opened by its parent's post, so that a submission says that it is held
     demoted: int = 0  # aggregator seats that go last
     ready: int = 0  # members that were away and that it waits for on their own word
 
@@ -133,6 +136,13 @@ class View:
         self.retirements: Counter[str] = Counter()  # of aggregators, by account
         self.initial: bytes | None = None  # id of the initial model, known from the first opening
 
+    @classmethod
+    def of(cls, job: int, events: Iterable[Event]) -> View:
+        """The view that a log gives, from its beginning."""
+        from steelyard.nodes.folding import fold  # the fold is made of functions over this class
+
+        return fold(job, events)
+
     @property
     def head(self) -> Opening | None:
         """The latest opening that stands."""
@@ -148,6 +158,14 @@ class View:
                 found.append(at.post)
             at = self.openings.get(at.parent_serial)
         return found[::-1]
+
+    def holders(self, post: Post) -> int:
+        """Bitmap of the committee members that hold a result, by `hold` or by submitting on top of it."""
+        slots = post.said
+        for opening in self.openings.values():
+            if opening.parent == post.id and opening.with_post and not opening.void:
+                slots |= opening.submitted
+        return slots & post.committee
 
     def ancestors(self, serial: int) -> Iterable[Opening]:
         """The openings whose results `serial` builds on, nearest first."""

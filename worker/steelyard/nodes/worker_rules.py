@@ -48,7 +48,7 @@ def _may_train(s: Situation, opening: Opening) -> bool:
         return True
     post = s.view.posts.get(opening.parent)
     rebuilt = s.local.rebuilt.get(opening.parent)
-    held = post is not None and post.final_at is not None
+    held = post is not None and s.held(post)
     return s.train_on_held and held and rebuilt is not None and rebuilt.state is not None
 
 
@@ -101,7 +101,7 @@ def _holds(s: Situation, seat: Seat) -> list[Action]:
 def _must_hold(s: Situation, seat: Seat, post: Post, *, wrong: bool) -> bool:
     opening = s.view.openings[post.serial]
     sits = post.committee >> seat.slot & 1 and has_submitted(opening, seat)
-    if not sits or post.holders >> seat.slot & 1 or post.final_at is not None:
+    if not sits or s.view.holders(post) >> seat.slot & 1 or post.final_at is not None:
         return False
     nearly_late = s.now >= post.hold_by - LATE * s.terms.submit_window
     return wrong or nearly_late or not _will_submit_on(s, seat, post)
@@ -110,7 +110,9 @@ def _must_hold(s: Situation, seat: Seat, post: Post, *, wrong: bool) -> bool:
 def _will_submit_on(s: Situation, seat: Seat, post: Post) -> bool:
     """Whether an opening on top of it awaits this member's submission, which says that it holds."""
     opening = s.submitting()
-    if opening is None or opening.parent != post.id or opening.serial in s.local.given_up:
+    if opening is None or opening.parent != post.id or not opening.with_post:
+        return False
+    if opening.serial in s.local.given_up:
         return False
     return takes_part(opening, seat) and not has_submitted(opening, seat)
 

@@ -1,0 +1,263 @@
+"""A deployed job with funded accounts, and nodes to work in it, in this process or in others."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from web3 import HTTPProvider, Web3
+
+from steelyard.blocks import Encoding
+from steelyard.chain.client import ChainClient
+from steelyard.chain.deploy import Web3Creator, deploy
+from steelyard.chain.devnet import DevChain
+from steelyard.chain.networks import KNOWN, Deployment, Network
+from steelyard.chain.passwords import Passwords
+from steelyard.chain.plan import DeploymentSettings
+from steelyard.chain.structs import JobTerms, Purse
+from steelyard.chain.structs import Step as ChainStep
+from steelyard.chain.wallets import Keystores, Wallet
+from steelyard.content import EmbeddedStore, StoreConfig
+from steelyard.files import write_state
+from steelyard.manifest import Initial, Manifest, TensorSpec, Training
+from steelyard.nodes.config import NodeConfig, Role
+from steelyard.nodes.events import NodeEvent
+from steelyard.nodes.parts import Parts
+from steelyard.rules import Step
+from support.trainers import StepTrainer
+
+PASSWORD = "a password of no worth"
+UNIT = 10**18
+STAKE, BOND, POOL = 10 * UNIT, 20 * UNIT, 6 * UNIT
+PARTS = Parts(trainer=StepTrainer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """A test job's windows, in seconds."""
+
+    submit: int = 20
+    attest: int = 10
+    turn: int = 5
+    post: int = 15
+    challenge: int = 2
+
+
+@dataclass(kw_only=True)
+class Fleet:
+    """One job on one chain, and everybody's keys."""
+
+    root: Path
+    chain: DevChain
+    network: Network
+    bootstrap: str
+    job: int = 1
+    wallets: dict[str, Wallet] = field(default_factory=dict)
+    events: list[tuple[str, NodeEvent]] = field(default_factory=list)
+
+    @property
+    def keystores(self) -> Path:
+        return self.root / "keys"
+
+    @property
+    def password_file(self) -> Path:
+        return self.root / "password"
+
+    def config(self, name: str, *roles: Role, **changes: Any) -> NodeConfig:
+        """Settings of the node `name`, whose key has that name."""
+        home = self.root / "homes" / name
+        store = StoreConfig(root=home / "content", peers=(self.bootstrap,), allow_private=True)
+        data = self.root / "rows"
+        config = NodeConfig(
+            network=self.network,
+            home=home,
+            keystores=self.keystores,
+            account=name,
+            passwords=Passwords(file=self.password_file, prompt=False),
+            job=self.job,
+            roles=frozenset(roles),
+            store=store,
+            state_dir=self.root / "state",
+            data=data,
+            fetch_s=5.0,
+        )
+        return dataclasses.replace(config, **changes)
+
+    def listener(self, name: str) -> Any:
+        """Keeps a node's events."""
+        return lambda event: self.events.append((name, event))
+
+    def said(self, kind: str, name: str | None = None) -> list[NodeEvent]:
+        """Events of a kind, of one node or of all."""
+        return [event for who, event in self.events if event.kind == kind and name in (None, who)]
+
+    @asynccontextmanager
+    async def client(self, name: str) -> AsyncIterator[ChainClient]:
+        """A client with that account's key."""
+        client = await ChainClient.connect(
+            self.network, self.wallets[name], state_dir=self.root / "state"
+        )
+        async with client:
+            yield client
+
+
+@asynccontextmanager
+async def staged(
+    chain: DevChain,
+    root: Path,
+    *,
+    workers: Sequence[str],
+    aggregators: Sequence[str] = ("agg0", "agg1"),
+    others: Sequence[str] = ("challenger",),
+    windows: Windows | None = None,
+    step: Step | None = None,
+    poll_s: float = 0.025,
+    **terms: Any,
+) -> AsyncIterator[Fleet]:
+    """Deploy, fund, publish, post a job, and seat its members. The first round is not open yet."""
+    step = step or Step(block_count=8, encoding=Encoding.BFP8)
+    network = _deployed(chain, poll_s)
+    root.mkdir(parents=True, exist_ok=True)
+    async with EmbeddedStore(StoreConfig(root=root / "sponsor", allow_private=True)) as store:
+        fleet = Fleet(root=root, chain=chain, network=network, bootstrap=str(store.url))
+        names = ("sponsor", *workers, *aggregators, *others)
+        await asyncio.to_thread(_make_keys, fleet, names)
+        manifest = await _published(fleet, store, step)
+        fleet.job = await _posted(fleet, store, manifest, windows or Windows(), len(workers), terms)
+        await asyncio.gather(*(_seated(fleet, name) for name in workers))
+        await asyncio.gather(*(_bonded(fleet, name) for name in aggregators))
+        yield fleet
+
+
+async def open_first(fleet: Fleet) -> None:
+    """The sponsor opens the first round."""
+    async with fleet.client("sponsor") as client:
+        await client.send(client.contracts.coordinator.open_round(fleet.job))
+
+
+def _deployed(chain: DevChain, poll_s: float) -> Network:
+    web3 = Web3(HTTPProvider(chain.url))
+    deployed = deploy(
+        Web3Creator(web3, chain.accounts[0]), DeploymentSettings(minimum_window_s=1, unbonding_s=1)
+    )
+    contracts = {name: made.address for name, made in deployed.contracts.items()}
+    block = min(made.block for made in deployed.contracts.values())
+    name = "anvil" if chain.chain_id == 31337 else "ganache"
+    return dataclasses.replace(
+        KNOWN[name],
+        rpc_url=chain.url,
+        poll_s=poll_s,
+        deployment=Deployment(chain_id=chain.chain_id, block=block, contracts=contracts),
+    )
+
+
+def _make_keys(fleet: Fleet, names: Sequence[str]) -> None:
+    fleet.password_file.write_text(PASSWORD)
+    (fleet.root / "rows").write_bytes(b"no rows")
+    keystores = Keystores(fleet.keystores)
+    for name in names:
+        keystores.new(name, PASSWORD, light=True)
+        fleet.wallets[name] = keystores.open(name, PASSWORD)
+        _give_ether(fleet.chain, fleet.wallets[name].address)
+
+
+def _give_ether(chain: DevChain, address: str) -> None:
+    method = "anvil_setBalance" if chain.kind == "anvil" else "evm_setAccountBalance"
+    chain.rpc(method, address, hex(100 * UNIT))
+
+
+async def _published(fleet: Fleet, store: EmbeddedStore, step: Step) -> Manifest:
+    path = fleet.root / "initial.state"
+    values = np.random.default_rng(7).integers(-(2**20), 2**20, step.block_count * 32, dtype=np.int32)
+    root = write_state(path, values, step.block_count)
+    cid = await store.add(path)
+    return Manifest(
+        name="Job of a test",
+        recipe="step",
+        architecture={},
+        tensors=(TensorSpec(name="w", shape=(step.block_count * 32,), scale_bits=16),),
+        step=step,
+        membership="open",
+        shards=(),
+        test=None,
+        initial=Initial(cid=str(cid), root=root),
+        training=Training(),
+    )
+
+
+async def _posted(
+    fleet: Fleet, store: EmbeddedStore, manifest: Manifest, windows: Windows, members: int, changes: Any
+) -> int:
+    cid = await store.add_bytes(manifest.encode())
+    codec, digest = cid.to_chain()
+    async with fleet.client("sponsor") as client:
+        contracts, step = client.contracts, manifest.step
+        terms = JobTerms(
+            step=ChainStep(
+                block_count=step.block_count,
+                encoding=int(step.encoding),
+                rule=int(step.rule),
+                trim=step.trim,
+                beta=step.beta,
+                lr=step.lr,
+                bound2=step.bound2,
+            ),
+            submit_window=windows.submit,
+            attest_window=windows.attest,
+            turn_window=windows.turn,
+            post_window=windows.post,
+            challenge_window=windows.challenge,
+            deadline=int(time.time()) + 86_400,
+            rounds=3,
+            min_updates=1,
+            max_tries=3,
+            auto_open=True,
+            stake=STAKE,
+            bond=BOND,
+            pool=POOL,
+            worker_bps=8000,
+            aggregator_bps=1500,
+            attestor_bps=500,
+            max_members=max(members, 1),
+            max_slashed=0,
+            max_failures=2,
+            admission=0,
+            manifest_codec=codec,
+            token=contracts.token.address,
+            min_included=0,
+            admission_root=bytes(32),
+            manifest_digest=digest,
+            state_root=manifest.initial.root,
+        )
+        terms = dataclasses.replace(terms, **changes)
+        escrow = terms.pool * terms.rounds
+        await client.send(contracts.token.mint(client.address, escrow))
+        await client.send(contracts.token.approve(contracts.vault.address, escrow))
+        await client.send(contracts.coordinator.create_job(terms))
+        return await client.read(contracts.coordinator.job_count())
+
+
+async def _seated(fleet: Fleet, name: str) -> None:
+    async with fleet.client(name) as client:
+        contracts, me = client.contracts, client.address
+        await client.send(contracts.token.mint(me, STAKE))
+        await client.send(contracts.token.approve(contracts.vault.address, STAKE))
+        await client.send(contracts.registry.register(me, me, bytes(32), STAKE))
+        await client.send(contracts.coordinator.join(fleet.job, 0, 1, 0, bytes(32), []))
+
+
+async def _bonded(fleet: Fleet, name: str) -> None:
+    """Registered, with bonds for four posts at once."""
+    async with fleet.client(name) as client:
+        contracts, me = client.contracts, client.address
+        await client.send(contracts.token.mint(me, 5 * BOND))
+        await client.send(contracts.token.approve(contracts.vault.address, 5 * BOND))
+        await client.send(contracts.registry.register(me, me, bytes(32), 0))
+        await client.send(contracts.vault.deposit(me, Purse.BOND, 5 * BOND))
