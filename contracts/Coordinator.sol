@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {Claims} from "./coordinator/Claims.sol";
-import {Disputes} from "./coordinator/Disputes.sol";
-import {Endings} from "./coordinator/Endings.sol";
-import {JobBook} from "./coordinator/JobBook.sol";
+import {CoordinatorBase} from "./coordinator/CoordinatorBase.sol";
 import {Posts} from "./coordinator/Posts.sol";
-import {Repairs} from "./coordinator/Repairs.sol";
 import {RoundLib} from "./coordinator/RoundLib.sol";
 import {Slots} from "./coordinator/Slots.sol";
-import {Job, Links, State} from "./coordinator/State.sol";
+import {Job} from "./coordinator/State.sol";
 import {
     Aggregator,
     ICoordinator,
@@ -27,74 +23,79 @@ import {IWorkerRegistry} from "./interfaces/IWorkerRegistry.sol";
 import {BitCounters} from "./libraries/BitCounters.sol";
 
 /// @title Jobs and rounds
-/// @dev Here are the acts of every round, written for gas; the rarer ones are in external libraries that work on the same
-/// storage, because one contract cannot hold them all. Immutable: no proxy, no owner.
-contract Coordinator is ICoordinator {
+/// @dev Here are the acts of every round, written for gas; the rarer ones are in modules that work on the same storage,
+/// because one contract cannot hold them all (see CoordinatorBase). Immutable: no proxy, no owner.
+contract Coordinator is ICoordinator, Posts {
     using RoundLib for Job;
     using Slots for JobState;
     using Slots for Round;
     using Slots for Seat;
 
-    IWorkerRegistry public immutable REGISTRY;
-    IVault public immutable VAULT;
-    IFaultProver public immutable PROVER;
-    uint40 public immutable MIN_WINDOW; // seconds
+    address private immutable _JOB_BOOK;
+    address private immutable _REPAIRS;
+    address private immutable _DISPUTES;
+    address private immutable _CLAIMS;
 
-    State private _self;
-
-    constructor(IWorkerRegistry registry, IVault vault, IFaultProver prover, uint40 minWindow) {
-        REGISTRY = registry;
-        VAULT = vault;
-        PROVER = prover;
-        MIN_WINDOW = minWindow;
+    constructor(
+        IWorkerRegistry registry,
+        IVault vault,
+        IFaultProver prover,
+        uint40 minWindow,
+        address jobBook,
+        address repairs,
+        address disputes,
+        address claims
+    ) CoordinatorBase(registry, vault, prover, minWindow) {
+        _JOB_BOOK = jobBook;
+        _REPAIRS = repairs;
+        _DISPUTES = disputes;
+        _CLAIMS = claims;
     }
 
     // ---------------------------------------------------------------- jobs
     /// @inheritdoc ICoordinator
-    function createJob(JobTerms calldata terms) external returns (uint64 job) {
-        return JobBook.createJob(_self, _links(), terms, MIN_WINDOW);
+    function createJob(JobTerms calldata) external returns (uint64) {
+        _run(_JOB_BOOK);
     }
 
     /// @inheritdoc ICoordinator
-    function join(uint64 job, uint32 index, uint24 weight, uint8 codec, bytes32 digest, bytes32[] calldata proof)
-        external
-    {
-        JobBook.join(_self, _links(), job, JobBook.Ticket(index, weight, codec, digest), proof);
+    function join(uint64, uint32, uint24, uint8, bytes32, bytes32[] calldata) external {
+        _run(_JOB_BOOK);
     }
 
     /// @inheritdoc ICoordinator
-    function leave(uint64 job) external {
-        JobBook.leave(_self, _links(), job);
+    function leave(uint64) external {
+        _run(_JOB_BOOK);
     }
 
     /// @inheritdoc ICoordinator
-    function removeMember(uint64 job, address worker) external {
-        JobBook.removeMember(_self, job, worker);
+    function removeMember(uint64, address) external {
+        _run(_JOB_BOOK);
     }
 
     /// @inheritdoc ICoordinator
-    function release(uint64 job, address worker) external {
-        JobBook.release(_self, _links(), job, worker);
+    function release(uint64, address) external {
+        _run(_JOB_BOOK);
     }
 
     /// @inheritdoc ICoordinator
-    function reseat(uint64 job, address account) external {
-        JobBook.reseat(_self, _links(), job, account);
+    function reseat(uint64, address) external {
+        _run(_JOB_BOOK);
     }
 
     /// @inheritdoc ICoordinator
-    function enlist(uint64 job) external {
-        JobBook.enlist(_self, _links(), job);
+    function enlist(uint64) external {
+        _run(_JOB_BOOK);
     }
 
     /// @inheritdoc ICoordinator
-    function retire(uint64 job) external {
-        JobBook.retire(_self, _links(), job);
+    function retire(uint64) external {
+        _run(_JOB_BOOK);
     }
 
     /// @inheritdoc ICoordinator
-    function removeAggregator(uint64 job, address account) external {
-        JobBook.removeAggregator(_self, _links(), job, account);
+    function removeAggregator(uint64, address) external {
+        _run(_JOB_BOOK);
     }
 
     /// @inheritdoc ICoordinator
@@ -143,13 +144,13 @@ contract Coordinator is ICoordinator {
     }
 
     /// @inheritdoc ICoordinator
-    function recordSeed(uint64 job, uint64 serial) external {
-        Repairs.recordSeed(_self, job, serial);
+    function recordSeed(uint64, uint64) external {
+        _run(_REPAIRS);
     }
 
     /// @inheritdoc ICoordinator
-    function drawCommittee(uint64 job, uint64 serial) external {
-        Repairs.drawCommittee(_self, job, serial);
+    function drawCommittee(uint64, uint64) external {
+        _run(_REPAIRS);
     }
 
     /// @inheritdoc ICoordinator
@@ -178,80 +179,80 @@ contract Coordinator is ICoordinator {
 
     /// @inheritdoc ICoordinator
     function post(Result calldata result) external {
-        Posts.post(_self, VAULT, result);
+        _post(result);
     }
 
     /// @inheritdoc ICoordinator
-    function openRound(uint64 job) external {
-        Repairs.openRound(_self, job);
+    function openRound(uint64) external {
+        _run(_REPAIRS);
     }
 
     /// @inheritdoc ICoordinator
-    function hold(uint64 job, uint64 serial, bytes32 id) external {
-        Repairs.hold(_self, job, serial, id);
+    function hold(uint64, uint64, bytes32) external {
+        _run(_REPAIRS);
     }
 
     /// @inheritdoc ICoordinator
-    function retry(uint64 job, uint64 serial) external {
-        Repairs.retry(_self, job, serial);
+    function retry(uint64, uint64) external {
+        _run(_REPAIRS);
     }
 
     /// @inheritdoc ICoordinator
-    function reopen(uint64 job, uint64 serial) external {
-        Repairs.reopen(_self, job, serial);
+    function reopen(uint64, uint64) external {
+        _run(_REPAIRS);
     }
 
     /// @inheritdoc ICoordinator
-    function settle(uint64 job) external {
-        Repairs.settle(_self, job);
+    function settle(uint64) external {
+        _run(_REPAIRS);
     }
 
     // ---------------------------------------------------------------- disputes
     /// @inheritdoc ICoordinator
-    function commit(bytes32 commitment) external {
-        Disputes.commit(_self, commitment);
+    function commit(bytes32) external {
+        _run(_DISPUTES);
     }
 
     /// @inheritdoc ICoordinator
-    function convict(Result calldata result, bytes calldata proof) external {
-        Disputes.convict(_self, _links(), result, proof);
+    function convict(Result calldata, bytes calldata) external {
+        _run(_DISPUTES);
     }
 
     /// @inheritdoc ICoordinator
-    function convictUpdate(Submission calldata submission, bytes32 updateRoot, bytes calldata proof) external {
-        Disputes.convictUpdate(_self, _links(), submission, updateRoot, proof);
+    function convictUpdate(Submission calldata, bytes32, bytes calldata) external {
+        _run(_DISPUTES);
     }
 
     // ---------------------------------------------------------------- money
     /// @inheritdoc ICoordinator
-    function claim(Result[] calldata results, Submission[] calldata submissions) external {
-        Claims.claim(_self, _links(), results, submissions);
+    function claim(Result[] calldata, Submission[] calldata) external {
+        _run(_CLAIMS);
     }
 
     /// @inheritdoc ICoordinator
-    function claimPosts(Result[] calldata results) external {
-        Claims.claimPosts(_self, _links(), results);
+    function claimPosts(Result[] calldata) external {
+        _run(_CLAIMS);
     }
 
     /// @inheritdoc ICoordinator
-    function releaseBond(uint64 job, uint24 number, address account) external {
-        Claims.releaseBond(_self, _links(), job, number, account);
+    function releaseBond(uint64, uint24, address) external {
+        _run(_CLAIMS);
     }
 
     // ---------------------------------------------------------------- endings
     /// @inheritdoc ICoordinator
-    function stop(uint64 job) external {
-        Endings.stop(_self, job);
+    function stop(uint64) external {
+        _run(_CLAIMS);
     }
 
     /// @inheritdoc ICoordinator
-    function close(uint64 job) external {
-        Endings.close(_self, _links(), job);
+    function close(uint64) external {
+        _run(_CLAIMS);
     }
 
     /// @inheritdoc ICoordinator
-    function abort(uint64 job) external {
-        Endings.abort(_self, _links(), job);
+    function abort(uint64) external {
+        _run(_CLAIMS);
     }
 
     // ---------------------------------------------------------------- reads
@@ -314,7 +315,7 @@ contract Coordinator is ICoordinator {
 
     /// @inheritdoc ICoordinator
     function electedOf(uint64 job) external view returns (address account, uint40 anyoneFrom) {
-        return Posts.electedOf(_self, job);
+        return _electedOf(job);
     }
 
     /// @inheritdoc ICoordinator
@@ -346,7 +347,15 @@ contract Coordinator is ICoordinator {
         round.flags |= RoundLib.SEEDED;
     }
 
-    function _links() private view returns (Links memory) {
-        return Links({registry: REGISTRY, vault: VAULT, prover: PROVER});
+    /// @dev Hands the call as it is to a module, which works on this storage, and its answer back.
+    function _run(address module) private {
+        assembly ("memory-safe") {
+            let at := mload(0x40)
+            calldatacopy(at, 0, calldatasize())
+            let done := delegatecall(gas(), module, at, calldatasize(), 0, 0)
+            returndatacopy(at, 0, returndatasize())
+            if iszero(done) { revert(at, returndatasize()) }
+            return(at, returndatasize())
+        }
     }
 }

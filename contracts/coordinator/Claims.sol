@@ -2,17 +2,20 @@
 pragma solidity 0.8.30;
 
 import {ICoordinator, JobState, Result, Round, Submission} from "../interfaces/ICoordinator.sol";
+import {IWorkerRegistry} from "../interfaces/IWorkerRegistry.sol";
+import {IFaultProver} from "../interfaces/IFaultProver.sol";
 import {IVault} from "../interfaces/IVault.sol";
 import {BitCounters} from "../libraries/BitCounters.sol";
 import {Endings} from "./Endings.sol";
+import {CoordinatorBase} from "./CoordinatorBase.sol";
 import {RoundLib} from "./RoundLib.sol";
 import {Slots} from "./Slots.sol";
-import {Job, Links, State} from "./State.sol";
+import {Job} from "./State.sol";
 
 /// @title Rewards
-/// @notice External library of the Coordinator; `ICoordinator` describes each act. Shares are rounded down; what is left over
+/// @notice Module of the Coordinator; `ICoordinator` describes each act. Shares are rounded down; what is left over
 /// goes back to the sponsor with the last share of an ended job.
-library Claims {
+contract Claims is Endings {
     using RoundLib for Job;
     using Slots for JobState;
     using Slots for Round;
@@ -20,25 +23,27 @@ library Claims {
     uint256 private constant BPS = 10_000;
     bytes32 private constant CLAIMED = bytes32(uint256(1));
 
-    function claim(State storage self, Links memory links, Result[] calldata results, Submission[] calldata submissions)
-        external
-    {
+    constructor(IWorkerRegistry registry, IVault vault, IFaultProver prover, uint40 minWindow)
+        CoordinatorBase(registry, vault, prover, minWindow)
+    {}
+
+    function claim(Result[] calldata results, Submission[] calldata submissions) external {
         if (results.length != submissions.length) {
             revert ICoordinator.LengthMismatch(results.length, submissions.length);
         }
         for (uint256 i; i < results.length; ++i) {
-            _claim(self, links, results[i], submissions[i]);
+            _claim(results[i], submissions[i]);
         }
     }
 
-    function claimPosts(State storage self, Links memory links, Result[] calldata results) external {
+    function claimPosts(Result[] calldata results) external {
         for (uint256 i; i < results.length; ++i) {
-            _claimPost(self, links, results[i]);
+            _claimPost(results[i]);
         }
     }
 
-    function releaseBond(State storage self, Links memory links, uint64 id, uint24 number, address account) external {
-        Job storage job = self.jobs[id];
+    function releaseBond(uint64 id, uint24 number, address account) external {
+        Job storage job = _self.jobs[id];
         JobState memory state = job.state.load();
         if (state.status < RoundLib.CLOSED) {
             job.settle(state, id);
@@ -51,7 +56,7 @@ library Claims {
 
         emit ICoordinator.BondReleased(id, number, account);
 
-        links.vault.unlock(account, IVault.Purse.Bond, job.terms.bond);
+        VAULT.unlock(account, IVault.Purse.Bond, job.terms.bond);
     }
 
     /// @dev What a submission's slot is due, and whether it has earned it.
@@ -63,11 +68,9 @@ library Claims {
         bool heard;
     }
 
-    function _claim(State storage self, Links memory links, Result calldata result, Submission calldata submission)
-        private
-    {
+    function _claim(Result calldata result, Submission calldata submission) private {
         uint64 id = result.job;
-        Job storage job = self.jobs[id];
+        Job storage job = _self.jobs[id];
         Round memory round = _requireFinal(job, result);
         if (submission.job != id || submission.serial != result.serial) {
             revert ICoordinator.WrongSerial(id, result.serial, submission.serial);
@@ -81,10 +84,10 @@ library Claims {
         emit ICoordinator.Claimed(id, result.serial, submission.worker, submission.slot, work, attesting);
         if (returned != 0) emit ICoordinator.Returned(id, result.serial, returned);
 
-        if (work + attesting != 0) links.vault.pay(id, submission.worker, work + attesting);
-        if (returned != 0) links.vault.pay(id, job.sponsor, returned);
-        links.registry.record(submission.worker, 1, shares.included ? 1 : 0, 0);
-        _resolve(job, links, id, shares.sits ? 2 : 1);
+        if (work + attesting != 0) VAULT.pay(id, submission.worker, work + attesting);
+        if (returned != 0) VAULT.pay(id, job.sponsor, returned);
+        REGISTRY.record(submission.worker, 1, shares.included ? 1 : 0, 0);
+        _resolve(job, id, shares.sits ? 2 : 1);
     }
 
     function _shares(Job storage job, Round memory round, Result calldata result, Submission calldata submission)
@@ -102,9 +105,9 @@ library Claims {
         if (shares.sits) shares.attesting = pool * job.terms.attestorBps / BPS / RoundLib.committeeSize(round);
     }
 
-    function _claimPost(State storage self, Links memory links, Result calldata result) private {
+    function _claimPost(Result calldata result) private {
         (uint64 id, uint64 serial) = (result.job, result.serial);
-        Job storage job = self.jobs[id];
+        Job storage job = _self.jobs[id];
         Round memory round = _requireFinal(job, result);
         if (RoundLib.has(round, RoundLib.POSTER_PAID)) revert ICoordinator.AlreadyClaimed(id, serial, 0);
         uint256 amount = uint256(job.terms.pool) * job.terms.aggregatorBps / BPS;
@@ -113,9 +116,9 @@ library Claims {
 
         emit ICoordinator.AggregatorPaid(id, serial, result.poster, amount);
 
-        if (amount != 0) links.vault.pay(id, result.poster, amount);
-        links.vault.unlock(result.poster, IVault.Purse.Bond, job.terms.bond);
-        _resolve(job, links, id, 1);
+        if (amount != 0) VAULT.pay(id, result.poster, amount);
+        VAULT.unlock(result.poster, IVault.Purse.Bond, job.terms.bond);
+        _resolve(job, id, 1);
     }
 
     function _requireFinal(Job storage job, Result calldata result) private returns (Round memory) {
@@ -157,9 +160,9 @@ library Claims {
         if (heard) job.attestations[serial][key] = 0;
     }
 
-    function _resolve(Job storage job, Links memory links, uint64 id, uint32 shares) private {
+    function _resolve(Job storage job, uint64 id, uint32 shares) private {
         uint32 left = job.state.unresolved - shares;
         job.state.unresolved = left;
-        if (left == 0 && job.state.status >= RoundLib.CLOSED) Endings.returnDust(job, links, id);
+        if (left == 0 && job.state.status >= RoundLib.CLOSED) _returnDust(job, id);
     }
 }

@@ -2,31 +2,38 @@
 pragma solidity 0.8.30;
 
 import {ICoordinator, JobState, Member, Result, Round, Seat, Submission} from "../interfaces/ICoordinator.sol";
+import {IWorkerRegistry} from "../interfaces/IWorkerRegistry.sol";
+import {IFaultProver} from "../interfaces/IFaultProver.sol";
 import {IVault} from "../interfaces/IVault.sol";
 import {BitCounters} from "../libraries/BitCounters.sol";
 import {Trees} from "../libraries/Trees.sol";
+import {CoordinatorBase} from "./CoordinatorBase.sol";
 import {RoundLib} from "./RoundLib.sol";
 import {Slots} from "./Slots.sol";
-import {Job, Links, State} from "./State.sol";
+import {Job} from "./State.sol";
 
 /// @title Convictions
-/// @notice External library of the Coordinator; `ICoordinator` describes each act.
-library Disputes {
+/// @notice Module of the Coordinator; `ICoordinator` describes each act.
+contract Disputes is CoordinatorBase {
     using RoundLib for Job;
     using Slots for JobState;
     using Slots for Round;
 
-    function commit(State storage self, bytes32 commitment) external {
-        if (self.commitments[commitment] != 0) revert ICoordinator.AlreadyCommitted(commitment);
+    constructor(IWorkerRegistry registry, IVault vault, IFaultProver prover, uint40 minWindow)
+        CoordinatorBase(registry, vault, prover, minWindow)
+    {}
 
-        self.commitments[commitment] = (block.timestamp << 64) | block.number;
+    function commit(bytes32 commitment) external {
+        if (_self.commitments[commitment] != 0) revert ICoordinator.AlreadyCommitted(commitment);
+
+        _self.commitments[commitment] = (block.timestamp << 64) | block.number;
 
         emit ICoordinator.Committed(commitment, msg.sender);
     }
 
-    function convict(State storage self, Links memory links, Result calldata result, bytes calldata proof) external {
+    function convict(Result calldata result, bytes calldata proof) external {
         (uint64 id, uint64 serial) = (result.job, result.serial);
-        Job storage job = self.jobs[id];
+        Job storage job = _self.jobs[id];
         bytes32 resultId = RoundLib.idOf(result);
         if (serial == 0 || job.results[serial] != resultId) {
             revert ICoordinator.WrongResult(job.results[serial], resultId);
@@ -35,11 +42,10 @@ library Disputes {
         if (round.mark != 0 && block.timestamp >= RoundLib.finalAt(round, job.terms)) {
             revert ICoordinator.ChallengeOver(id, serial, RoundLib.finalAt(round, job.terms));
         }
-        links.prover
-            .checkArithmetic(
-                job.terms.step, result.transcriptRoot, result.table, BitCounters.count(result.included), proof
-            );
-        bool rewarded = _announced(self, keccak256(abi.encode(resultId, bytes32(0), proof)), round.clock);
+        PROVER.checkArithmetic(
+            job.terms.step, result.transcriptRoot, result.table, BitCounters.count(result.included), proof
+        );
+        bool rewarded = _announced(keccak256(abi.encode(resultId, bytes32(0), proof)), round.clock);
 
         JobState memory state = job.state.load();
         job.voidAbove(state, id, serial);
@@ -53,25 +59,19 @@ library Disputes {
 
         emit ICoordinator.Convicted(id, serial, result.poster, msg.sender, resultId, rewarded);
 
-        links.vault.slash(result.poster, IVault.Purse.Bond, job.terms.bond, rewarded ? msg.sender : address(0));
+        VAULT.slash(result.poster, IVault.Purse.Bond, job.terms.bond, rewarded ? msg.sender : address(0));
     }
 
-    function convictUpdate(
-        State storage self,
-        Links memory links,
-        Submission calldata submission,
-        bytes32 updateRoot,
-        bytes calldata proof
-    ) external {
+    function convictUpdate(Submission calldata submission, bytes32 updateRoot, bytes calldata proof) external {
         (uint64 id, uint64 serial) = (submission.job, submission.serial);
-        Job storage job = self.jobs[id];
+        Job storage job = _self.jobs[id];
         bytes32 hash = _requireSubmission(job, submission, updateRoot);
         uint256 malformed = job.malformed[serial];
         if (BitCounters.has(malformed, submission.slot)) {
             revert ICoordinator.AlreadyMalformed(id, serial, submission.slot);
         }
-        links.prover.checkMalformed(job.terms.step, updateRoot, proof);
-        bool rewarded = _announced(self, keccak256(abi.encode(hash, updateRoot, proof)), 0);
+        PROVER.checkMalformed(job.terms.step, updateRoot, proof);
+        bool rewarded = _announced(keccak256(abi.encode(hash, updateRoot, proof)), 0);
 
         job.malformed[serial] = malformed | (1 << submission.slot);
         job.rounds[serial].flags |= RoundLib.HAS_MALFORMED;
@@ -80,9 +80,8 @@ library Disputes {
         emit ICoordinator.UpdateMalformed(id, serial, submission.worker, submission.slot, msg.sender);
 
         if (slashed) {
-            links.vault
-                .slash(submission.worker, IVault.Purse.Stake, job.terms.stake, rewarded ? msg.sender : address(0));
-            links.registry.record(submission.worker, 0, 0, 1);
+            VAULT.slash(submission.worker, IVault.Purse.Stake, job.terms.stake, rewarded ? msg.sender : address(0));
+            REGISTRY.record(submission.worker, 0, 0, 1);
         }
     }
 
@@ -123,8 +122,8 @@ library Disputes {
     }
 
     /// @dev Whether the caller announced this proof in an earlier block, and no earlier than `since`.
-    function _announced(State storage self, bytes32 proofHash, uint256 since) private view returns (bool) {
-        uint256 word = self.commitments[keccak256(abi.encode(block.chainid, address(this), msg.sender, proofHash))];
+    function _announced(bytes32 proofHash, uint256 since) private view returns (bool) {
+        uint256 word = _self.commitments[keccak256(abi.encode(block.chainid, address(this), msg.sender, proofHash))];
         return word != 0 && uint64(word) < block.number && word >> 64 >= since;
     }
 }

@@ -13,17 +13,19 @@ import {
     Round,
     Seat
 } from "../interfaces/ICoordinator.sol";
+import {IFaultProver} from "../interfaces/IFaultProver.sol";
 import {IVault} from "../interfaces/IVault.sol";
 import {IWorkerRegistry} from "../interfaces/IWorkerRegistry.sol";
 import {BitCounters} from "../libraries/BitCounters.sol";
 import {Trees} from "../libraries/Trees.sol";
+import {CoordinatorBase} from "./CoordinatorBase.sol";
 import {RoundLib} from "./RoundLib.sol";
 import {Slots} from "./Slots.sol";
-import {Job, Links, State} from "./State.sol";
+import {Job} from "./State.sol";
 
 /// @title Jobs, members and aggregators
-/// @notice External library of the Coordinator; `ICoordinator` describes each act.
-library JobBook {
+/// @notice Module of the Coordinator; `ICoordinator` describes each act.
+contract JobBook is CoordinatorBase {
     using RoundLib for Job;
     using Slots for JobState;
     using Slots for Round;
@@ -46,14 +48,15 @@ library JobBook {
     uint8 private constant BY_SHARDS = 1;
     uint8 private constant BY_INVITATION = 2;
 
-    function createJob(State storage self, Links memory links, JobTerms calldata terms, uint40 minWindow)
-        external
-        returns (uint64 id)
-    {
-        _check(terms, minWindow);
+    constructor(IWorkerRegistry registry, IVault vault, IFaultProver prover, uint40 minWindow)
+        CoordinatorBase(registry, vault, prover, minWindow)
+    {}
 
-        id = ++self.jobCount;
-        Job storage job = self.jobs[id];
+    function createJob(JobTerms calldata terms) external returns (uint64 id) {
+        _check(terms, MIN_WINDOW);
+
+        id = ++_self.jobCount;
+        Job storage job = _self.jobs[id];
         job.terms = terms;
         if (!RoundLib.fits(job.terms)) revert ICoordinator.BadTerms("deadline");
         job.sponsor = msg.sender;
@@ -65,19 +68,23 @@ library JobBook {
         emit ICoordinator.JobCreated(id, msg.sender, terms);
 
         uint256 escrow = uint256(terms.pool) * terms.rounds;
-        uint256 received = links.vault.fund(id, terms.token, msg.sender, escrow);
+        uint256 received = VAULT.fund(id, terms.token, msg.sender, escrow);
         if (received != escrow) revert ICoordinator.BadTerms("token");
     }
 
-    function join(State storage self, Links memory links, uint64 id, Ticket memory ticket, bytes32[] calldata proof)
+    function join(uint64 id, uint32 index, uint24 weight, uint8 codec, bytes32 digest, bytes32[] calldata proof)
         external
     {
-        Job storage job = self.jobs[id];
+        _join(id, Ticket(index, weight, codec, digest), proof);
+    }
+
+    function _join(uint64 id, Ticket memory ticket, bytes32[] calldata proof) private {
+        Job storage job = _self.jobs[id];
         JobState memory state = job.state.load();
         if (job.sponsor == address(0)) revert ICoordinator.UnknownJob(id);
         if (state.status != RoundLib.RUNNING) revert ICoordinator.JobOver(id, state.status);
-        address worker = links.registry.identityOf(msg.sender);
-        _requireAdmissible(job, links, id, worker);
+        address worker = REGISTRY.identityOf(msg.sender);
+        _requireAdmissible(job, id, worker);
         _requireUnused(job, msg.sender);
         uint8 slot = _freeSlot(job, id);
         uint32 shard = _admit(job, id, worker, ticket, proof);
@@ -91,19 +98,19 @@ library JobBook {
 
         emit ICoordinator.Joined(id, worker, msg.sender, slot, ticket.weight, shard, ticket.codec, ticket.digest);
 
-        links.vault.lock(worker, IVault.Purse.Stake, job.terms.stake);
+        VAULT.lock(worker, IVault.Purse.Stake, job.terms.stake);
     }
 
-    function leave(State storage self, Links memory links, uint64 id) external {
-        Job storage job = self.jobs[id];
+    function leave(uint64 id) external {
+        Job storage job = _self.jobs[id];
         address worker = job.seats[msg.sender].worker;
         if (worker == address(0)) worker = msg.sender; // an identity whose operator is another key
-        _requireOwn(links, worker);
+        _requireOwn(worker);
         _vacate(job, id, worker, false);
     }
 
-    function removeMember(State storage self, uint64 id, address worker) external {
-        Job storage job = self.jobs[id];
+    function removeMember(uint64 id, address worker) external {
+        Job storage job = _self.jobs[id];
         Seat memory seat = _seat(job, id, worker);
         uint256 at = job.state.head;
         uint256 absences;
@@ -120,8 +127,8 @@ library JobBook {
         _vacate(job, id, worker, true);
     }
 
-    function release(State storage self, Links memory links, uint64 id, address worker) external {
-        Job storage job = self.jobs[id];
+    function release(uint64 id, address worker) external {
+        Job storage job = _self.jobs[id];
         JobState memory state = job.state.load();
         Seat memory seat = _seat(job, id, worker);
         Member memory member = job.members[worker];
@@ -140,12 +147,12 @@ library JobBook {
 
         emit ICoordinator.Released(id, worker, seat.slot);
 
-        if (member.staked) links.vault.unlock(worker, IVault.Purse.Stake, job.terms.stake);
+        if (member.staked) VAULT.unlock(worker, IVault.Purse.Stake, job.terms.stake);
     }
 
-    function reseat(State storage self, Links memory links, uint64 id, address account) external {
-        Job storage job = self.jobs[id];
-        address operator = links.registry.accountOf(account).operator;
+    function reseat(uint64 id, address account) external {
+        Job storage job = _self.jobs[id];
+        address operator = REGISTRY.accountOf(account).operator;
         address before = job.members[account].operator;
         if (before != address(0) && before != operator) {
             _requireUnused(job, operator);
@@ -166,15 +173,15 @@ library JobBook {
         emit ICoordinator.Reseated(id, account, operator);
     }
 
-    function enlist(State storage self, Links memory links, uint64 id) external {
-        Job storage job = self.jobs[id];
+    function enlist(uint64 id) external {
+        Job storage job = _self.jobs[id];
         JobState memory state = job.state.load();
         if (job.sponsor == address(0)) revert ICoordinator.UnknownJob(id);
         if (state.status >= RoundLib.CLOSED) revert ICoordinator.JobOver(id, state.status);
-        address account = links.registry.identityOf(msg.sender);
+        address account = REGISTRY.identityOf(msg.sender);
         if (job.aggregatorOperators[account] != address(0)) revert ICoordinator.AlreadyAggregator(id, account);
         _requireUnusedByAggregator(job, msg.sender);
-        uint128 free = links.vault.balanceOf(account, IVault.Purse.Bond).free;
+        uint128 free = VAULT.balanceOf(account, IVault.Purse.Bond).free;
         if (free < job.terms.bond) {
             revert IVault.InsufficientFree(account, IVault.Purse.Bond, free, job.terms.bond);
         }
@@ -189,18 +196,18 @@ library JobBook {
         emit ICoordinator.AggregatorEnlisted(id, account, uint8(index));
     }
 
-    function retire(State storage self, Links memory links, uint64 id) external {
-        Job storage job = self.jobs[id];
+    function retire(uint64 id) external {
+        Job storage job = _self.jobs[id];
         address account = job.aggregators[msg.sender].account;
         if (account == address(0)) account = msg.sender;
-        _requireOwn(links, account);
+        _requireOwn(account);
         _retire(job, id, account, false);
     }
 
-    function removeAggregator(State storage self, Links memory links, uint64 id, address account) external {
-        Job storage job = self.jobs[id];
+    function removeAggregator(uint64 id, address account) external {
+        Job storage job = _self.jobs[id];
         uint8 missed = job.aggregators[job.aggregatorOperators[account]].missed;
-        if (missed < ABSENCES && links.vault.balanceOf(account, IVault.Purse.Bond).free >= job.terms.bond) {
+        if (missed < ABSENCES && VAULT.balanceOf(account, IVault.Purse.Bond).free >= job.terms.bond) {
             revert ICoordinator.NotAbsent(id, account);
         }
         _retire(job, id, account, true);
@@ -242,9 +249,9 @@ library JobBook {
     }
 
     // ---------------------------------------------------------------- members
-    function _requireAdmissible(Job storage job, Links memory links, uint64 id, address worker) private view {
+    function _requireAdmissible(Job storage job, uint64 id, address worker) private view {
         if (job.members[worker].operator != address(0)) revert ICoordinator.AlreadyMember(id, worker);
-        IWorkerRegistry.Account memory account = links.registry.accountOf(worker);
+        IWorkerRegistry.Account memory account = REGISTRY.accountOf(worker);
         if (account.included < job.terms.minIncluded || account.slashed > job.terms.maxSlashed) {
             revert ICoordinator.ReputationTooLow(worker, account.included, account.slashed);
         }
@@ -314,8 +321,8 @@ library JobBook {
         if (other != address(0)) revert IWorkerRegistry.OperatorTaken(operator, other);
     }
 
-    function _requireOwn(Links memory links, address account) private view {
-        if (msg.sender != account && msg.sender != links.registry.accountOf(account).operator) {
+    function _requireOwn(address account) private view {
+        if (msg.sender != account && msg.sender != REGISTRY.accountOf(account).operator) {
             revert IVault.NotAllowed(msg.sender);
         }
     }

@@ -4,20 +4,21 @@ pragma solidity 0.8.30;
 import {Aggregator, ICoordinator, JobState, Result, Round} from "../interfaces/ICoordinator.sol";
 import {IVault} from "../interfaces/IVault.sol";
 import {BitCounters} from "../libraries/BitCounters.sol";
+import {CoordinatorBase} from "./CoordinatorBase.sol";
 import {RoundLib} from "./RoundLib.sol";
 import {Slots} from "./Slots.sol";
-import {Job, State} from "./State.sol";
+import {Job} from "./State.sol";
 
 /// @title Posting a result
-/// @notice External library of the Coordinator; `ICoordinator` describes each act.
-library Posts {
+/// @notice Part of the Coordinator; `ICoordinator` describes each act.
+abstract contract Posts is CoordinatorBase {
     using RoundLib for Job;
     using Slots for JobState;
     using Slots for Round;
 
-    function post(State storage self, IVault vault, Result calldata result) external {
+    function _post(Result calldata result) internal {
         (uint64 job, uint64 serial) = (result.job, result.serial);
-        Job storage j = self.jobs[job];
+        Job storage j = _self.jobs[job];
         JobState memory state = j.state.load();
         Round memory round = j.rounds[serial].load();
         _requirePostable(j, state, round, result);
@@ -42,11 +43,11 @@ library Posts {
 
         _openNext(j, state, round, result, submitters);
 
-        if (!bonded) vault.lock(result.poster, IVault.Purse.Bond, j.terms.bond);
+        if (!bonded) VAULT.lock(result.poster, IVault.Purse.Bond, j.terms.bond);
     }
 
-    function electedOf(State storage self, uint64 id) external view returns (address account, uint40 anyoneFrom) {
-        Job storage j = self.jobs[id];
+    function _electedOf(uint64 id) internal view returns (address account, uint40 anyoneFrom) {
+        Job storage j = _self.jobs[id];
         JobState memory state = j.state.load();
         Round memory round = j.rounds[state.head].load();
         if (state.aggregators == 0) return (address(0), 0);

@@ -2,15 +2,19 @@
 pragma solidity 0.8.30;
 
 import {ICoordinator, JobState, Member, Round, Seat} from "../interfaces/ICoordinator.sol";
+import {IWorkerRegistry} from "../interfaces/IWorkerRegistry.sol";
+import {IVault} from "../interfaces/IVault.sol";
+import {IFaultProver} from "../interfaces/IFaultProver.sol";
 import {BitCounters} from "../libraries/BitCounters.sol";
 import {Committee} from "../libraries/Committee.sol";
+import {CoordinatorBase} from "./CoordinatorBase.sol";
 import {RoundLib} from "./RoundLib.sol";
 import {Slots} from "./Slots.sol";
-import {Job, State} from "./State.sol";
+import {Job} from "./State.sol";
 
 /// @title Acts that keep rounds going
-/// @notice External library of the Coordinator; `ICoordinator` describes each act.
-library Repairs {
+/// @notice Module of the Coordinator; `ICoordinator` describes each act.
+contract Repairs is CoordinatorBase {
     using RoundLib for Job;
     using Slots for JobState;
     using Slots for Round;
@@ -18,8 +22,12 @@ library Repairs {
 
     uint256 private constant BLOCKHASHES = 256; // how far back the chain knows them
 
-    function openRound(State storage self, uint64 id) external {
-        Job storage job = self.jobs[id];
+    constructor(IWorkerRegistry registry, IVault vault, IFaultProver prover, uint40 minWindow)
+        CoordinatorBase(registry, vault, prover, minWindow)
+    {}
+
+    function openRound(uint64 id) external {
+        Job storage job = _self.jobs[id];
         JobState memory state = job.state.load();
         job.settle(state, id);
         uint256 parentSerial = state.head;
@@ -36,8 +44,8 @@ library Repairs {
         job.state.store(state);
     }
 
-    function recordSeed(State storage self, uint64 id, uint64 serial) external {
-        Round storage round = self.jobs[id].rounds[serial];
+    function recordSeed(uint64 id, uint64 serial) external {
+        Round storage round = _self.jobs[id].rounds[serial];
         bytes32 hash = blockhash(round.mark);
         if (round.flags & (RoundLib.SEEDED | RoundLib.POSTED) != 0 || hash == 0) {
             revert ICoordinator.SeedPending(id, serial);
@@ -47,8 +55,8 @@ library Repairs {
         round.flags |= RoundLib.SEEDED;
     }
 
-    function drawCommittee(State storage self, uint64 id, uint64 serial) external {
-        Job storage job = self.jobs[id];
+    function drawCommittee(uint64 id, uint64 serial) external {
+        Job storage job = _self.jobs[id];
         Round memory round = job.rounds[serial].load();
         if (block.timestamp < round.clock) revert ICoordinator.SubmissionOpen(id, serial, round.clock);
         uint256 submitters = job.submitted(round, serial);
@@ -63,8 +71,8 @@ library Repairs {
         emit ICoordinator.CommitteeDrawn(id, serial, committee);
     }
 
-    function hold(State storage self, uint64 id, uint64 serial, bytes32 result) external {
-        Job storage job = self.jobs[id];
+    function hold(uint64 id, uint64 serial, bytes32 result) external {
+        Job storage job = _self.jobs[id];
         Seat memory seat = job.seats[msg.sender].load();
         if (seat.worker == address(0)) revert ICoordinator.NotMember(id, msg.sender);
         bytes32 current = job.results[serial];
@@ -80,8 +88,8 @@ library Repairs {
         if (held) job.countHolds(posted, id, serial, job.childOf(serial));
     }
 
-    function retry(State storage self, uint64 id, uint64 serial) external {
-        Job storage job = self.jobs[id];
+    function retry(uint64 id, uint64 serial) external {
+        Job storage job = _self.jobs[id];
         JobState memory state = job.state.load();
         if (state.status >= RoundLib.CLOSED) revert ICoordinator.JobOver(id, state.status);
         Round memory round = job.rounds[serial].load();
@@ -105,8 +113,8 @@ library Repairs {
         _tryAgain(job, id, serial, round, ran && heard != 0 ? heard : committee);
     }
 
-    function reopen(State storage self, uint64 id, uint64 serial) external {
-        Job storage job = self.jobs[id];
+    function reopen(uint64 id, uint64 serial) external {
+        Job storage job = _self.jobs[id];
         JobState memory state = job.state.load();
         if (state.status >= RoundLib.CLOSED) revert ICoordinator.JobOver(id, state.status);
         if (serial != state.head) revert ICoordinator.WrongSerial(id, state.head, serial);
@@ -128,8 +136,8 @@ library Repairs {
         job.state.store(state);
     }
 
-    function settle(State storage self, uint64 id) external {
-        Job storage job = self.jobs[id];
+    function settle(uint64 id) external {
+        Job storage job = _self.jobs[id];
         JobState memory state = job.state.load();
         job.settle(state, id);
         job.state.store(state);

@@ -2,9 +2,6 @@
 pragma solidity 0.8.30;
 
 import {Aggregator, JobState, JobTerms, Member, Round, Seat} from "../interfaces/ICoordinator.sol";
-import {IFaultProver} from "../interfaces/IFaultProver.sol";
-import {IVault} from "../interfaces/IVault.sol";
-import {IWorkerRegistry} from "../interfaces/IWorkerRegistry.sol";
 
 /// @notice All that the Coordinator stores of one job. Serial 0 stands for the initial model.
 struct Job {
@@ -30,16 +27,9 @@ struct Job {
     mapping(uint256 number => mapping(address account => bool)) leftBonds; // locked by results that are void
 }
 
-/// @notice All that the Coordinator stores, and the contracts that it calls.
+/// @notice All that the Coordinator stores.
 struct State {
     uint64 jobCount;
     mapping(uint64 job => Job) jobs;
     mapping(bytes32 commitment => uint256) commitments; // time << 64 | block
-}
-
-/// @notice The contracts below the Coordinator.
-struct Links {
-    IWorkerRegistry registry;
-    IVault vault;
-    IFaultProver prover;
 }

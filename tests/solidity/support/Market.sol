@@ -5,6 +5,10 @@ import {Test} from "forge-std/Test.sol";
 import {Vm} from "forge-std/Vm.sol";
 
 import {Coordinator} from "../../../contracts/Coordinator.sol";
+import {Claims} from "../../../contracts/coordinator/Claims.sol";
+import {Disputes} from "../../../contracts/coordinator/Disputes.sol";
+import {JobBook} from "../../../contracts/coordinator/JobBook.sol";
+import {Repairs} from "../../../contracts/coordinator/Repairs.sol";
 import {FaultProver} from "../../../contracts/FaultProver.sol";
 import {TestToken} from "../../../contracts/TestToken.sol";
 import {Vault} from "../../../contracts/Vault.sol";
@@ -17,7 +21,6 @@ import {
     Round,
     Submission
 } from "../../../contracts/interfaces/ICoordinator.sol";
-import {IFaultProver} from "../../../contracts/interfaces/IFaultProver.sol";
 import {IVault} from "../../../contracts/interfaces/IVault.sol";
 import {IWorkerRegistry} from "../../../contracts/interfaces/IWorkerRegistry.sol";
 
@@ -49,11 +52,18 @@ abstract contract Market is Test {
         bounty = new TestToken();
         uint64 nonce = vm.getNonce(address(this));
         address vaultAt = vm.computeCreateAddress(address(this), nonce + 1);
-        address coordinatorAt = vm.computeCreateAddress(address(this), nonce + 3);
+        address coordinatorAt = vm.computeCreateAddress(address(this), nonce + 7);
         registry = new WorkerRegistry(IVault(vaultAt), coordinatorAt);
         vault = new Vault(address(token), IWorkerRegistry(address(registry)), coordinatorAt, 1 days);
         prover = new FaultProver();
-        coordinator = new Coordinator(registry, vault, IFaultProver(address(prover)), 1);
+        IVault v = IVault(address(vault));
+        JobBook jobBook = new JobBook(registry, v, prover, 1);
+        Repairs repairs = new Repairs(registry, v, prover, 1);
+        Disputes disputes = new Disputes(registry, v, prover, 1);
+        Claims claims = new Claims(registry, v, prover, 1);
+        coordinator = new Coordinator(
+            registry, v, prover, 1, address(jobBook), address(repairs), address(disputes), address(claims)
+        );
         bounty.mint(sponsor, 1e6 ether);
         vm.prank(sponsor);
         bounty.approve(address(vault), type(uint256).max);

@@ -41,6 +41,13 @@ class DeploymentSettings:
 
 
 TOKEN = "TestToken"  # noqa: S105  # a contract's name
+# What the Coordinator and its modules are given alike.
+_BELOW = (
+    Address("WorkerRegistry"),
+    Address("Vault"),
+    Address("FaultProver"),
+    Setting("minimum_window_s"),
+)
 PLAN: tuple[Creation, ...] = (
     Creation(contract=TOKEN),
     Creation(contract="FaultProver"),
@@ -49,19 +56,18 @@ PLAN: tuple[Creation, ...] = (
         contract="Vault",
         arguments=(Address(TOKEN), Address("WorkerRegistry"), Address("Coordinator"), Setting("unbonding_s")),
     ),
-    Creation(contract="JobBook"),
-    Creation(contract="Posts"),
-    Creation(contract="Repairs"),
-    Creation(contract="Disputes"),
-    Creation(contract="Claims"),
-    Creation(contract="Endings"),
+    Creation(contract="JobBook", arguments=_BELOW),
+    Creation(contract="Repairs", arguments=_BELOW),
+    Creation(contract="Disputes", arguments=_BELOW),
+    Creation(contract="Claims", arguments=_BELOW),
     Creation(
         contract="Coordinator",
         arguments=(
-            Address("WorkerRegistry"),
-            Address("Vault"),
-            Address("FaultProver"),
-            Setting("minimum_window_s"),
+            *_BELOW,
+            Address("JobBook"),
+            Address("Repairs"),
+            Address("Disputes"),
+            Address("Claims"),
         ),
     ),
 )
