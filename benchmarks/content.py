@@ -2,7 +2,7 @@
 
     python benchmarks/content.py [--mb 400] [--runs 3]
 
-Prints, for each run, seconds, MB/s (10^6 bytes) and each process's peak RssAnon over its idle (MB).
+Prints, for each run, seconds, MB/s (10^6 bytes), CPU seconds and idle and peak RssAnon (MB) of each process.
 The time goes from the call of `get` to the file being in place, every byte checked on both sides.
 """
 
@@ -58,10 +58,10 @@ def serve(root: Path, source: Path, pipe: Connection) -> None:
     async def run() -> None:
         async with EmbeddedStore(StoreConfig(root=root, allow_private=True)) as store:
             cid = await store.add(source)
-            memory = PeakMemory()
+            memory, cpu = PeakMemory(), time.process_time()
             pipe.send((str(cid), store.url))
             await asyncio.to_thread(pipe.recv)
-            pipe.send(memory.close())
+            pipe.send((time.process_time() - cpu, *memory.close()))
 
     asyncio.run(run())
 
@@ -71,13 +71,14 @@ async def fetch(root: Path, url: str, cid: Cid, size: int) -> dict[str, float]:
     config = StoreConfig(root=root, peers=(url,), serve=False, allow_private=True)
     async with EmbeddedStore(config) as store:
         memory = PeakMemory()
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         await store.get(cid, root / "out.bin", max_bytes=size, timeout_s=300)
-        seconds = time.perf_counter() - start
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
         idle, peak = memory.close()
     return {
         "seconds": seconds,
         "mb_per_s": size / 1e6 / seconds,
+        "client_cpu_s": cpu,
         "client_idle_mb": idle,
         "client_peak_mb": peak,
     }
@@ -92,7 +93,7 @@ def one_run(folder: Path, source: Path, size: int) -> dict[str, float]:
     cid, url = here.recv()
     result = asyncio.run(fetch(folder / "b", url, Cid.parse(cid), size))
     here.send("stop")
-    result["server_idle_mb"], result["server_peak_mb"] = here.recv()
+    result["server_cpu_s"], result["server_idle_mb"], result["server_peak_mb"] = here.recv()
     child.join(10)
     return result
 

@@ -187,6 +187,15 @@ async def zipped(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None
     await honest(head.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n"), body, writer)
 
 
+def only_files(reply: Reply) -> Reply:
+    """Right blocks, so that a fetch begins; then `reply` for the ranges of the file."""
+
+    async def split(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+        await (honest if b"application/vnd.ipld.raw" in head else reply)(head, body, writer)
+
+    return split
+
+
 async def garbage(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
     """No HTTP at all."""
     writer.write(b"\x00\xff\x16\x03" * 5000)

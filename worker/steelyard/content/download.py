@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 
 from steelyard.content.cid import Cid
 from steelyard.content.client import NoRanges, PeerFault, PeerMiss
@@ -11,12 +12,22 @@ from steelyard.content.fetch import BlockSource
 from steelyard.content.layout import Layout
 from steelyard.content.parts import PartFile
 
-_SPAN = 16  # leaves asked for in one request
-_LANES = 6  # requests under way
+_SPAN = 16  # leaves asked for in one request, once a peer has shown that it delivers
+_FIRST_SPAN = 2
+_LANES = 6  # requests under way that move
+_MOST_LANES = 16  # with those that do not
 _LANES_EACH = 2  # of them to one peer
+_SLOW_S = 1.5  # seconds without a leaf after which others may race for the same ones
 _LOOK_S = 0.25  # seconds between looks for peers that became free
 _MISS_PAUSE_S = 1.0
-_RIVAL_S = 1.5  # seconds after which another peer may race for a leaf
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """One request after the other to one peer."""
+
+    url: str
+    moved: float  # monotonic seconds of its start or last leaf
 
 
 class Download:
@@ -30,8 +41,9 @@ class Download:
         self._layout = layout
         self._part = part
         # leaf -> who fetches it, since when (monotonic seconds); a leaf that has come is gone from here
-        self._missing: dict[int, list[tuple[str, float]]] = {leaf: [] for leaf in missing}
-        self._lanes: dict[asyncio.Task[None], str] = {}
+        self._missing: dict[int, list[tuple[_Lane, float]]] = {leaf: [] for leaf in missing}
+        self._lanes: dict[asyncio.Task[None], _Lane] = {}
+        self._spans: dict[str, int] = {}  # url -> leaves in its next run
         self._blocks_only: set[str] = set()
         self._not_before: dict[str, float] = {}  # url -> monotonic seconds
         self._tell()
@@ -50,32 +62,33 @@ class Download:
                 done, _ = await asyncio.wait(
                     self._lanes, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED
                 )
-                for lane in done:
-                    del self._lanes[lane]
-                    lane.result()
+                for task in done:
+                    del self._lanes[task]
+                    task.result()
         finally:
-            for lane in self._lanes:
-                lane.cancel()
+            for task in self._lanes:
+                task.cancel()
             await asyncio.gather(*self._lanes, return_exceptions=True)
 
     def _open_lanes(self) -> None:
-        busy = list(self._lanes.values())
         now = time.monotonic()
-        for _ in range(_LANES_EACH):
-            for url in self._source.peers.ranked(self._source.hints):
-                free = busy.count(url) < _LANES_EACH and self._not_before.get(url, 0.0) <= now
-                if len(busy) < _LANES and free:
-                    lane = asyncio.create_task(self._lane(url))
-                    self._lanes[lane] = url
-                    busy.append(url)
+        ranked = self._source.peers.ranked(self._source.hints)
+        for url in ranked * _LANES_EACH:
+            moving = sum(now - lane.moved < _SLOW_S for lane in self._lanes.values())
+            if moving >= _LANES or len(self._lanes) >= _MOST_LANES:
+                return
+            same = sum(lane.url == url for lane in self._lanes.values())
+            if same < _LANES_EACH and self._not_before.get(url, 0.0) <= now:
+                lane = _Lane(url, now)
+                self._lanes[asyncio.create_task(self._work(lane))] = lane
 
-    async def _lane(self, url: str) -> None:
+    async def _work(self, lane: _Lane) -> None:
         """Fetch run after run from one peer until it fails or nothing is left."""
-        source = self._source
+        source, url = self._source, lane.url
         source.progress.asked.add(url)
-        while run := self._claim(url):
+        while run := self._claim(lane):
             try:
-                await self._fetch(url, run)
+                await self._fetch(lane, run)
             except NoRanges:
                 self._blocks_only.add(url)
             except PeerMiss:
@@ -88,17 +101,19 @@ class Download:
                 return
             else:
                 source.peers.served(url)
+                self._spans[url] = min(_SPAN, 2 * len(run))
             finally:
-                self._release(run, url)
+                self._release(run, lane)
         self._not_before[url] = time.monotonic() + _LOOK_S
 
-    async def _fetch(self, url: str, run: range) -> None:
+    async def _fetch(self, lane: _Lane, run: range) -> None:
+        url, client = lane.url, self._source.client
         patience = self._source.peers.patience(url)
-        client = self._source.client
 
         async def put(index: int, data: bytes | bytearray) -> None:
             if not await asyncio.to_thread(self._part.put, index, data):
                 raise PeerFault(f"{url} sent bytes unlike the hash of MiB {index} of {self._cid}", lied=True)
+            lane.moved = time.monotonic()
             self._missing.pop(index, None)
             self._tell()
 
@@ -109,34 +124,30 @@ class Download:
             if index in self._missing:
                 await put(index, await client.leaf(url, self._layout, index, patience))
 
-    def _claim(self, url: str) -> range:
-        """The next run for a peer: leaves that nobody fetches, else some that another is slow with."""
+    def _claim(self, lane: _Lane) -> range:
+        """The next run for a peer: leaves that nobody fetches, else some that others are slow with."""
         now = time.monotonic()
-        start = next((leaf for leaf in self._missing if self._is_free(leaf, None, now)), None)
-        rival = None if start is not None else url
-        if start is None:
-            start = next((leaf for leaf in self._missing if self._is_free(leaf, rival, now)), None)
-        if start is None:
-            return range(0)
-        stop = start
-        while stop < start + _SPAN and self._is_free(stop, rival, now):
-            self._missing[stop].append((url, now))
-            stop += 1
-        return range(start, stop)
+        span = self._spans.get(lane.url, _FIRST_SPAN)
+        for racing in (False, True):
+            start = next((leaf for leaf in self._missing if self._is_free(leaf, lane, now, racing)), None)
+            if start is not None:
+                stop = start
+                while stop < start + span and self._is_free(stop, lane, now, racing):
+                    self._missing[stop].append((lane, now))
+                    stop += 1
+                return range(start, stop)
+        return range(0)
 
-    def _is_free(self, leaf: int, rival: str | None, now: float) -> bool:
+    def _is_free(self, leaf: int, lane: _Lane, now: float, racing: bool) -> bool:
         claims = self._missing.get(leaf)
-        if not claims:
-            return claims is not None
-        if rival is None or len(claims) > 1:
-            return False
-        url, since = claims[0]
-        return url != rival and now - since > _RIVAL_S
+        if not claims or not racing:
+            return claims == []
+        return all(other.url != lane.url and now - since > _SLOW_S for other, since in claims)
 
-    def _release(self, run: range, url: str) -> None:
+    def _release(self, run: range, lane: _Lane) -> None:
         for leaf in run:
             if leaf in self._missing:
-                self._missing[leaf] = [claim for claim in self._missing[leaf] if claim[0] != url]
+                self._missing[leaf] = [claim for claim in self._missing[leaf] if claim[0] is not lane]
 
     def _tell(self) -> None:
         progress = self._source.progress

@@ -75,10 +75,10 @@ class Gateway:
             return refuse(404, error.message)
         except ContentCorrupt:
             return refuse(500, "the stored copy is damaged")
+        except Unsupported as error:
+            return refuse(406, error.message)
         except ContentError as error:
             return refuse(400, error.message)
-        except Unsupported as error:
-            return refuse(406, str(error))
 
     async def _resolve(self, path: str) -> Cid:
         root, _, rest = path.rstrip("/").partition("/")

@@ -56,7 +56,7 @@ class Peers:
         return True
 
     def ranked(self, hints: Sequence[str] = ()) -> list[str]:
-        """Whom to ask: `hints`, then who answered or was chosen, best first, without those in a pause."""
+        """Whom to ask: those without a fault first, and among them `hints`; without those in a pause."""
         for hint in hints[: self._limit]:
             self.learn(hint)
         wanted = {url for url in map(normal_url, hints) if url}
@@ -68,7 +68,8 @@ class Peers:
             and peer.url != self.own
             and (peer.answered or peer.chosen or peer.url in wanted)
         ]
-        ready.sort(key=lambda peer: (peer.url not in wanted, -peer.score, peer.faults))
+        # Who failed last comes after who was never tried, or a few bad peers could hold every place.
+        ready.sort(key=lambda peer: (min(peer.faults, 3), peer.url not in wanted, -peer.score))
         return [peer.url for peer in ready]
 
     def contacts(self) -> list[str]:
