@@ -130,6 +130,7 @@ def test_bytes_that_are_no_canonical_json_are_refused(data: bytes) -> None:
         ("training.seed", -1, "seed"),
         ("training.learning_rate", "1e-3", "learning_rate"),
         ("training.learning_rate", "nan", "learning_rate"),
+        ("training.round_decay", "1.1", "round_decay"),
         ("training.optimizer", "lion", "optimizer"),
         ("training.local_epochs", 10**9, "local_epochs"),
     ],

@@ -26,6 +26,7 @@ MAX_FILE = 2**40  # bytes of a shard
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,5})(\.[0-9]{1,9})?")
+_FACTOR = re.compile(r"0(\.[0-9]{1,9})?|1")
 _HASH = re.compile(r"0x[0-9a-f]{64}")
 _ACCOUNT = re.compile(r"0x[0-9a-f]{40}")
 _UINT96 = re.compile(r"0|[1-9][0-9]{0,28}")
@@ -175,7 +176,7 @@ class Training:
     optimizer: str = "sgd"
     learning_rate: str = "0.05"
     schedule: str = "constant"  # of the learning rate within a round
-    round_decay: str = "1"  # the learning rate's factor from one round to the next
+    round_decay: str = "1"  # the learning rate's factor from one round to the next, 0 to 1
     momentum: str = "0.9"
     weight_decay: str = "0"
     max_rows: int = 0  # rows that one epoch draws, 0 = all
@@ -190,7 +191,7 @@ class Training:
             optimizer=got["optimizer"].choice(OPTIMIZERS),
             learning_rate=got["learning_rate"].text(_DECIMAL, "a decimal number as a string"),
             schedule=got["schedule"].choice(SCHEDULES),
-            round_decay=got["round_decay"].text(_DECIMAL, "a decimal number as a string"),
+            round_decay=got["round_decay"].text(_FACTOR, "a decimal number up to 1 as a string"),
             momentum=got["momentum"].text(_DECIMAL, "a decimal number as a string"),
             weight_decay=got["weight_decay"].text(_DECIMAL, "a decimal number as a string"),
             max_rows=got["max_rows"].integer(0, MAX_ROWS),

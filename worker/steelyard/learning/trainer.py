@@ -26,7 +26,7 @@ from steelyard.learning.recipes.base import Options
 from steelyard.learning.vector import safetensors_to_state, state_to_safetensors
 from steelyard.manifest import Manifest, Training
 
-__all__ = ["EvalMetrics", "Progress", "TrainMetrics", "Trainer", "TrainerSettings"]
+__all__ = ["EvalMetrics", "Progress", "TrainMetrics", "Trainer", "TrainerSettings", "round_options"]
 
 _ATTEMPTS = 2
 _REPORT = "report this with trainer.log: the recipe broke the contract of learning/child.py"
@@ -123,7 +123,7 @@ class Trainer:
         diverged.
         """
         check_recipe(manifest)
-        options = asdict(_options(manifest.training, round_, member))
+        options = asdict(round_options(manifest.training, round_, member))
         with self._files() as (weights, local):
             await asyncio.to_thread(state_to_safetensors, state, weights, manifest.tensors)
             request = {
@@ -211,7 +211,7 @@ def _model(manifest: Manifest, weights: Path, data: Path) -> dict[str, Any]:
     }
 
 
-def _options(training: Training, round_: int, member: str | int) -> Options:
+def round_options(training: Training, round_: int, member: str | int) -> Options:
     """The round's options; the seed follows from the job's seed, the round and the member."""
     text = f"{training.seed}/{round_}/{member}"
     return Options(
