@@ -26,7 +26,7 @@ def upkeep(s: Situation) -> list[Action]:
         return [_retry(s.view.openings[stale.serial], not_before=stale.hold_by)]
     if head.post is None:
         return _mend(s, head) or _settle(s) or _end(s)
-    return _open_next(s) or _end(s) or _settle(s)
+    return _open_next(s) or _end(s)
 
 
 def over(s: Situation) -> bool:
@@ -84,13 +84,11 @@ def finalable(s: Situation) -> list[Post]:
 
 
 def _settle(s: Situation) -> list[Action]:
-    """In time for the next post to open a round, and where nothing else will settle."""
-    ready = finalable(s)
-    head = s.head
-    if not ready or head is None:
+    """In time for the next post to open a round; what opens or closes without a post settles by itself."""
+    ready, head = finalable(s), s.head
+    if not ready or head is None or head.post is not None:
         return []
-    waiting = head.post is not None
-    if not waiting and len(s.view.unsettled()) < MAX_UNSETTLED - 2:
+    if head.number + 1 - s.view.settled_number < MAX_UNSETTLED:
         return []
     last = ready[-1]
     return [Upkeep(act="settle", serial=last.serial, mark=0, not_before=last.final_at)]

@@ -1,0 +1,199 @@
+"""Checks that anyone can make from public data alone: recompute a posted round, pull a model against its root."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from steelyard.chain.client import ChainClient
+from steelyard.content import Cid, ContentStore
+from steelyard.errors import ConfigError, ContentError, ContentMissing, ExactError
+from steelyard.learning.vector import state_to_safetensors
+from steelyard.nodes.claims import final_now, read_view
+from steelyard.nodes.events import slots_of
+from steelyard.nodes.jobinfo import JobInfo
+from steelyard.nodes.local import Local, Rebuilt, Verdict
+from steelyard.nodes.results import Results
+from steelyard.nodes.updates import Updates
+from steelyard.nodes.view import Post, View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What came of recomputing a posted round."""
+
+    verdict: str  # "right", "wrong" or "unverifiable"
+    number: int
+    serial: int
+    id: str  # of the result, 0x-hex
+    why: str = ""
+    block: int | None = None  # where it is wrong
+    coordinate: int | None = None
+    missing: tuple[str, ...] = ()  # CIDs that nobody handed out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pulled:
+    """A model that was fetched and checked."""
+
+    path: Path
+    number: int
+    serial: int
+    state_root: str  # 0x-hex, as on chain
+    cid: Cid
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Desk:
+    """What a check works with."""
+
+    info: JobInfo
+    view: View
+    local: Local
+    updates: Updates
+    results: Results
+    timeout_s: float
+
+
+async def verify_round(
+    client: ChainClient, store: ContentStore, job: int, number: int | None, *, scratch: Path, timeout_s: float
+) -> Verification:
+    """Recompute the posted result of a round, the latest by default, from the parent's file and the updates.
+
+    timeout_s: for one file that nobody hands out. Raises ConfigError for a round without a post, Unreachable.
+    """
+    desk = await _open(client, store, job, scratch, timeout_s)
+    post = _posted(desk.view, number)
+    missing = await _missing(desk, post)
+    if missing:
+        return _said(post, "unverifiable", why="files have expired", missing=missing)
+    try:
+        rebuilt = await desk.results.rebuild(desk.view, post.id, timeout_s)
+    except ContentMissing as error:
+        return _said(post, "unverifiable", why=error.message, missing=(str(post.cid),))
+    if rebuilt.verdict is Verdict.RIGHT:
+        return _said(post, "right")
+    block, coordinate = rebuilt.fault or (None, None)
+    return _said(post, "wrong", why=rebuilt.why, block=block, coordinate=coordinate)
+
+
+async def pull_model(
+    client: ChainClient,
+    store: ContentStore,
+    job: int,
+    number: int | None,
+    out: Path,
+    *,
+    scratch: Path,
+    timeout_s: float,
+) -> Pulled:
+    """Write a round's model as float32 safetensors, once its state file has the root that is on chain.
+
+    number: None for the latest final round, 0 for the initial model. Raises ConfigError where there is no such
+    result, ContentError where its file is not handed out or has another root.
+    """
+    desk = await _open(client, store, job, scratch, timeout_s)
+    post = None if number == 0 else _final(desk.view, number, await client.chain_time())
+    if post is None:
+        rebuilt = await desk.results.rebuild(desk.view, desk.view.initial or bytes(32), timeout_s)
+        cid, root = Cid.parse(desk.info.manifest.initial.cid), desk.info.terms.state_root
+    else:
+        rebuilt = await desk.results.trust(post, timeout_s)
+        cid, root = post.cid or Cid(0x55, bytes(32)), post.result.state_root
+    if rebuilt.state is None:
+        raise ContentError(
+            f"the file {cid} of round {number} does not have the root on chain: {rebuilt.why}",
+            remedy="nobody can have this model; choose another round",
+        )
+    await asyncio.to_thread(state_to_safetensors, rebuilt.state, out, desk.info.manifest.tensors)
+    return Pulled(
+        path=out,
+        number=post.number if post else 0,
+        serial=post.serial if post else 0,
+        state_root="0x" + root.hex(),
+        cid=cid,
+    )
+
+
+async def _open(client: ChainClient, store: ContentStore, job: int, scratch: Path, timeout_s: float) -> _Desk:
+    info = await JobInfo.load(client, store, job, scratch=scratch / "data", timeout_s=timeout_s)
+    view = await read_view(client, job)
+    local = Local(identity="")
+    updates = Updates(info, store, scratch / "updates")
+    results = Results(info, store, updates, local, scratch / "results")
+    return _Desk(info=info, view=view, local=local, updates=updates, results=results, timeout_s=timeout_s)
+
+
+def _posted(view: View, number: int | None) -> Post:
+    """The round's result that stands, else the last that was posted."""
+    found = [post for post in view.posts.values() if number in (None, post.number)]
+    standing = [post for post in found if post.void is None]
+    if not found:
+        which = "no round" if number is None else f"round {number}"
+        raise ConfigError(
+            f"nothing was posted for {which} of job {view.job}",
+            remedy="`steelyard job show` lists its rounds",
+        )
+    return max(standing or found, key=lambda post: (post.number, post.block))
+
+
+def _final(view: View, number: int | None, now: int) -> Post:
+    found = [post for post in final_now(view, now) if number in (None, post.number)]
+    if not found:
+        which = "no round" if number is None else f"round {number}"
+        raise ConfigError(
+            f"{which} of job {view.job} is final",
+            remedy="wait until its challenge window is over, or pull --round 0, the initial model",
+        )
+    return max(found, key=lambda post: post.number)
+
+
+async def _missing(desk: _Desk, post: Post) -> tuple[str, ...]:
+    """CIDs of the inputs of a result that nobody hands out; what is there is put in place."""
+    opening = desk.view.openings[post.serial]
+    slots = slots_of(post.result.included)
+    parent = desk.view.posts.get(opening.parent)
+
+    async def get_parent() -> Rebuilt:
+        if parent is None:
+            return await desk.results.rebuild(desk.view, opening.parent, desk.timeout_s)
+        return await desk.results.trust(parent, desk.timeout_s)
+
+    got = await asyncio.gather(
+        get_parent(),
+        *(desk.updates.open(opening, slot, desk.timeout_s) for slot in slots),
+        return_exceptions=True,
+    )
+    cids = [str(parent.cid) if parent else desk.info.manifest.initial.cid]
+    cids += [str(opening.submissions[slot].cid) for slot in slots]
+    missing = []
+    for cid, one in zip(cids, got, strict=True):
+        if isinstance(one, Rebuilt) and one.state is not None:
+            desk.local.rebuilt[opening.parent] = one
+        elif isinstance(one, ContentError | Rebuilt):
+            missing.append(cid)
+        elif isinstance(one, BaseException) and not isinstance(one, ExactError):
+            raise one
+    return tuple(missing)
+
+
+def _said(
+    post: Post,
+    verdict: str,
+    *,
+    why: str = "",
+    block: int | None = None,
+    coordinate: int | None = None,
+    missing: tuple[str, ...] = (),
+) -> Verification:
+    return Verification(
+        verdict=verdict,
+        number=post.number,
+        serial=post.serial,
+        id="0x" + post.id.hex(),
+        why=why,
+        block=block,
+        coordinate=coordinate,
+        missing=missing,
+    )
