@@ -1,0 +1,160 @@
+"""The scripts behind `make`: what is installed when, how results are counted, what the locks hold."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import lock_platforms
+import run_tests
+import setup as setup_script
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with one part, whose installs are counted in a file."""
+
+    def install() -> None:
+        (tmp_path / "installs").write_text((tmp_path / "installs").read_text() + "x")
+
+    (tmp_path / "installs").write_text("")
+    (tmp_path / "lock").write_text("v1")
+    monkeypatch.setattr(setup_script, "ROOT", tmp_path)
+    monkeypatch.setattr(setup_script, "CACHE", tmp_path / ".cache")
+    monkeypatch.setattr(setup_script, "PARTS", {"part": (install, ("lock",), "holder")})
+    return tmp_path
+
+
+def installs(project: Path) -> int:
+    return len((project / "installs").read_text())
+
+
+def test_nothing_is_installed_twice(project: Path) -> None:
+    assert setup_script.main(["part"]) == 0
+    assert setup_script.main(["part"]) == 0
+    assert installs(project) == 1
+
+
+def test_a_changed_lock_installs_again(project: Path) -> None:
+    setup_script.main(["part"])
+    (project / "lock").write_text("v2")
+    setup_script.main(["part"])
+    assert installs(project) == 2
+
+
+def test_a_removed_environment_is_made_again(project: Path) -> None:
+    setup_script.main(["part"])
+    (project / "holder" / ".steelyard-part").unlink()
+    setup_script.main(["part"])
+    assert installs(project) == 2
+
+
+def test_an_install_that_fails_is_tried_again(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    install = setup_script.PARTS["part"][0]
+
+    def fail() -> None:
+        install()
+        raise setup_script.SetupError("no room: free some")
+
+    setup_script.PARTS["part"] = (fail, ("lock",), "holder")
+    assert setup_script.main(["part"]) == 1
+    assert setup_script.main(["part"]) == 1
+    assert installs(project) == 2
+    assert "setup: no room: free some" in capsys.readouterr().err
+
+
+def test_an_unknown_part_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert setup_script.main(["parts"]) == 2
+    assert "no part parts; there are part" in capsys.readouterr().err
+    assert installs(project) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "output", "code", "counts"),
+    [
+        ("pytest", "=== 12 passed, 2 skipped in 3.10s ===\n", 0, (12, 0, 2)),
+        ("pytest", "== 1 failed, 3 passed, 2 errors in 1s ==\n", 1, (3, 3, 0)),
+        ("pytest", "12 passed in 3.1s\n", 0, (12, 0, 0)),
+        ("pytest", "3 passed in 1s\nTerminating local RPC client...\n", 0, (3, 0, 0)),
+        ("pytest", "Killed\n", 137, (0, 1, 0)),
+        ("pytest", "no tests ran in 0.01s\n", 5, (0, 1, 0)),
+        (
+            "forge",
+            "Ran 2 test suites: 15 tests passed, 1 failed, 0 skipped (16 total tests)\n",
+            1,
+            (15, 1, 0),
+        ),
+        ("forge", "Ran 1 test suite: 1 tests passed, 0 failed, 0 skipped (1 total tests)\n", 0, (1, 0, 0)),
+        ("forge", "Error: Compiler run failed\n", 1, (0, 1, 0)),
+        ("one", "", 0, (1, 0, 0)),
+        ("one", "3 passed", 1, (0, 1, 0)),
+    ],
+)
+def test_counts_are_read_from_the_end_of_a_stage(
+    kind: str, output: str, code: int, counts: tuple[int, int, int]
+) -> None:
+    assert run_tests.read_counts(kind, output, code) == counts
+
+
+def test_a_stage_that_takes_too_long_is_ended_and_fails() -> None:
+    stage = run_tests.Stage(name="slow", command=("sleep", "60"), minutes=0)
+    outcome = run_tests.run(stage)
+    assert outcome.failed == 1
+    assert outcome.seconds < 30
+
+
+def test_every_platforms_tools_are_locked() -> None:
+    lock = json.loads((ROOT / "package-lock.json").read_text())
+    assert lock_platforms.complete(lock) == []
+
+
+def test_a_platform_that_npm_left_out_is_added() -> None:
+    lock = {
+        "packages": {"node_modules/a": {"optionalDependencies": {"@foundry-rs/anvil-darwin-arm64": "1.7.1"}}}
+    }
+    assert lock_platforms.complete(lock) == ["@foundry-rs/anvil-darwin-arm64"]
+    assert lock["packages"]["node_modules/@foundry-rs/anvil-darwin-arm64"] == {
+        "version": "1.7.1",
+        "cpu": ["arm64"],
+        "optional": True,
+        "os": ["darwin"],
+    }
+
+
+@pytest.mark.parametrize("name", ["run", "dev", "brownie", "slither"])
+def test_locks_have_a_hash_for_every_version_and_name_no_index(name: str) -> None:
+    text = (ROOT / "requirements" / f"{name}.txt").read_text()
+    pinned = re.findall(r"^[a-z0-9][^\n]*==[^\n]*\\\n    --hash=sha256:", text, re.MULTILINE)
+    assert len(pinned) == len(re.findall(r"^[a-z0-9]", text, re.MULTILINE)) > 10
+    assert "://" not in text
+    assert "index-url" not in text
+
+
+def test_locks_hold_what_the_package_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for lock, extras in {"run": ("train",), "dev": ("train", "dev")}.items():
+        text = (ROOT / "requirements" / f"{lock}.txt").read_text()
+        locked = set(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
+        asked = project["dependencies"] + [
+            each for extra in extras for each in project["optional-dependencies"][extra]
+        ]
+        assert {re.split(r"[<>=~!]", each)[0] for each in asked} <= locked
+
+
+def test_tools_and_the_run_environment_agree_on_every_version() -> None:
+    def versions(name: str) -> set[str]:
+        text = (ROOT / "requirements" / f"{name}.txt").read_text()
+        return set(re.findall(r"^[a-z0-9-]+==[^ ;]+", text, re.MULTILINE))
+
+    assert versions("run") <= versions("dev")
+
+
+def test_setup_and_package_json_pin_the_same_compiler() -> None:
+    package = json.loads((ROOT / "package.json").read_text())
+    assert package["devDependencies"]["solc"] == setup_script.SOLC
