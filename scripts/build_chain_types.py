@@ -1,6 +1,6 @@
-"""Write the typed layer of steelyard.chain from the Solidity interfaces: structs, events, calls.
+"""Write the typed layer of steelyard.chain from ABI and interfaces: structs, events, calls.
 
-Run it after an interface has changed. tests/unit/chain proves that what is committed fits the committed ABI.
+Run it after scripts/build_contracts.py. tests/unit/chain proves that it fits the committed ABI.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SUMMARY = {
     "WorkerRegistry": "Who may work: identity, operator, payout, encryption key, reputation.",
     TOKEN: "The deployment's token: an ERC-20 with permit; `mint` on development chains alone.",
 }
-MADE = "\n\nWritten by scripts/build_chain_types.py from the Solidity interfaces; as long as they are.\n"
+MADE = "\n\nWritten by scripts/build_chain_types.py from the contracts; as long as they are.\n"
 WIDTH = 110
 STRUCT = re.compile(r"((?:[ \t]*///[^\n]*\n)*)[ \t]*struct (\w+) \{(.*?)\n\s*\}", re.DOTALL)
 
@@ -46,10 +46,8 @@ STRUCT = re.compile(r"((?:[ \t]*///[^\n]*\n)*)[ \t]*struct (\w+) \{(.*?)\n\s*\}"
 def main() -> int:
     """Compile the interfaces, write the modules, format them."""
     sources = compile_interfaces()
-    abis = {name: sources[interface]["abi"] for name, interface in INTERFACES.items()}
-    docs = {name: sources[interface]["userdoc"] for name, interface in INTERFACES.items()}
-    abis[TOKEN] = json.loads((CHAIN / "abi" / f"{TOKEN}.json").read_text("utf-8"))["abi"]
-    docs[TOKEN] = {}
+    abis = {name: named(name, sources) for name in FILES}
+    docs = {name: sources[interface]["userdoc"] for name, interface in INTERFACES.items()} | {TOKEN: {}}
     written = {CHAIN / "structs.py": structs_module(abis), CHAIN / "events.py": events_module(abis, docs)}
     for name, file in FILES.items():
         written[CHAIN / f"{file}.py"] = contract_module(name, abis[name], docs[name])
@@ -60,6 +58,20 @@ def main() -> int:
     subprocess.run([*ruff, "check", "-q", "--fix", "--select", "I,F401", *paths], check=True, cwd=ROOT)
     subprocess.run([*ruff, "format", "-q", *paths], check=True, cwd=ROOT)
     return 0
+
+
+def named(contract: str, sources: dict[str, Any]) -> list[dict[str, Any]]:
+    """The committed ABI, with the interface's names of parameters and results where it has the function."""
+    document = json.loads((CHAIN / "abi" / f"{contract}.json").read_text("utf-8"))
+    interface = sources[INTERFACES[contract]]["abi"] if contract in INTERFACES else []
+    better = {shape(item): item for item in interface}
+    return [better.get(shape(item), item) for item in document["abi"]]
+
+
+def shape(item: dict[str, Any]) -> tuple[str, str, str]:
+    """Kind, name and parameter types of an ABI entry."""
+    types = ",".join(entry["internalType"] for entry in item.get("inputs", ()))
+    return item["type"], item.get("name", ""), types
 
 
 def compile_interfaces() -> dict[str, Any]:

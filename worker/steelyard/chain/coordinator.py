@@ -1,6 +1,6 @@
 """Typed calls of `Coordinator`.
 
-Written by scripts/build_chain_types.py from the Solidity interfaces; as long as they are.
+Written by scripts/build_chain_types.py from the contracts; as long as they are.
 """
 
 from __future__ import annotations
@@ -33,6 +33,22 @@ class Coordinator:
     def address(self) -> str:
         """Where it stands."""
         return self.contract.address
+
+    def min_window(self) -> Call[int]:
+        """`Coordinator.MIN_WINDOW`."""
+        return self.contract.call("MIN_WINDOW")
+
+    def prover(self) -> Call[str]:
+        """`Coordinator.PROVER`."""
+        return self.contract.call("PROVER")
+
+    def registry(self) -> Call[str]:
+        """`Coordinator.REGISTRY`."""
+        return self.contract.call("REGISTRY")
+
+    def vault(self) -> Call[str]:
+        """`Coordinator.VAULT`."""
+        return self.contract.call("VAULT")
 
     def abort(self, job: int) -> Call[None]:
         """`abort`, in short.

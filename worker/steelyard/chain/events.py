@@ -1,6 +1,6 @@
 """The contracts' events as frozen dataclasses.
 
-Written by scripts/build_chain_types.py from the Solidity interfaces; as long as they are.
+Written by scripts/build_chain_types.py from the contracts; as long as they are.
 """
 
 from __future__ import annotations
@@ -145,7 +145,11 @@ class Held(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class HeldByAll(Event):
-    """The K-th member holds it; it is final after `finalAt` once its parent is."""
+    """HeldByAll, in short.
+
+    K members hold it, by `hold` or by having submitted to the opening that came with it, and were counted: it
+    is final from `finalAt` on once its parent is.
+    """
 
     job: int
     serial: int
@@ -339,15 +343,6 @@ class UpdateMalformed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Credited(Event):
-    """`Vault.Credited`."""
-
-    job: int
-    account: str
-    amount: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Deposited(Event):
     """`Vault.Deposited`."""
 
@@ -362,15 +357,6 @@ class Funded(Event):
 
     job: int
     token: str
-    amount: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Locked(Event):
-    """`Vault.Locked`."""
-
-    account: str
-    purse: Purse
     amount: int
 
 
@@ -393,15 +379,6 @@ class UnbondingStarted(Event):
     purse: Purse
     amount: int
     withdrawable_at: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unlocked(Event):
-    """`Vault.Unlocked`."""
-
-    account: str
-    purse: Purse
-    amount: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -446,16 +423,6 @@ class Registered(Event):
     operator: str
     payout: str
     encryption_key: bytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReputationChanged(Event):
-    """`WorkerRegistry.ReputationChanged`."""
-
-    worker: str
-    submitted: int
-    included: int
-    slashed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -514,19 +481,15 @@ KINDS: dict[tuple[str, str], type[Event]] = {
     ("Coordinator", "SubmissionsClosed"): SubmissionsClosed,
     ("Coordinator", "Submitted"): Submitted,
     ("Coordinator", "UpdateMalformed"): UpdateMalformed,
-    ("Vault", "Credited"): Credited,
     ("Vault", "Deposited"): Deposited,
     ("Vault", "Funded"): Funded,
-    ("Vault", "Locked"): Locked,
     ("Vault", "Slashed"): Slashed,
     ("Vault", "UnbondingStarted"): UnbondingStarted,
-    ("Vault", "Unlocked"): Unlocked,
     ("Vault", "Withdrawn"): Withdrawn,
     ("WorkerRegistry", "EncryptionKeyChanged"): EncryptionKeyChanged,
     ("WorkerRegistry", "OperatorChanged"): OperatorChanged,
     ("WorkerRegistry", "PayoutChanged"): PayoutChanged,
     ("WorkerRegistry", "Registered"): Registered,
-    ("WorkerRegistry", "ReputationChanged"): ReputationChanged,
     ("TestToken", "Approval"): Approval,
     ("TestToken", "EIP712DomainChanged"): EIP712DomainChanged,
     ("TestToken", "Transfer"): Transfer,

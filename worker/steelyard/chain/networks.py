@@ -190,7 +190,23 @@ class Networks:
                 f"{self.path} cannot be read: {error}", remedy="mend or delete the file"
             ) from error
         tables = document.get("networks", {})
+        if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+            raise ConfigError(f"{self.path}: `networks` holds no tables", remedy="write [networks.NAME]")
         return {name: dict(table) for name, table in tables.items()}
+
+    def _check(self, name: str, key: str, value: Any) -> None:
+        """Refuse a setting of the wrong type or sign.  Raises ConfigError."""
+        if _PLAIN[key] == "str":
+            right = isinstance(value, str)
+            if key == "rpc_url":
+                right = right and value.startswith(("http://", "https://"))
+        else:
+            kinds = (int,) if _PLAIN[key] == "int" else (int, float)
+            right = isinstance(value, kinds) and not isinstance(value, bool) and value >= 0
+        if not right:
+            shown = "this value" if key == "rpc_url" else repr(value)
+            wanted = "an http(s) URL" if key == "rpc_url" else f"a {_PLAIN[key]}, not negative"
+            raise ConfigError(f"{self.path}: {key} of network {name!r} cannot be {shown}", remedy=wanted)
 
     def _build(self, name: str, table: dict[str, Any]) -> Network:
         unknown = set(table) - set(_PLAIN) - {"deployment"}
@@ -200,6 +216,8 @@ class Networks:
                 remedy=f"the settings are {', '.join(sorted(_PLAIN))}",
             )
         place = table.pop("deployment", None)
+        for key, value in table.items():
+            self._check(name, key, value)
         base = KNOWN.get(name)
         if base is None and not {"chain_id", "rpc_url"} <= set(table):
             raise ConfigError(f"{self.path}: network {name!r} needs chain_id and rpc_url", remedy="add both")

@@ -1,6 +1,6 @@
 """The contracts' structs, with fields in Python's spelling.
 
-Written by scripts/build_chain_types.py from the Solidity interfaces; as long as they are.
+Written by scripts/build_chain_types.py from the contracts; as long as they are.
 """
 
 from __future__ import annotations
@@ -92,11 +92,7 @@ class Aggregator:
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """A submission.
-
-    Stored is `keccak256(abi.encode(submission))` with its lowest byte cleared, which then counts for which of
-    the posts its worker said `hold`; a claimed submission is stored as 1.
-    """
+    """A submission. Stored is `keccak256(abi.encode(submission))`, and 1 once claimed."""
 
     job: int
     serial: int

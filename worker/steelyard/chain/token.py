@@ -1,6 +1,6 @@
 """Typed calls of `TestToken`.
 
-Written by scripts/build_chain_types.py from the Solidity interfaces; as long as they are.
+Written by scripts/build_chain_types.py from the contracts; as long as they are.
 """
 
 from __future__ import annotations

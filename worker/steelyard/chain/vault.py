@@ -1,6 +1,6 @@
 """Typed calls of `Vault`.
 
-Written by scripts/build_chain_types.py from the Solidity interfaces; as long as they are.
+Written by scripts/build_chain_types.py from the contracts; as long as they are.
 """
 
 from __future__ import annotations
@@ -22,6 +22,14 @@ class Vault:
     def address(self) -> str:
         """Where it stands."""
         return self.contract.address
+
+    def coordinator(self) -> Call[str]:
+        """`Vault.COORDINATOR`."""
+        return self.contract.call("COORDINATOR")
+
+    def registry(self) -> Call[str]:
+        """`Vault.REGISTRY`."""
+        return self.contract.call("REGISTRY")
 
     def balance_of(self, account: str, purse: Purse) -> Call[Balance]:
         """`Vault.balanceOf`."""

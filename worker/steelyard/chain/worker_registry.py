@@ -1,6 +1,6 @@
 """Typed calls of `WorkerRegistry`.
 
-Written by scripts/build_chain_types.py from the Solidity interfaces; as long as they are.
+Written by scripts/build_chain_types.py from the contracts; as long as they are.
 """
 
 from __future__ import annotations
@@ -22,6 +22,14 @@ class WorkerRegistry:
         """Where it stands."""
         return self.contract.address
 
+    def coordinator(self) -> Call[str]:
+        """`WorkerRegistry.COORDINATOR`."""
+        return self.contract.call("COORDINATOR")
+
+    def vault(self) -> Call[str]:
+        """`WorkerRegistry.VAULT`."""
+        return self.contract.call("VAULT")
+
     def account_of(self, worker: str) -> Call[Account]:
         """`WorkerRegistry.accountOf`."""
         return self.contract.call("accountOf", worker)
@@ -35,7 +43,10 @@ class WorkerRegistry:
         return self.contract.call("payoutOf", account)
 
     def record(self, worker: str, submitted: int, included: int, slashed: int) -> Call[None]:
-        """Adds to the reputation of `worker`. Only the Coordinator."""
+        """Adds to the reputation of `worker`, as the Coordinator's Claimed and UpdateMalformed events say.
+
+        Only the Coordinator.
+        """
         return self.contract.call("record", worker, submitted, included, slashed)
 
     def register(self, operator: str, payout: str, encryption_key: bytes, stake_amount: int) -> Call[None]:
