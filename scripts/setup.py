@@ -143,6 +143,7 @@ def _install_package() -> None:
     command = [str(ROOT / ".venv" / "bin" / "python"), "-m", "pip", "install", "--quiet"]
     command += ["--disable-pip-version-check", "--no-input", "--no-deps", "--no-build-isolation", "-e", "."]
     _run("steelyard itself", command)
+    _run("its kernels, compiled for this machine", [command[0], "-c", "from steelyard.kernels import warm; warm()"])
 
 
 def _run(label: str, command: list[str], extra_environment: dict[str, str] | None = None) -> None:
