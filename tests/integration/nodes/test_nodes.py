@@ -1,20 +1,50 @@
-"""Nodes in one process on anvil: a job runs by itself from its first opening to its end."""
+"""Nodes in one process on anvil: a job runs by itself from its first opening to its end, cheats and deaths included."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+from conftest import StartChain
+
+from steelyard.blocks import Encoding
+from steelyard.chain.structs import Purse
+from steelyard.nodes.claims import claim_posts, claim_shares, claimable, claimable_posts
 from steelyard.nodes.config import Role
+from steelyard.nodes.parts import Parts
 from steelyard.nodes.runner import run_node
-from support.fleet import PARTS, Fleet, open_first, staged
+from steelyard.numbers import ONE
+from steelyard.rules import Step
+from support.cheats import one_wrong_number
+from support.fleet import BOND, PARTS, POOL, Fleet, Windows, open_first, staged
+
+ALL = {
+    "w0": (Role.WORKER,),
+    "w1": (Role.WORKER,),
+    "agg0": (Role.AGGREGATOR,),
+    "agg1": (Role.AGGREGATOR,),
+    "challenger": (Role.CHALLENGER,),
+}
+SHORT = Windows(submit=6, attest=3, turn=2, post=5, challenge=2)
 
 
-async def run_all(fleet: Fleet, roles: dict[str, tuple[Role, ...]], timeout_s: float = 90) -> dict[str, str]:
+async def run_all(
+    fleet: Fleet,
+    roles: Mapping[str, tuple[Role, ...]],
+    parts: Mapping[str, Parts] | None = None,
+    timeout_s: float = 90,
+) -> dict[str, str]:
     """Run nodes until each ends; their outcomes by name."""
     nodes = {
         name: asyncio.create_task(
-            run_node(fleet.config(name, *mine), on_event=fleet.listener(name), parts=PARTS)
+            run_node(
+                fleet.config(name, *mine),
+                on_event=fleet.listener(name),
+                parts=(parts or {}).get(name, PARTS),
+            )
         )
         for name, mine in roles.items()
     }
@@ -24,16 +54,93 @@ async def run_all(fleet: Fleet, roles: dict[str, tuple[Role, ...]], timeout_s: f
     return {name: task.result().status for name, task in nodes.items()}
 
 
-async def test_a_job_runs_from_its_first_opening_to_its_end(start_chain, tmp_path: Path) -> None:
+async def test_a_job_runs_from_its_first_opening_to_its_end(start_chain: StartChain, tmp_path: Path) -> None:
     async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1")) as fleet:
-        roles = {
-            "w0": (Role.WORKER,),
-            "w1": (Role.WORKER,),
-            "agg0": (Role.AGGREGATOR,),
-            "agg1": (Role.AGGREGATOR,),
-            "challenger": (Role.CHALLENGER,),
-        }
-        ended = await run_all(fleet, roles)
+        ended = await run_all(fleet, ALL)
         assert set(ended.values()) == {"closed"}
         assert len({event.fields["id"] for event in fleet.said("final")}) == 3
         assert not fleet.said("void")
+        assert not fleet.said("problem")
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Step(block_count=5, encoding=Encoding.RAW32, beta=ONE // 2, bound2=10**9),
+        Step(block_count=1, encoding=Encoding.BFP4, lr=ONE // 3),
+    ],
+    ids=["momentum and clipping", "one block of 4 bits"],
+)
+async def test_every_arithmetic_is_rebuilt_by_all(
+    start_chain: StartChain, tmp_path: Path, step: Step
+) -> None:
+    async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), step=step, rounds=2) as fleet:
+        ended = await run_all(fleet, ALL)
+        assert set(ended.values()) == {"closed"}
+        verdicts = {event.fields["verdict"] for event in fleet.said("rebuilt")}
+        assert verdicts == {"right"}
+
+
+async def test_a_wrong_number_is_convicted_and_the_right_result_posted(
+    start_chain: StartChain, tmp_path: Path
+) -> None:
+    async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1")) as fleet:
+        cheat = dataclasses.replace(PARTS, aggregator=one_wrong_number(2))
+        ended = await run_all(fleet, ALL, {"agg0": cheat, "agg1": cheat})
+        assert set(ended.values()) == {"closed"}
+        convictions = {event.fields["tx"]: event for event in fleet.said("convicted")}
+        assert len(convictions) == 1
+        (convicted,) = convictions.values()
+        assert convicted.fields["prover"] == fleet.wallets["challenger"].address
+        assert convicted.fields["rewarded"]
+        assert len({event.fields["id"] for event in fleet.said("final")}) == 3
+        async with fleet.client("sponsor") as client:
+            contracts = client.contracts
+            poster = str(convicted.fields["poster"])
+            bond = await client.read(contracts.vault.balance_of(poster, Purse.BOND))
+            assert bond.free == 4 * BOND
+            reward = await client.read(
+                contracts.vault.credit_of(contracts.token.address, fleet.wallets["challenger"].address)
+            )
+            assert reward == BOND // 2
+
+
+async def test_everything_earned_is_claimed_once(start_chain: StartChain, tmp_path: Path) -> None:
+    async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1")) as fleet:
+        await run_all(fleet, ALL)
+        async with fleet.client("challenger") as client:
+            shares = await claimable(client, fleet.job)
+            assert len(shares) == 6
+            await claim_shares(client, shares)
+            await claim_posts(client, await claimable_posts(client, fleet.job))
+            assert not await claimable(client, fleet.job)
+            assert not await claimable_posts(client, fleet.job)
+            token, vault = client.contracts.token.address, client.contracts.vault
+            earned = [
+                await client.read(vault.credit_of(token, fleet.wallets[name].address))
+                for name in ("w0", "w1", "agg0", "agg1")
+            ]
+            assert earned[0] == earned[1] == 3 * POOL * 85 // 200
+            assert sum(earned) == 3 * POOL
+            assert (await client.read(vault.escrow_of(fleet.job))).amount == 0
+
+
+async def test_a_worker_that_dies_for_good_after_attesting_does_not_stop_the_job(
+    start_chain: StartChain, tmp_path: Path
+) -> None:
+    async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), windows=SHORT, rounds=2) as fleet:
+        stop = asyncio.Event()
+
+        def die(event) -> None:  # type: ignore[no-untyped-def]
+            fleet.listener("w1")(event)
+            if event.kind == "tx" and event.fields["what"] == "attest":
+                stop.set()
+
+        dying = asyncio.create_task(
+            run_node(fleet.config("w1", Role.WORKER), on_event=die, stop=stop, parts=PARTS)
+        )
+        roles = {name: roles for name, roles in ALL.items() if name != "w1"}
+        ended = await run_all(fleet, roles, timeout_s=200)
+        assert (await dying).status == "stopped"
+        assert set(ended.values()) == {"closed"}
+        assert len({event.fields["id"] for event in fleet.said("final")}) == 2
