@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
 from eth_abi.abi import decode
@@ -82,7 +83,7 @@ class Reverts:
     def _custom(self, what: str, signature: Signature, data: bytes) -> Reverted:
         fields = signature.decode_inputs(data[4:])
         shown = ", ".join(f"{item.name}={show(item, fields[item.name])}" for item in signature.inputs)
-        remedy: str | Callable[[dict[str, Any]], str] = REMEDIES.get(signature.name, "")
+        remedy = REMEDIES.get(signature.name, "")
         return Reverted(
             f"{what} was refused: {signature.name}({shown})",
             name=signature.name,
@@ -99,5 +100,9 @@ def show(field: Field, value: Any) -> str:
         away = value - time.time()
         return f"{moment}, {'in ' if away > 0 else ''}{abs(away):.0f} s{'' if away > 0 else ' ago'}"
     if isinstance(value, bytes):
-        return f"0x{value.hex()}"
+        word = value.rstrip(b"\0")  # short strings, padded, name a field or a reason
+        plain = field.type == "bytes32" and 0 < len(word) < 32 and word.isascii() and word.isalpha()
+        return word.decode() if plain else f"0x{value.hex()}"
+    if isinstance(value, Enum):
+        return value.name.lower()
     return str(value)
