@@ -14,20 +14,20 @@ help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' Makefile
 
 demo: ## install what is missing, then train, cheat, convict and pay on a development chain (CHAIN, CHEAT, KEEP)
-	@$(SETUP) node run
+	@$(SETUP) node run kernels
 	@$(BIN)/steelyard demo
 
 setup: ## install what the program needs; offline and instant when nothing is missing
-	@$(SETUP) node run
+	@$(SETUP) node run kernels
 
 setup-dev: ## ... and the tools of `make check`
-	@$(SETUP) node dev
+	@$(SETUP) node dev kernels
 
 setup-brownie: ## ... and Brownie, in an environment of its own
 	@$(SETUP) node brownie
 
 setup-all: ## ... and Slither and, where Go is at hand, geth: all that `make test` needs
-	@$(SETUP) node dev brownie slither geth
+	@$(SETUP) node dev kernels brownie slither geth
 
 check: setup-dev ## format, lint, types: seconds
 	@scripts/check

@@ -1,4 +1,4 @@
-"""Install what a target needs, once: `python3 scripts/setup.py run dev brownie slither geth`.
+"""Install what a target needs, once: `python3 scripts/setup.py node run kernels`.
 
 Each part is installed again only when its lock file or the Python version changes; otherwise nothing is run
 and no network is used. Runs on the standard library alone, before anything is installed.
@@ -59,6 +59,12 @@ def dev_environment() -> None:
     _install_package()
 
 
+def kernels() -> None:
+    """Compile the numeric kernels for this machine, which would otherwise be waited for at the first run."""
+    python = str(ROOT / ".venv" / "bin" / "python")
+    _run("kernels, compiled for this machine", [python, "-c", "from steelyard.kernels import warm; warm()"])
+
+
 def brownie() -> None:
     """Brownie, apart from the rest because it pins what it needs exactly."""
     _environment(".venv-brownie", "brownie", "Brownie")
@@ -79,11 +85,12 @@ def geth() -> None:
     _run(f"geth {GETH}", command, extra_environment=target)
 
 
-# Part: what installs it, the files that it follows from, the file or folder that holds it.
+# Part: what installs it, the files that it follows from, the folder that holds it.
 PARTS: dict[str, tuple[Callable[[], None], tuple[str, ...], str]] = {
     "node": (node, ("package.json", "package-lock.json", ".npmrc"), "node_modules"),
     "run": (run_environment, ("requirements/run.txt", "pyproject.toml"), ".venv"),
     "dev": (dev_environment, ("requirements/dev.txt", "pyproject.toml"), ".venv"),
+    "kernels": (kernels, ("worker/steelyard/kernels/*.py",), "worker/steelyard/kernels/__pycache__"),
     "brownie": (brownie, ("requirements/brownie.txt",), ".venv-brownie"),
     "slither": (slither, ("requirements/slither.txt",), ".venv-slither"),
     "geth": (geth, (), ".cache/go"),
@@ -109,9 +116,9 @@ def _fingerprint(part: str) -> str:
     import tomllib  # noqa: PLC0415  # 3.11 has it, and main() has yet to say so to an older one
 
     digest = hashlib.sha256(repr((sys.version_info[:2], GETH, SOLC, str(ROOT))).encode())
-    for name in PARTS[part][1]:
-        content = (ROOT / name).read_bytes()
-        if name == "pyproject.toml":  # the linters' settings in it install nothing
+    for path in sorted(path for pattern in PARTS[part][1] for path in ROOT.glob(pattern)):
+        content = path.read_bytes()
+        if path.name == "pyproject.toml":  # the linters' settings in it install nothing
             tables = tomllib.loads(content.decode())
             content = repr((tables["build-system"], tables["project"])).encode()
         digest.update(content)
@@ -143,7 +150,6 @@ def _install_package() -> None:
     command = [str(ROOT / ".venv" / "bin" / "python"), "-m", "pip", "install", "--quiet"]
     command += ["--disable-pip-version-check", "--no-input", "--no-deps", "--no-build-isolation", "-e", "."]
     _run("steelyard itself", command)
-    _run("its kernels, compiled for this machine", [command[0], "-c", "from steelyard.kernels import warm; warm()"])
 
 
 def _run(label: str, command: list[str], extra_environment: dict[str, str] | None = None) -> None:
@@ -195,4 +201,4 @@ def main(parts: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["node", "run"]))
+    sys.exit(main(sys.argv[1:] or ["node", "run", "kernels"]))
