@@ -256,6 +256,41 @@ def test_a_part_file_takes_right_leaves_only_and_knows_what_is_missing(tmp_path:
         assert again.missing() == []
 
 
+def test_a_file_that_a_killed_process_placed_but_did_not_record_is_collected(shelf: Shelf) -> None:
+    kept = shelf.add_bytes(b"kept", provide=False, pin_until=FOREVER)
+    orphan = Cid.of_block(0x55, b"orphan")
+    shelf.folder.file(orphan).parent.mkdir(exist_ok=True)
+    shelf.folder.file(orphan).write_bytes(b"orphan")
+    shelf.collect(grace_s=3600)
+    assert not shelf.folder.file(orphan).exists()
+    assert shelf.holds(kept)
+
+
+def test_a_lost_index_is_made_anew_from_the_files(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "store")
+    good = shelf.add_bytes(BODY, provide=True, pin_until=FOREVER)
+    bad = shelf.add_bytes(b"rots", provide=True, pin_until=FOREVER)
+    shelf.folder.file(bad).write_bytes(b"rotten")
+    shelf.close()
+    for path in (tmp_path / "store").glob("index.sqlite*"):
+        path.unlink()
+    (tmp_path / "store" / "files" / "aa").mkdir(exist_ok=True)
+    (tmp_path / "store" / "files" / "aa" / "stray").touch()
+    shelf = Shelf(tmp_path / "store")
+    assert [entry.cid for entry in shelf.index.entries()] == [good]
+    assert shelf.verified(good) is not None
+    assert shelf.public_layout(good) is None
+    shelf.close()
+
+
+def test_a_damaged_index_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    Shelf(tmp_path / "store").close()
+    for path in (tmp_path / "store").glob("index.sqlite*"):
+        path.write_bytes(b"no database" * 1000)
+    with pytest.raises(ContentError, match="delete it"):
+        Shelf(tmp_path / "store")
+
+
 def _add_many(root: Path, worker: int, barrier: object) -> None:
     shelf = Shelf(root)
     barrier.wait()  # type: ignore[attr-defined]

@@ -90,10 +90,11 @@ class PeerClient:
             if response.status in (200, 400, 406, 416, 501):
                 raise NoRanges(f"{url} answers {response.status} to a range")
             _expect(response, url, 206)
+            body = _Body(response.content, url)
             for index in span:
                 buffer = bytearray(layout.leaf_size(index))
                 async with asyncio.timeout(leaf_s):
-                    await _fill(response.content, buffer, url)
+                    await body.fill(buffer)
                 await put(index, buffer)
 
     async def leaf(self, url: str, layout: Layout, index: int, patience: float = 1.0) -> bytes:
@@ -144,14 +145,25 @@ async def _read_all(content: aiohttp.StreamReader, limit: int, url: str) -> byte
     return bytes(data)
 
 
-async def _fill(content: aiohttp.StreamReader, buffer: bytearray, url: str) -> None:
-    view, filled = memoryview(buffer), 0
-    while filled < len(buffer):
-        chunk = await content.read(len(buffer) - filled)
-        if not chunk:
-            raise PeerFault(f"{url} broke off {len(buffer) - filled} bytes early")
-        view[filled : filled + len(chunk)] = chunk
-        filled += len(chunk)
+class _Body:
+    """A body read into buffers of our own; what a chunk has beyond one buffer goes into the next."""
+
+    def __init__(self, content: aiohttp.StreamReader, url: str) -> None:
+        self._content = content
+        self._url = url
+        self._rest = memoryview(b"")
+
+    async def fill(self, buffer: bytearray) -> None:
+        view = memoryview(buffer)
+        while view:
+            if not self._rest:
+                chunk, _ = await self._content.readchunk()
+                if not chunk and self._content.at_eof():
+                    raise PeerFault(f"{self._url} broke off {len(view)} bytes early")
+                self._rest = memoryview(chunk)
+            count = min(len(view), len(self._rest))
+            view[:count] = self._rest[:count]
+            view, self._rest = view[count:], self._rest[count:]
 
 
 def _expect(response: aiohttp.ClientResponse, url: str, status: int) -> None:

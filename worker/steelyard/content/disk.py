@@ -25,7 +25,7 @@ from pathlib import Path
 
 from steelyard.content.cid import Cid
 from steelyard.content.layout import LEAF_BYTES, Layout, read_layout
-from steelyard.errors import ContentCorrupt, ContentError, ContentMissing, DiskFull
+from steelyard.errors import CidError, ContentCorrupt, ContentError, ContentMissing, DiskFull
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -133,6 +133,12 @@ class Folder:
     def lock(self, part: Path) -> Path:
         """The lock file of a part."""
         return self.root / "locks" / part.name
+
+    def whole_files(self) -> Iterator[tuple[Path, Cid]]:
+        """All files by the CIDs that they are named after."""
+        for path in sorted((self.root / "files").glob("??/*")):
+            with contextlib.suppress(CidError):
+                yield path, Cid.parse(path.name)
 
     def need_room(self, size: int) -> None:
         """Raise DiskFull where `size` more bytes do not fit."""

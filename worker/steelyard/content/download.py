@@ -11,6 +11,7 @@ from steelyard.content.client import NoRanges, PeerFault, PeerMiss
 from steelyard.content.fetch import BlockSource
 from steelyard.content.layout import Layout
 from steelyard.content.parts import PartFile
+from steelyard.content.threads import in_thread
 
 _SPAN = 16  # leaves asked for in one request, once a peer has shown that it delivers
 _FIRST_SPAN = 2
@@ -111,7 +112,7 @@ class Download:
         patience = self._source.peers.patience(url)
 
         async def put(index: int, data: bytes | bytearray) -> None:
-            if not await asyncio.to_thread(self._part.put, index, data):
+            if not await in_thread(self._part.put, index, data):
                 raise PeerFault(f"{url} sent bytes unlike the hash of MiB {index} of {self._cid}", lied=True)
             lane.moved = time.monotonic()
             self._missing.pop(index, None)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from steelyard.content.announce import Announcer
 from steelyard.content.cid import Cid
@@ -17,7 +16,8 @@ from steelyard.content.hashing import cid_of_path
 from steelyard.content.peers import Peers
 from steelyard.content.server import Server
 from steelyard.content.shelf import Shelf
-from steelyard.content.store import FOREVER, Entry, Freed, Held
+from steelyard.content.store import FOREVER, ContentStore, Entry, Freed, Held
+from steelyard.content.threads import in_thread
 from steelyard.errors import ContentError, ContentMissing
 
 
@@ -33,7 +33,7 @@ class EmbeddedStore:
         self._announcer: Announcer | None = None
 
     async def __aenter__(self) -> Self:
-        self._shelf_or_none = await asyncio.to_thread(Shelf, self._config.root)
+        self._shelf_or_none = await in_thread(Shelf, self._config.root)
         try:
             self._client = PeerClient(self._config)
             if self._config.serve:
@@ -54,7 +54,7 @@ class EmbeddedStore:
         self._announcer = self._server = self._client = None
         shelf, self._shelf_or_none = self._shelf_or_none, None
         if shelf is not None:
-            await asyncio.to_thread(shelf.close)
+            await in_thread(shelf.close)
 
     @property
     def url(self) -> str | None:
@@ -68,23 +68,21 @@ class EmbeddedStore:
 
     async def cid_of(self, path: Path) -> Cid:
         """Only hashed."""
-        return await asyncio.to_thread(cid_of_path, path)
+        return await in_thread(cid_of_path, path)
 
     async def add(self, path: Path, *, provide: bool = True, pin_until: float | None = None) -> Cid:
         """Keep a file: a hard link where possible."""
-        return await asyncio.to_thread(self._shelf.add, path, provide=provide, pin_until=pin_until)
+        return await in_thread(self._shelf.add, path, provide=provide, pin_until=pin_until)
 
     async def add_bytes(self, data: bytes, *, provide: bool = True, pin_until: float | None = None) -> Cid:
         """Keep bytes."""
-        return await asyncio.to_thread(self._shelf.add_bytes, data, provide=provide, pin_until=pin_until)
+        return await in_thread(self._shelf.add_bytes, data, provide=provide, pin_until=pin_until)
 
     async def add_directory(
         self, source: Path | Mapping[str, Path], *, provide: bool = True, pin_until: float | None = None
     ) -> Cid:
         """Keep a directory."""
-        return await asyncio.to_thread(
-            self._shelf.add_directory, source, provide=provide, pin_until=pin_until
-        )
+        return await in_thread(self._shelf.add_directory, source, provide=provide, pin_until=pin_until)
 
     async def provide(self, cid: Cid) -> None:
         """Hand out."""
@@ -96,7 +94,7 @@ class EmbeddedStore:
 
     async def has(self, cid: Cid) -> bool:
         """Held whole; a damaged file that was found out is not."""
-        return await asyncio.to_thread(self._shelf.holds, cid)
+        return await in_thread(self._shelf.holds, cid)
 
     async def get(
         self,
@@ -115,8 +113,8 @@ class EmbeddedStore:
         async with getter.session(cid, timeout_s, hints) as source:
             found = await getter.at_path(cid, path, source)
             await getter.file(found, max_bytes, source)
-            await asyncio.to_thread(self._shelf.note, found, provide=provide, pin_until=pin_until)
-            await asyncio.to_thread(self._shelf.folder.give, found, dest)
+            await in_thread(self._shelf.note, found, provide=provide, pin_until=pin_until)
+            await in_thread(self._shelf.folder.give, found, dest)
         return dest
 
     async def get_directory(
@@ -135,7 +133,7 @@ class EmbeddedStore:
         getter = self._getter
         async with getter.session(cid, timeout_s, hints) as source:
             await getter.directory(cid, dest, max_bytes, max_files, source)
-            await asyncio.to_thread(self._shelf.note, cid, provide=provide, pin_until=pin_until)
+            await in_thread(self._shelf.note, cid, provide=provide, pin_until=pin_until)
         return dest
 
     async def listing(
@@ -148,32 +146,32 @@ class EmbeddedStore:
 
     async def read(self, cid: Cid, offset: int, length: int) -> bytes:
         """A checked range."""
-        return await asyncio.to_thread(self._shelf.read, cid, offset, length)
+        return await in_thread(self._shelf.read, cid, offset, length)
 
     async def pin(self, cid: Cid, *, until: float = FOREVER) -> None:
         """Keep it."""
-        if not await asyncio.to_thread(self._shelf.index.kind, cid):
+        if not await in_thread(self._shelf.index.kind, cid):
             raise ContentMissing(f"{cid} is not held here", remedy="get or add it first")
-        await asyncio.to_thread(self._shelf.index.pin, cid, until)
+        await in_thread(self._shelf.index.pin, cid, until)
 
     async def unpin(self, cid: Cid) -> None:
         """Keep it no longer."""
-        await asyncio.to_thread(self._shelf.index.unpin, cid)
+        await in_thread(self._shelf.index.unpin, cid)
 
     async def ls(self) -> list[Entry]:
         """All that is held."""
-        return await asyncio.to_thread(self._shelf.index.entries)
+        return await in_thread(self._shelf.index.entries)
 
     async def held(self) -> Held:
         """How much is held."""
-        return await asyncio.to_thread(self._shelf.index.held)
+        return await in_thread(self._shelf.index.held)
 
     async def gc(self, *, grace_s: float = 3600.0) -> Freed:
         """Remove what nothing keeps."""
-        return await asyncio.to_thread(self._shelf.collect, grace_s)
+        return await in_thread(self._shelf.collect, grace_s)
 
     async def _set_provided(self, cid: Cid, *, provided: bool) -> None:
-        if not await asyncio.to_thread(self._shelf.index.set_provided, cid, provided=provided):
+        if not await in_thread(self._shelf.index.set_provided, cid, provided=provided):
             raise ContentMissing(f"{cid} is not held here", remedy="get or add it first")
 
     @property
@@ -192,3 +190,9 @@ class EmbeddedStore:
 
 def _nothing() -> None:
     """No exchange of peers: a missing file hurries nobody."""
+
+
+if TYPE_CHECKING:
+
+    def _conforms(store: EmbeddedStore) -> ContentStore:
+        return store

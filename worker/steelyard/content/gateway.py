@@ -21,6 +21,7 @@ from steelyard.content.directories import split_path, step
 from steelyard.content.layout import LEAF_BYTES, Layout
 from steelyard.content.peers import Peers
 from steelyard.content.shelf import Shelf
+from steelyard.content.threads import in_thread
 from steelyard.content.web_rules import (
     COMMON,
     RAW_TYPE,
@@ -84,7 +85,7 @@ class Gateway:
         root, _, rest = path.rstrip("/").partition("/")
         cid = Cid.parse(root)
         for name in split_path(rest):
-            block = await asyncio.to_thread(self._shelf.public_block, cid)
+            block = await in_thread(self._shelf.public_block, cid)
             if block is None or len(block) > MAX_NODE_BYTES:
                 raise ContentMissing(f"{cid} is not here")
             cid = step(cid, block, name)
@@ -93,7 +94,7 @@ class Gateway:
     async def _block(self, request: web.Request, cid: Cid) -> web.StreamResponse:
         headers = block_headers(request, cid)
         async with self._turn():
-            data = await asyncio.to_thread(self._shelf.public_block, cid)
+            data = await in_thread(self._shelf.public_block, cid)
             if data is None:
                 raise ContentMissing(f"{cid} is not here")
             if is_unchanged(request, headers["Etag"]):
@@ -105,9 +106,9 @@ class Gateway:
             return response
 
     async def _file(self, request: web.Request, cid: Cid) -> web.StreamResponse:
-        layout = await asyncio.to_thread(self._shelf.public_layout, cid)
+        layout = await in_thread(self._shelf.public_layout, cid)
         if layout is None:
-            if await asyncio.to_thread(self._shelf.public_block, cid) is None:
+            if await in_thread(self._shelf.public_block, cid) is None:
                 raise ContentMissing(f"{cid} is not here")
             raise Unsupported("not a whole file: ask for ?format=raw, or for a path in the directory")
         headers = file_headers(request, cid)
@@ -133,7 +134,7 @@ class Gateway:
         async with self._turn():
             for index in range(span.start // LEAF_BYTES, -(-span.stop // LEAF_BYTES)):
                 try:
-                    leaf = await asyncio.to_thread(self._shelf.leaf, cid, layout, index)
+                    leaf = await in_thread(self._shelf.leaf, cid, layout, index)
                 except ContentCorrupt:
                     if not response.prepared:
                         raise

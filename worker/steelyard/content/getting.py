@@ -21,6 +21,7 @@ from steelyard.content.layout import LEAF_BYTES, Layout, hash_leaves
 from steelyard.content.parts import PartFile
 from steelyard.content.peers import Peers
 from steelyard.content.shelf import Shelf
+from steelyard.content.threads import in_thread
 from steelyard.errors import ContentCorrupt, ContentError, ContentMissing, ContentTooLarge, DiskFull
 
 _LOCK_POLL_S = 0.02
@@ -87,13 +88,13 @@ class Getter:
 
     async def names(self, cid: Cid, source: BlockSource) -> dict[str, Cid]:
         """The names in a directory, which is then held (its listing, not its files)."""
-        names = await asyncio.to_thread(self._shelf.names, cid)
+        names = await in_thread(self._shelf.names, cid)
         if names is None:
             if cid.codec == RAW:
                 raise ContentError(f"{cid} is a file, not a directory", remedy="get it without a path")
             block = await source.block(cid, MAX_NODE_BYTES)
             names = entries(cid, block)
-            await asyncio.to_thread(self._shelf.index.put_directory, cid, block, provide=False)
+            await in_thread(self._shelf.index.put_directory, cid, block, provide=False)
         return names
 
     async def directory(
@@ -103,14 +104,14 @@ class Getter:
         beside = dest.with_name(f".{dest.name[:100]}.{uuid.uuid4().hex[:8]}")
         try:
             await self._tree(cid, beside, _Budget(max_bytes, max_files), 0, source)
-            await asyncio.to_thread(move_folder, beside, dest)
+            await in_thread(move_folder, beside, dest)
         finally:
-            await asyncio.to_thread(shutil.rmtree, beside, ignore_errors=True)
+            await in_thread(shutil.rmtree, beside, ignore_errors=True)
 
     async def _tree(self, cid: Cid, folder: Path, budget: _Budget, depth: int, source: BlockSource) -> None:
         if depth > MAX_DEPTH:
             raise ContentTooLarge(f"directory {cid} lies over {MAX_DEPTH} deep", remedy="flatten it")
-        await asyncio.to_thread(make_folder, folder)
+        await in_thread(make_folder, folder)
         for name, child in (await self.names(cid, source)).items():
             if await self._is_directory(child, source):
                 budget.spend(cid, 0)
@@ -118,23 +119,23 @@ class Getter:
             else:
                 layout = await self.file(child, budget.room, source)
                 budget.spend(cid, layout.size)
-                await asyncio.to_thread(self._shelf.folder.give, child, folder / name)
+                await in_thread(self._shelf.folder.give, child, folder / name)
 
     async def _is_directory(self, cid: Cid, source: BlockSource) -> bool:
         if cid.codec == RAW:
             return False
-        kind = await asyncio.to_thread(self._shelf.index.kind, cid)
+        kind = await in_thread(self._shelf.index.kind, cid)
         if kind is not None:
             return kind == "directory"
         return decode_node(await source.block(cid, MAX_NODE_BYTES)).kind == DIRECTORY
 
     async def _held(self, cid: Cid, max_bytes: int, source: BlockSource) -> Layout | None:
         """The layout of what is here, every byte checked; damage is noted and the file counts as not held."""
-        layout = await asyncio.to_thread(self._shelf.index.layout, cid)
+        layout = await in_thread(self._shelf.index.layout, cid)
         if layout is not None and layout.size > max_bytes:
             raise too_large(cid, layout.size, max_bytes)
         try:
-            return await asyncio.to_thread(self._shelf.verified, cid)
+            return await in_thread(self._shelf.verified, cid)
         except ContentCorrupt as error:
             source.damage = error
             return None
@@ -145,14 +146,14 @@ class Getter:
             if len(data) > max_bytes:
                 raise too_large(cid, len(data), max_bytes)
             self._shelf.folder.need_room(len(data))
-            await asyncio.to_thread(self._shelf.add_bytes, data, provide=False, pin_until=None)
+            await in_thread(self._shelf.add_bytes, data, provide=False, pin_until=None)
             return hash_leaves(iter((data,)))
         root = decode_node(await source.block(cid, MAX_NODE_BYTES))
         if root.kind == DIRECTORY:
             raise ContentError(f"{cid} is a directory", remedy="get it as a directory, or name a file in it")
         layout = await layout_below(source, cid, root, max_bytes)
         await self._leaves(cid, layout, source)
-        await asyncio.to_thread(self._shelf.add_part, cid, layout)
+        await in_thread(self._shelf.add_part, cid, layout)
         return layout
 
     async def _leaves(self, cid: Cid, layout: Layout, source: BlockSource) -> None:
@@ -160,7 +161,7 @@ class Getter:
         self._shelf.folder.need_room(layout.size)
         try:
             with PartFile(path, layout) as part:
-                missing = await asyncio.to_thread(part.missing)
+                missing = await in_thread(part.missing)
                 await Download(source, cid, layout, part, missing).run()
         except DiskFull:
             path.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steelyard.content import sql as queries
 from steelyard.content.cid import RAW, Cid
 from steelyard.content.dagpb import decode_node
 from steelyard.content.layout import Layout
@@ -21,42 +22,6 @@ from steelyard.content.store import Entry, Freed, Held
 from steelyard.errors import ContentError, DiskFull
 
 BUSY_S = 10.0  # seconds to wait for another process's write
-_PRIOR = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-2000;"
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries(
-    cid BLOB PRIMARY KEY, kind TEXT NOT NULL, size INTEGER NOT NULL, provided INTEGER NOT NULL,
-    damaged INTEGER NOT NULL DEFAULT 0, added REAL NOT NULL, leaves BLOB) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS blocks(
-    cid BLOB, root BLOB, position INTEGER, node BLOB, PRIMARY KEY(cid, root)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS blocks_by_root ON blocks(root);
-CREATE TABLE IF NOT EXISTS links(parent BLOB, child BLOB, PRIMARY KEY(parent, child)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS links_by_child ON links(child);
-CREATE TABLE IF NOT EXISTS pins(cid BLOB PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
-"""
-_ABOVE = """
-WITH RECURSIVE above(cid) AS (
-    VALUES(?) UNION SELECT links.parent FROM links JOIN above ON links.child = above.cid)
-SELECT max(provided) FROM entries JOIN above USING(cid)
-"""
-_KEPT = """
-WITH RECURSIVE kept(cid) AS (
-    SELECT cid FROM pins WHERE until > :now
-    UNION SELECT cid FROM entries WHERE added > :young
-    UNION SELECT links.child FROM links JOIN kept ON links.parent = kept.cid)
-SELECT cid, kind, size FROM entries WHERE cid NOT IN (SELECT cid FROM kept)
-"""
-_GIVEN = """
-WITH RECURSIVE given(cid) AS (
-    SELECT cid FROM entries WHERE provided = 1
-    UNION SELECT links.child FROM links JOIN given ON links.parent = given.cid)
-SELECT cid FROM given
-"""
-_PINNED = """
-WITH RECURSIVE pinned(cid) AS (
-    SELECT cid FROM pins WHERE until > :now
-    UNION SELECT links.child FROM links JOIN pinned ON links.parent = pinned.cid)
-SELECT cid FROM pinned
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +41,7 @@ class Index:
         self._path = path
         with self._errors():
             self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-            self._db.executescript(_PRIOR + _SCHEMA)
+            self._db.executescript(queries.PRIOR + queries.SCHEMA)
 
     def close(self) -> None:
         """Close the connection; what was written stays."""
@@ -132,7 +97,7 @@ class Index:
 
     def is_provided(self, cid: Cid) -> bool:
         """Whether it is handed out, by itself or in a directory that is."""
-        row = self._one(_ABOVE, cid.to_bytes())
+        row = self._one(queries.ABOVE, cid.to_bytes())
         return bool(row and row[0])
 
     def set_provided(self, cid: Cid, *, provided: bool) -> bool:
@@ -163,24 +128,30 @@ class Index:
         rows = self._all("SELECT child FROM links WHERE parent = ?", (cid.to_bytes(),))
         return [Cid.from_bytes(row[0]) for row in rows]
 
-    def collect(self, grace_s: float, remove: Callable[[Cid], None]) -> Freed:
-        """Forget what no pin keeps and is older than `grace_s`; `remove` deletes the file of each.
+    def collect(
+        self, grace_s: float, on_disk: Callable[[], list[Cid]], remove: Callable[[Cid], None]
+    ) -> Freed:
+        """Forget what no pin keeps and is older than `grace_s`; `remove` deletes its file, and files unknown.
 
         One transaction, as adding is: nothing that another process adds meanwhile can fall to it.
         """
         now = time.time()
         with self._write():
-            rows = self._all(_KEPT, {"now": now, "young": now - grace_s})
+            rows = self._all(queries.KEPT, {"now": now, "young": now - grace_s})
             for key, kind, _ in rows:
                 if kind == "file":
                     remove(Cid.from_bytes(key))
                 for sql in ("entries WHERE cid", "blocks WHERE root", "links WHERE parent", "pins WHERE cid"):
                     self._db.execute(f"DELETE FROM {sql} = ?", (key,))  # noqa: S608 - the four texts above
+            known = {row[0] for row in self._all("SELECT cid FROM entries", ())}
+            for cid in on_disk():
+                if cid.to_bytes() not in known:
+                    remove(cid)
         return Freed(entries=len(rows), freed_bytes=sum(int(size) for _, _, size in rows))
 
     def entries(self) -> list[Entry]:
         """All that is held undamaged, by CID."""
-        given = {row[0] for row in self._all(_GIVEN, ())}
+        given = {row[0] for row in self._all(queries.GIVEN, ())}
         sql = """SELECT cid, kind, size, added, until FROM entries LEFT JOIN pins USING(cid)
                  WHERE damaged = 0 ORDER BY cid"""
         return [
@@ -198,7 +169,7 @@ class Index:
     def held(self) -> Held:
         """Counts and bytes of what is held."""
         entries = self.entries()
-        pinned = {row[0] for row in self._all(_PINNED, {"now": time.time()})}
+        pinned = {row[0] for row in self._all(queries.PINNED, {"now": time.time()})}
         return Held(
             files=sum(entry.kind == "file" for entry in entries),
             directories=sum(entry.kind == "directory" for entry in entries),
@@ -246,5 +217,5 @@ class Index:
                 ) from error
             raise ContentError(
                 f"index {self._path} of the content store failed ({error})",
-                remedy="end other programs that hold it; if it is damaged, delete it and add the files anew",
+                remedy="end other programs that use it; if it is damaged, delete it: files are found again",
             ) from error

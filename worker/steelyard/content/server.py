@@ -10,6 +10,7 @@ from steelyard.content.config import StoreConfig
 from steelyard.content.gateway import Gateway
 from steelyard.errors import ConfigError
 
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what is no address to call becomes one
 _SHUTDOWN_S = 1.0
 _KEEPALIVE_S = 60.0
 
@@ -36,9 +37,9 @@ class Server:
             raise ConfigError(
                 f"cannot listen on {config.listen!r} ({error})", remedy="give a free host:port, or port 0"
             ) from error
-        bound = runner.addresses[0]
-        name = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
-        return cls(runner, config.public_url or f"http://{name}:{bound[1]}")
+        address, bound = runner.addresses[0][:2]
+        name = _ANY.get(address, f"[{address}]" if ":" in address else address)
+        return cls(runner, config.public_url or f"http://{name}:{bound}")
 
     async def close(self) -> None:
         """Stop listening and end the connections."""

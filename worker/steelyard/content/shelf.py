@@ -26,7 +26,10 @@ class Shelf:
 
     def __init__(self, root: Path) -> None:
         self.folder = Folder(root)
+        lost = not (root / "index.sqlite").exists()
         self.index = Index(root / "index.sqlite")
+        if lost:
+            self._index_files()
 
     def close(self) -> None:
         """Close the index."""
@@ -127,9 +130,21 @@ class Shelf:
 
     def collect(self, grace_s: float) -> Freed:
         """Remove what no pin keeps and what killed processes left."""
-        freed = self.index.collect(grace_s, self.folder.remove)
+        freed = self.index.collect(grace_s, self._on_disk, self.folder.remove)
         swept = self.folder.sweep(time.time() - grace_s)
         return Freed(entries=freed.entries, freed_bytes=freed.freed_bytes + swept)
+
+    def _on_disk(self) -> list[Cid]:
+        return [cid for _, cid in self.folder.whole_files()]
+
+    def _index_files(self) -> None:
+        """Find again what lies in the folder where the index was lost; none of it is handed out or pinned."""
+        for path, cid in self.folder.whole_files():
+            layout = disk.layout_of(path)
+            if layout.root() == cid:
+                self.index.put_file(cid, layout, _in_place, provide=False)
+            else:
+                log.error("%s is not what its name says: it is not held", path)
 
     def _keep(self, private: Path, provide: bool, pin_until: float | None) -> Cid:
         cid = self._store(private, provide=provide).root()
@@ -164,3 +179,7 @@ class Shelf:
             log.error("%s", error)  # noqa: TRY400 - it is handled, and says all there is to know
             self.index.set_damaged(cid)
             raise
+
+
+def _in_place() -> None:
+    """The file lies where it belongs."""
