@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from steelyard.chain.structs import Purse, Result
-from steelyard.cli.jobs.history import events_of, terms_of
+from steelyard.cli.jobs.history import terms_of
 from steelyard.cli.work import Token, Work
-from steelyard.nodes.claims import Share, claimable, claimable_posts
-from steelyard.nodes.view import View
+from steelyard.nodes.claims import Share, posts_of, read_view, shares_of
 
 BATCH = 10  # claims in one transaction
 
@@ -23,6 +22,7 @@ class Earnings:
     shares: list[Share]
     posts: list[Result]
     bonds: list[int]  # rounds in which a bond of a void result waits
+    as_of: int  # chain time at which all of this is due
 
     @property
     def empty(self) -> bool:
@@ -35,18 +35,19 @@ async def earnings(at: Work, identity: str, job: int | None) -> list[Earnings]:
     if job is not None:
         await terms_of(at.client, job)
     jobs = [job] if job else range(1, await at.client.read(at.contracts.coordinator.job_count()) + 1)
-    events = await events_of(at.client)
-    return [await _earned(at, each, identity, View.of(each, events)) for each in jobs]
+    return [await _earned(at, each, identity) for each in jobs]
 
 
-async def _earned(at: Work, job: int, identity: str, view: View) -> Earnings:
+async def _earned(at: Work, job: int, identity: str) -> Earnings:
     terms = (await terms_of(at.client, job)).terms
+    view, now = await read_view(at.client, job), await at.client.chain_time()
     over = view.ended is not None
     return Earnings(
         job=job,
         token=await at.token(terms.token),
-        shares=await claimable(at.client, job, identity),
-        posts=await claimable_posts(at.client, job, identity),
+        as_of=now,
+        shares=shares_of(view, identity, now),
+        posts=posts_of(view, identity, now),
         bonds=sorted(
             number
             for number, account in view.left_bonds
@@ -62,10 +63,11 @@ async def claim(at: Work, identity: str, owed: list[Earnings]) -> list[dict[str,
         for first in range(0, len(each.shares), BATCH):
             batch = each.shares[first : first + BATCH]
             call = coordinator.claim([share.result for share in batch], [share.submission for share in batch])
-            await at.send(call, f"claim {len(batch)} shares of job {each.job}")
+            await at.send(call, f"claim {len(batch)} shares of job {each.job}", not_before=each.as_of)
         for first in range(0, len(each.posts), BATCH):
             posts = each.posts[first : first + BATCH]
-            await at.send(coordinator.claim_posts(posts), f"claim {len(posts)} posts of job {each.job}")
+            paid = coordinator.claim_posts(posts)
+            await at.send(paid, f"claim {len(posts)} posts of job {each.job}", not_before=each.as_of)
         for number in each.bonds:
             call = coordinator.release_bond(each.job, number, identity)
             await at.send(call, f"free the bond of round {number} of job {each.job}")

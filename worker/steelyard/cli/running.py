@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
+import os
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,14 +22,16 @@ from steelyard.cli.jobs.history import NOBODY
 from steelyard.cli.session import Session, current
 from steelyard.cli.signals import stopping
 from steelyard.cli.stores import serving
-from steelyard.errors import ConfigError
-from steelyard.learning.trainer import TrainerSettings
+from steelyard.errors import ConfigError, SteelyardError
+from steelyard.learning.trainer import Trainer, TrainerSettings
 from steelyard.nodes.config import NodeConfig, Role
 from steelyard.nodes.events import NodeEvent
 from steelyard.nodes.parts import Parts
 from steelyard.nodes.runner import run_node
 
 WAIT_STEP_S = 0.05
+PARENT_WENT_S = 3.0  # to end in order once the parent process has gone
+STAGED_PARTS: ContextVar[Parts | None] = ContextVar("staged_parts", default=None)  # a demonstration's own
 QUIET = frozenset(
     {"progress", "submission", "attestation", "held", "opened", "training"}
 )  # of people's lines
@@ -43,22 +49,58 @@ class Wishes:
     claim: bool
     train_on_held: bool
     threads: int
+    linger_s: float
     wait_s: float
+    with_parent: bool  # end once stdin is closed
 
 
-async def run_roles(wishes: Wishes, parts: Parts | None = None) -> None:
+async def run_roles(wishes: Wishes) -> None:
     """Run the node until its job ends or a signal comes; prints its events.  Raises SteelyardError."""
     session = current()
     if wishes.wait_s:
         waiting = dataclasses.replace(session.config, deployment_wait_s=wishes.wait_s)
         session = dataclasses.replace(session, config=waiting)
-    async with stopping() as stop:
+    async with stopping() as stop, _early_trainer(session, wishes) as trainer:
+        if wishes.with_parent:
+            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _parent_went, stop)
         config = await node_config(session, wishes)
-        outcome = await run_node(
-            config, on_event=_json_line if session.out.json else _line, stop=stop, parts=parts or Parts()
-        )
+        parts = STAGED_PARTS.get() or Parts()
+        if trainer is not None:
+            parts = dataclasses.replace(parts, trainer=lambda _scratch, _settings: trainer)
+        show = _json_line if session.out.json else _line
+        outcome = await run_node(config, on_event=show, stop=stop, parts=parts)
         if not session.out.json:
             typer.echo(f"the node ended: {outcome.status}")
+
+
+@contextlib.asynccontextmanager
+async def _early_trainer(session: Session, wishes: Wishes) -> AsyncIterator[Trainer | None]:
+    """The training process of a worker that waits for its seat anyway: it loads meanwhile."""
+    if not wishes.wait_s or Role.WORKER not in wishes.roles:
+        yield None
+        return
+    trainer = Trainer(session.config.home / "training", TrainerSettings(threads=wishes.threads))
+    loading = asyncio.create_task(_load(trainer))
+    try:
+        yield trainer
+    finally:
+        loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
+        await trainer.close()
+
+
+async def _load(trainer: Trainer) -> None:
+    """A failure shows again, and is told, when training is wanted."""
+    with contextlib.suppress(SteelyardError):
+        await trainer.start()
+
+
+def _parent_went(stop: asyncio.Event) -> None:
+    """The pipe on stdin is closed: whoever started this process has ended."""
+    if not os.read(sys.stdin.fileno(), 4096):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        asyncio.get_running_loop().call_later(PARENT_WENT_S, os._exit, 1)
+        stop.set()
 
 
 async def node_config(session: Session, wishes: Wishes) -> NodeConfig:
@@ -88,6 +130,7 @@ async def node_config(session: Session, wishes: Wishes) -> NodeConfig:
         train_on_held=wishes.train_on_held,
         evaluate=wishes.evaluate,
         claim=wishes.claim,
+        linger_s=wishes.linger_s,
         fetch_s=session.config.fetch_timeout_s,
     )
 

@@ -1,7 +1,46 @@
-"""`steelyard demo`."""
+"""`steelyard demo`: everything at once, on a development chain."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from steelyard.cli.session import current, do
+
+
+class Chain(StrEnum):
+    """Development chains that the demo runs on."""
+
+    ANVIL = "anvil"
+    GANACHE = "ganache"
+
 
 def install(app: typer.Typer) -> None:
-    app.command("demo")(lambda: None)
+    """Add the command to the root."""
+    app.command("demo")(demo)
+
+
+def demo(
+    chain: Annotated[Chain, typer.Option(envvar="CHAIN", help="Which chain to start.")] = Chain.ANVIL,
+    cheat: Annotated[bool, typer.Option(envvar="CHEAT", help="Stage a wrong result in round 3.")] = True,
+    keep: Annotated[bool, typer.Option(envvar="KEEP", help="Leave chain and nodes up at the end.")] = False,
+    report: Annotated[Path, typer.Option(help="Where to write the report.")] = Path("report.json"),
+    check: Annotated[bool, typer.Option(help="Have the report checked by scripts/verify_report.py.")] = True,
+) -> None:
+    """Train MNIST with four workers for money on a local chain, and catch a cheat."""
+    do(_demo(chain, report, cheat=cheat, keep=keep, check=check))
+
+
+async def _demo(chain: Chain, report: Path, *, cheat: bool, keep: bool, check: bool) -> None:
+    from steelyard.cli.demo.play import Demo
+    from steelyard.cli.demo.settings import DemoSettings
+    from steelyard.cli.signals import stopping
+
+    settings = DemoSettings(chain=chain.value, cheat=cheat, keep=keep, report=report, check=check)
+    async with stopping() as stop:
+        document = await Demo(settings, current().out, stop).play()
+    if current().out.json and not keep:
+        current().out.document(document)

@@ -119,13 +119,14 @@ def leave(job: Job) -> None:
 
 
 async def _leave(job: int) -> None:
-    from steelyard.cli.jobs.history import terms_of, view_of
+    from steelyard.cli.jobs.history import terms_of
     from steelyard.cli.work import work
+    from steelyard.nodes.claims import read_view
 
     async with work(signing=True) as at:
         await terms_of(at.client, job)
         identity = await at.identity()
-        seat = (await view_of(at.client, job)).seats.get(identity)
+        seat = (await read_view(at.client, job)).seats.get(identity)
         coordinator = at.contracts.coordinator
         if seat is not None and seat.leaving:
             await at.send(coordinator.release(job, identity), f"free the stake of {identity} in job {job}")

@@ -26,7 +26,9 @@ def run(
     claim: Annotated[bool, typer.Option(help="Claim the own shares once the job has ended.")] = False,
     train_on_held: Annotated[bool, typer.Option(help="Train on a held result before rebuilding it.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of training.")] = 1,
+    linger: Annotated[float, typer.Option(min=0, help="Seconds to hand out files after the end.")] = 0.0,
     wait: Annotated[float, typer.Option(min=0, help="Seconds for deployment, job and seat to appear.")] = 0.0,
+    with_parent: Annotated[bool, typer.Option(help="End once stdin is closed.", hidden=True)] = False,
 ) -> None:
     """Take part in a job until it ends. Ctrl-C stops; the same command goes on where the chain stands.
 
@@ -41,6 +43,7 @@ def run(
         )
     wishes = Wishes(
         job=job, roles=frozenset(role), listen=listen, data=data, evaluate=evaluate, claim=claim,
-        train_on_held=train_on_held, threads=threads, wait_s=wait,
+        train_on_held=train_on_held, threads=threads, linger_s=linger, wait_s=wait,
+        with_parent=with_parent,
     )  # fmt: skip
     do(run_roles(wishes))

@@ -1,12 +1,10 @@
-"""A job's past, folded from its events, and a list of jobs."""
+"""A job's terms, with a clear answer where there is no such job."""
 
 from __future__ import annotations
 
 from steelyard.chain.client import ChainClient
-from steelyard.chain.records import Event
 from steelyard.chain.structs import TermsView
 from steelyard.errors import ConfigError
-from steelyard.nodes.view import View
 
 NOBODY = "0x" + "00" * 20
 
@@ -22,20 +20,3 @@ async def terms_of(client: ChainClient, job: int) -> TermsView:
             remedy="`steelyard job list` shows them; check --network and --deployment",
         )
     return await client.read(coordinator.terms_of(job))
-
-
-async def view_of(client: ChainClient, job: int) -> View:
-    """Everything that happened in the job, as of the latest block."""
-    return View.of(job, await events_of(client))
-
-
-async def events_of(client: ChainClient) -> list[Event]:
-    """Every event of the deployment's contracts, in order."""
-    follower = client.follow(confirmations=0)
-    head = await client.head(fresh=True)
-    found: list[Event] = []
-    while (batch := await follower.poll()) is not None:
-        found += batch.events
-        if batch.to_block >= head.number:
-            break
-    return found

@@ -9,13 +9,14 @@ from typing import Any
 
 from steelyard.chain.calls import Call
 from steelyard.chain.structs import Purse
-from steelyard.cli.jobs.history import terms_of, view_of
+from steelyard.cli.jobs.history import terms_of
 from steelyard.cli.stores import fetching_only
 from steelyard.cli.work import Work
 from steelyard.content import Cid, EmbeddedStore
 from steelyard.errors import ConfigError, InsufficientFunds
 from steelyard.learning.job import check_recipe
 from steelyard.manifest import MEMBERSHIPS, Manifest
+from steelyard.nodes.claims import read_view
 from steelyard.nodes.jobinfo import JobInfo
 from steelyard.nodes.view import View
 
@@ -54,7 +55,7 @@ async def join(at: Work, job: int, *, shard: int | None, data: str) -> dict[str,
     check_recipe(manifest)
     identity = await at.identity()
     await _afford_stake(at, job, identity)
-    ticket = _ticket(manifest, await view_of(at.client, job), identity, shard, data)
+    ticket = _ticket(manifest, await read_view(at.client, job), identity, shard, data)
     at.session.out.say(WARNING)
     call: Call[None] = at.contracts.coordinator.join(
         job, ticket.index, ticket.weight, ticket.codec, ticket.digest, ticket.proof

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from steelyard.chain.structs import JobState, JobTerms
-from steelyard.cli.jobs.history import terms_of, view_of
+from steelyard.cli.jobs.history import terms_of
 from steelyard.cli.output import facts, table
 from steelyard.cli.times import when
 from steelyard.cli.work import Token, Work
 from steelyard.content import Cid
 from steelyard.manifest import MEMBERSHIPS
 from steelyard.nodes import committee
+from steelyard.nodes.claims import read_view
 from steelyard.nodes.view import Opening, Post, View
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ async def show(at: Work, job: int) -> tuple[dict[str, Any], list[RenderableType]
     state = await at.client.read(coordinator.state_of(job))
     escrow = await at.client.read(at.contracts.vault.escrow_of(job))
     token, own = await at.token(terms.token), await at.own_token()
-    view = await view_of(at.client, job)
+    view = await read_view(at.client, job)
     now = await at.client.chain_time()
     phase = phase_of(view, terms, now)
     manifest = str(Cid.from_chain(terms.manifest_codec, terms.manifest_digest))

@@ -1,0 +1,79 @@
+"""The demo's accounts: each with a keystore, a password and a home of its own."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from steelyard.chain.devnet import MNEMONIC, DevChain
+from steelyard.chain.wallets import Keystores
+from steelyard.cli.demo.settings import AGGREGATORS, WORKERS, DemoSettings
+from steelyard.cli.output import Output
+from steelyard.cli.session import Session
+from steelyard.config import FILE_NAME, Config
+
+SPONSOR, CHALLENGER = "sponsor", "challenger"
+DEPLOYMENT = "deployment.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """One account."""
+
+    name: str
+    role: str  # sponsor, worker, aggregator, challenger
+    address: str
+    home: Path
+
+    @property
+    def config(self) -> Path:
+        """Its settings, for `steelyard --config`."""
+        return self.home / FILE_NAME
+
+    def session(self) -> Session:
+        """What its commands run with; they print nothing."""
+        config = Config.load({"config": str(self.config)}, environ={})
+        return Session(config=config, out=Output(json=True))
+
+
+def cast() -> list[tuple[str, str]]:
+    """Names and roles."""
+    workers = [(f"worker-{i}", "worker") for i in range(1, WORKERS + 1)]
+    aggregators = [(f"aggregator-{i}", "aggregator") for i in range(1, AGGREGATORS + 1)]
+    return [(SPONSOR, "sponsor"), *workers, *aggregators, (CHALLENGER, "challenger")]
+
+
+def make(settings: DemoSettings, folder: Path, chain: DevChain, peer: str) -> list[Actor]:
+    """Write keystores, passwords and settings.
+
+    They are the well-known accounts that the chain funds: never for real money. peer: the sponsor's store.
+    """
+    return [
+        _actor(settings, folder / name, name, role, chain, peer, index)
+        for index, (name, role) in enumerate(cast(), start=1)
+    ]
+
+
+def _actor(
+    settings: DemoSettings, home: Path, name: str, role: str, chain: DevChain, peer: str, index: int
+) -> Actor:
+    home.mkdir(parents=True, exist_ok=True)
+    password = secrets.token_urlsafe(12)
+    (home / "password").touch(mode=0o600)
+    (home / "password").write_text(password + "\n")
+    made = Keystores(home / "keystore").import_mnemonic(MNEMONIC, password, name, index=index, light=True)
+    values: dict[str, object] = {
+        "home": ".",
+        "network": chain.kind,
+        "rpc_url": chain.url,
+        "deployment": f"../{DEPLOYMENT}",
+        "account": name,
+        "password_file": "password",
+        "state_dir": "../chain-state",
+        "peers": [] if role == "sponsor" else [peer],
+    }
+    (home / FILE_NAME).write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
+    (home / "networks.toml").write_text(f"[networks.{chain.kind}]\npoll_s = {settings.poll_s}\n")
+    return Actor(name=name, role=role, address=made.address or "", home=home)

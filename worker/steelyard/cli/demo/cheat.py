@@ -1,0 +1,67 @@
+"""The staged cheat: an aggregator whose first result of one round has one wrong number. For the demo alone.
+
+`python -m steelyard.cli.demo.cheat 3 run --role aggregator ...` is `steelyard run ...` that cheats in round
+3, if it is this node's turn and nobody has cheated in that round before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import sys
+from pathlib import Path
+
+from steelyard.aggregation import Posted, roots_of
+from steelyard.cli.app import main
+from steelyard.cli.running import STAGED_PARTS
+from steelyard.content import cid_of_path
+from steelyard.files import open_state, write_state
+from steelyard.nodes.aggregator_acts import AggregatorActs
+from steelyard.nodes.desk import Desk
+from steelyard.nodes.local import Rebuilt
+from steelyard.nodes.parts import Parts
+from steelyard.nodes.result_files import Computed, publishable
+from steelyard.nodes.view import Opening
+
+WRONG_VALUE = 1234  # position in the weight vector
+WRONG_BY = 1 << 12
+
+
+class CheatingAggregator(AggregatorActs):
+    """Honest but for one number in one round."""
+
+    def __init__(self, desk: Desk, cheat_round: int) -> None:
+        super().__init__(desk)
+        self._cheat_round = cheat_round
+
+    async def result_of(self, opening: Opening, included: int, parent: Rebuilt) -> Computed:
+        """What the rules give, or nearly so."""
+        right = await super().result_of(opening, included, parent)
+        if opening.number != self._cheat_round or opening.posts:
+            return right
+        inputs = await self._desk.results.inputs(opening, included, parent, self._desk.fetch_s)
+        count = self._desk.info.step.block_count
+        folder = self._desk.folder / "cheat"
+        state = await asyncio.to_thread(_with_one_wrong_number, right.state, folder, count)
+        momentum = open_state(right.momentum, count) if right.momentum else None
+        posted = Posted(state=open_state(state, count), momentum=momentum)
+        roots = await asyncio.to_thread(roots_of, inputs, posted)
+        published = publishable(state, right.momentum)
+        return dataclasses.replace(
+            right, roots=roots, cid=cid_of_path(published), state=state, published=published
+        )
+
+
+def _with_one_wrong_number(right: Path, folder: Path, count: int) -> Path:
+    folder.mkdir(exist_ok=True)
+    values = open_state(right, count).values()
+    values[WRONG_VALUE % values.shape[0]] += WRONG_BY
+    wrong = folder / "state"
+    write_state(wrong, values, count)
+    return wrong
+
+
+if __name__ == "__main__":
+    cheat_round = int(sys.argv[1])
+    STAGED_PARTS.set(Parts(aggregator=lambda desk: CheatingAggregator(desk, cheat_round)))
+    main(sys.argv[2:])

@@ -1,0 +1,63 @@
+"""After the last table: the independent check of the report, and what to try while everything is still up."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from steelyard.chain.devnet import DevChain
+from steelyard.chain.programs import project_root
+from steelyard.cli.demo.accounts import SPONSOR, Actor
+from steelyard.cli.output import Output, facts
+from steelyard.errors import NodeError
+
+SCRIPT = Path("scripts") / "verify_report.py"
+CHECK_S = 60.0
+
+
+async def check(report: Path, out: Output) -> str:
+    """Run the script that knows nothing of the demo.  Raises NodeError where it disagrees."""
+    script = project_root() / SCRIPT
+    if not script.is_file():
+        return "not checked: no checkout"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", script, report,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), CHECK_S)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    text = said.decode(errors="replace").strip()
+    if process.returncode != 0:
+        raise NodeError(f"{SCRIPT} disagrees with {report}: {text}", remedy="please report this")
+    if not out.json:
+        out.console.print(text, markup=False)
+    return text.splitlines()[-1] if text else ""
+
+
+def invite(out: Output, chain: DevChain, actors: Sequence[Actor], report: Mapping[str, Any]) -> None:
+    """Addresses, and the next commands to try."""
+    sponsor = next(actor for actor in actors if actor.name == SPONSOR)
+    steelyard, job = f"steelyard --config {sponsor.config}", report["job"]
+    out.emit(
+        {"rpc_url": chain.url, "config": sponsor.config, "job": job},
+        facts(
+            [
+                ("chain", f"{chain.url} (chain id {chain.chain_id})"),
+                ("content", report["content_url"]),
+                *((name, each["address"]) for name, each in report["deployment"]["contracts"].items()),
+                *((actor.name, actor.address) for actor in actors),
+            ]
+        ),
+        "Everything is still up, until Ctrl-C here. Try in another terminal:",
+        f"  {steelyard} job show {job}",
+        f"  {steelyard} verify {job} --round 3",
+        f"  {steelyard} model pull {job} -o model.safetensors",
+        f"  {steelyard} rewards show {job} --for {next(a.address for a in actors if a.role == 'worker')}",
+        f"  {sys.executable} {SCRIPT} report.json",
+    )

@@ -1,0 +1,69 @@
+"""The demo as it goes: a live picture on a terminal, a line a piece of news elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from steelyard.cli.demo.progress import Progress, RoundProgress
+from steelyard.cli.output import table
+
+LINES = 8
+FRAMES = 4  # a second
+
+
+class Screen:
+    """Shows a `Progress`; use as a context."""
+
+    def __init__(self, console: Console, progress: Progress) -> None:
+        self._console, self._progress = console, progress
+        self._begun = time.monotonic()
+        self._news: deque[str] = deque(maxlen=LINES)
+        self._live: Live | None = None
+
+    def __enter__(self) -> Screen:
+        if self._console.is_terminal:
+            self._live = Live(
+                get_renderable=self._picture, console=self._console, refresh_per_second=FRAMES, transient=True
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    @property
+    def seconds(self) -> float:
+        """Since the first process was started."""
+        return time.monotonic() - self._begun
+
+    def say(self, text: str) -> None:
+        """A piece of news."""
+        line = f"{self.seconds:6.1f} s  {text}"
+        self._news.append(line)
+        if self._live is None:
+            self._console.print(line, markup=False, highlight=False)
+
+    def _picture(self) -> RenderableType:
+        rounds = [_row(self._progress.rounds[number]) for number in sorted(self._progress.rounds) if number]
+        nodes = sorted(self._progress.activity.items())
+        return Group(
+            Text(f"{self.seconds:.0f} s", style="bold"),
+            table((">round", "state", ">submitted", ">attested", "poster", ">accuracy"), rounds),
+            table(("node", "does"), nodes),
+            Text("\n".join(self._news)),
+        )
+
+
+def _row(at: RoundProgress) -> tuple[object, ...]:
+    accuracy = f"{at.accuracy:.2%}" if at.accuracy is not None else ""
+    return (at.number, at.state, at.submitted, at.attested, at.poster, accuracy)

@@ -1,0 +1,57 @@
+"""What the demo plays: its cast, its job, its windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from steelyard.chain.devnet import Kind
+from steelyard.cli.jobs.description import Data, Description
+from steelyard.cli.jobs.terms import Terms
+from steelyard.learning.job import DEMO_ARCHITECTURE, DEMO_TRAINING
+
+ROUNDS = 6
+CHEAT_ROUND = 3
+WORKERS = 4
+AGGREGATORS = 2
+STAKE, BOND, POOL = 100, 500, 100  # tokens
+MINIMUM_WINDOW_S = 1
+UNBONDING_S = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoSettings:
+    """What may be chosen."""
+
+    chain: Kind = "anvil"
+    cheat: bool = True
+    keep: bool = False
+    report: Path = Path("report.json")
+    check: bool = True  # let the independent script check the report at the end
+    poll_s: float = 0.1  # seconds between a node's looks at the chain
+    deadline_s: float = 600.0  # for everything
+
+
+def description(settings: DemoSettings) -> Description:
+    """The job: MNIST, four skewed shards, six rounds."""
+    del settings
+    return Description(
+        name="MNIST, four shards",
+        encoding="bfp8",
+        architecture=DEMO_ARCHITECTURE,
+        training=DEMO_TRAINING.json(),
+        data=Data(shards=WORKERS, alpha=0.5, seed=1),
+        terms=Terms(
+            pool=str(POOL),
+            rounds=ROUNDS,
+            stake=str(STAKE),
+            bond=str(BOND),
+            submit_window="90s",
+            attest_window="20s",
+            turn_window="10s",
+            post_window="30s",
+            challenge_window="6s",
+            duration="1d",
+            min_updates=WORKERS - 1,
+        ),
+    )

@@ -1,0 +1,86 @@
+"""The sponsor's side of the demo: it mirrors what is posted, and tests each model on the test rows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from steelyard.cli.demo.progress import Progress
+from steelyard.content import FOREVER, Cid, ContentStore
+from steelyard.errors import ContentError, TrainingError
+from steelyard.learning.trainer import Trainer, TrainerSettings
+from steelyard.manifest import Manifest
+
+FETCH_S = 30.0
+MOST_BYTES = 1 << 24
+TEST_S = 60.0
+NICE = 10  # training goes first
+
+
+@dataclass(kw_only=True)
+class Tester:
+    """Tests posted models, one after the other; keeps every update and result in the sponsor's store."""
+
+    store: ContentStore
+    folder: Path
+    progress: Progress
+    trainer: Trainer
+    sizes: dict[str, int] = field(default_factory=dict)  # bytes by CID
+    _wanted: asyncio.Queue[tuple[int, str, str]] = field(default_factory=asyncio.Queue)
+    _fetching: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, store: ContentStore, folder: Path, progress: Progress) -> Tester:
+        """With a folder and a training process of its own."""
+        trainer = Trainer(folder / "testing", TrainerSettings(nice=NICE))
+        return cls(store=store, folder=folder / "tested", progress=progress, trainer=trainer)
+
+    def mirror(self, cid: str) -> None:
+        """Fetch a public file and keep it: nodes drop those of settled rounds."""
+        task = asyncio.create_task(self._mirror(cid))
+        self._fetching.add(task)
+        task.add_done_callback(self._fetching.discard)
+
+    def want(self, round_: int, result: str, cid: str) -> None:
+        """Test a posted model when there is time."""
+        self._wanted.put_nowait((round_, result, cid))
+
+    async def run(self, manifest: Manifest, test: Path) -> None:
+        """Test what is wanted, for ever; a result that became void meanwhile is passed over."""
+        while True:
+            number, result, cid = await self._wanted.get()
+            at = self.progress.rounds[number]
+            if at.result == result:
+                with contextlib.suppress(ContentError, TrainingError):
+                    state = await self._get(cid)
+                    found = await self.trainer.evaluate(manifest, state=state, data=test, deadline_s=TEST_S)
+                    if at.result == result:
+                        at.accuracy = found.accuracy
+            self._wanted.task_done()
+
+    async def settled(self) -> None:
+        """Wait until everything is mirrored and tested."""
+        await self._wanted.join()
+        await asyncio.gather(*self._fetching, return_exceptions=True)
+
+    async def close(self) -> None:
+        """End the training process and what is being fetched."""
+        for task in self._fetching:
+            task.cancel()
+        await self.trainer.close()
+
+    async def _mirror(self, cid: str) -> None:
+        with contextlib.suppress(ContentError):
+            await self._get(cid)
+
+    async def _get(self, cid: str) -> Path:
+        path = self.folder / cid
+        if cid not in self.sizes:
+            self.folder.mkdir(exist_ok=True)
+            await self.store.get(
+                Cid.parse(cid), path, max_bytes=MOST_BYTES, timeout_s=FETCH_S, provide=True, pin_until=FOREVER
+            )
+            self.sizes[cid] = path.stat().st_size
+        return path

@@ -1,0 +1,83 @@
+"""Every transaction of a development chain, read back from it: who, what, gas, and in which round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eth_utils.address import to_checksum_address
+
+from steelyard.chain.client import ChainClient
+from steelyard.chain.codec import Interface
+from steelyard.chain.networks import Deployment
+
+BATCH = 50  # requests in one round trip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transaction:
+    """One mined transaction."""
+
+    hash: str
+    block: int
+    sender: str
+    what: str  # function, or the contract that it created
+    round: int | None
+    gas_used: int
+    cost_wei: int
+    succeeded: bool
+
+
+async def transactions(
+    client: ChainClient, deployment: Deployment, rounds: Mapping[int, int]
+) -> list[Transaction]:
+    """All of them, in order.  rounds: round numbers by serial."""
+    head = (await client.head(fresh=True)).number
+    blocks = await _many(client, [("eth_getBlockByNumber", [hex(n), True]) for n in range(head + 1)])
+    raw = [tx for block in blocks for tx in block["transactions"]]
+    receipts = await _many(client, [("eth_getTransactionReceipt", [tx["hash"]]) for tx in raw])
+    functions = _functions(deployment)
+    return [_read(client, tx, receipt, functions, rounds) for tx, receipt in zip(raw, receipts, strict=True)]
+
+
+async def _many(client: ChainClient, requests: list[tuple[str, list[Any]]]) -> list[Any]:
+    found: list[Any] = []
+    for first in range(0, len(requests), BATCH):
+        found += await client.rpc.batch(requests[first : first + BATCH])
+    return found
+
+
+def _functions(deployment: Deployment) -> dict[tuple[str, bytes], str]:
+    """Function names by address and selector."""
+    return {
+        (address.lower(), signature.selector): name
+        for contract, address in deployment.contracts.items()
+        for name, signature in Interface.load(contract).functions.items()
+    }
+
+
+def _read(
+    client: ChainClient,
+    tx: Mapping[str, Any],
+    receipt: Mapping[str, Any],
+    functions: Mapping[tuple[str, bytes], str],
+    rounds: Mapping[int, int],
+) -> Transaction:
+    gas = int(receipt["gasUsed"], 16)
+    price = int(receipt.get("effectiveGasPrice") or tx["gasPrice"], 16)
+    data = bytes.fromhex(str(tx["input"]).removeprefix("0x"))
+    target = str(tx["to"] or "").lower()
+    what = functions.get((target, data[:4]), "transfer") if target else "deploy"
+    serials: list[int] = [getattr(event, "serial", 0) for event in client.registry.events(receipt["logs"])]
+    known = [rounds[serial] for serial in serials if serial in rounds]
+    return Transaction(
+        hash=str(tx["hash"]),
+        block=int(tx["blockNumber"], 16),
+        sender=to_checksum_address(tx["from"]),
+        what=what,
+        round=known[0] if known and what not in ("claim", "claimPosts") else None,
+        gas_used=gas,
+        cost_wei=gas * price,
+        succeeded=int(receipt["status"], 16) == 1,
+    )
