@@ -133,9 +133,25 @@ def test_a_flood_of_hints_neither_grows_the_table_nor_drives_out_good_peers() ->
         peers.served(url)
     for index in range(1000):
         peers.learn(f"http://8.8.{index // 250}.{index % 250}:80")
+        peers.answered(f"http://8.8.{index // 250}.{index % 250}:80")
     assert len(peers.known()) == 16
     assert set(good) <= peers.known()
-    assert set(peers.ranked()) == set(good)
+    assert set(peers.ranked()[: len(good)]) == set(good)
+    assert peers.learn("http://9.9.9.9:80"), "newcomers still get a place of those that never gave anything"
+
+
+def test_one_host_gets_few_places_and_a_trusted_name_no_other_port() -> None:
+    peers = Peers(("http://store.example:80",), allow_private=False, limit=64)
+    learned = [peers.learn(f"http://93.184.216.34:{port}") for port in range(1, 50)]
+    assert sum(learned) == 8
+    assert not peers.learn("http://store.example:22")
+
+
+def test_private_addresses_are_not_told_to_strangers() -> None:
+    peers = Peers(("http://10.0.0.1:1", PUBLIC), allow_private=False, limit=8)
+    peers.served("http://10.0.0.1:1")
+    peers.served(PUBLIC)
+    assert peers.shared() == [PUBLIC]
 
 
 def test_our_own_address_is_never_asked() -> None:

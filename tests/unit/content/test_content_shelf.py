@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.content import FOREVER, Cid
+from steelyard.content.dagpb import DIRECTORY, Link, Node, encode_node
 from steelyard.content.disk import try_lock
 from steelyard.content.layout import LEAF_BYTES, Layout, read_layout
 from steelyard.content.parts import PartFile
@@ -254,6 +255,18 @@ def test_a_part_file_takes_right_leaves_only_and_knows_what_is_missing(tmp_path:
     assert part.put(0, bytes(LEAF_BYTES)), "late, after closing: nothing happens"
     with PartFile(tmp_path / "part", layout) as again:
         assert again.missing() == []
+
+
+def test_directories_that_double_at_each_level_are_judged_in_no_time(shelf: Shelf) -> None:
+    cid = shelf.add_bytes(b"x", provide=False, pin_until=None)
+    for _ in range(40):
+        block = encode_node(Node(DIRECTORY, (Link(cid, "a", 1), Link(cid, "b", 1))))
+        cid = Cid.of_block(0x70, block)
+        shelf.index.put_directory(cid, block, provide=False)
+    assert shelf.holds(cid)
+    shelf.index.set_provided(cid, provided=True)
+    assert shelf.public_block(Cid.of_block(0x55, b"x")) == b"x"
+    assert shelf.collect(grace_s=0).entries == 41
 
 
 def test_a_file_that_a_killed_process_placed_but_did_not_record_is_collected(shelf: Shelf) -> None:

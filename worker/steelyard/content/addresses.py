@@ -39,12 +39,20 @@ def host_of(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address, not a name."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
 def is_public_host(host: str) -> bool:
     """False for an address inside our network. A name passes here and is judged when it is resolved."""
-    try:
+    if is_address(host):
         return _is_public(host)
-    except ValueError:
-        return host != "localhost" and not host.endswith((".localhost", ".local", ".internal"))
+    return host != "localhost" and not host.endswith((".localhost", ".local", ".internal"))
 
 
 class GuardedResolver(AbstractResolver):

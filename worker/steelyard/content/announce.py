@@ -12,7 +12,7 @@ from steelyard.content.peers import Peers
 
 _TICK_S = 0.25
 _SOON_S = 0.5
-_AT_ONCE = 8
+_AT_ONCE = 16
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ class Announcer:
         self._due: dict[str, float] = {}  # url -> monotonic seconds
         self._pause: dict[str, float] = {}  # url -> seconds between its last two calls
         self._hurry = asyncio.Event()
+        self._calls: dict[str, asyncio.Task[None]] = {}
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(_report)
 
@@ -35,15 +36,19 @@ class Announcer:
         self._hurry.set()
 
     async def close(self) -> None:
-        """End the loop."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        """End the loop and the calls under way."""
+        for task in (self._task, *self._calls.values()):
+            task.cancel()
+        await asyncio.gather(self._task, *self._calls.values(), return_exceptions=True)
 
     async def _run(self) -> None:
+        """Start the calls that are due; one that hangs holds up no other."""
         while True:
+            self._calls = {url: task for url, task in self._calls.items() if not _ended(task)}
             now = time.monotonic()
-            urls = [url for url in self._peers.contacts() if self._due.get(url, 0.0) <= now][:_AT_ONCE]
-            await asyncio.gather(*(self._call(url) for url in urls))
+            for url in self._peers.contacts():
+                if len(self._calls) < _AT_ONCE and url not in self._calls and self._due.get(url, 0.0) <= now:
+                    self._calls[url] = asyncio.create_task(self._call(url))
             for url in self._due.keys() - self._peers.known():
                 del self._due[url], self._pause[url]
             await asyncio.sleep(_TICK_S)
@@ -66,6 +71,13 @@ class Announcer:
             news = [peer for peer in found if self._peers.learn(peer)]
             pause = _SOON_S if news else pause
         self._pause[url], self._due[url] = pause, time.monotonic() + pause
+
+
+def _ended(task: asyncio.Task[None]) -> bool:
+    """Whether a call is over; an error that no peer can cause goes on to the owner."""
+    if task.done():
+        task.result()
+    return task.done()
 
 
 def _report(task: asyncio.Task[None]) -> None:

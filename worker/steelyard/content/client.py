@@ -70,7 +70,7 @@ class PeerClient:
             _expect(response, url, 200)
             declared = response.content_length
             if declared is not None and declared > limit:
-                raise PeerFault(f"{url} declares {declared} bytes for a block of at most {limit}", lied=True)
+                raise PeerFault(f"{url} declares {declared} bytes for a block of at most {limit}")
             async with asyncio.timeout(leaf_s):
                 data = await _read_all(response.content, limit, url)
         if not cid.matches(data):
@@ -141,7 +141,7 @@ async def _read_all(content: aiohttp.StreamReader, limit: int, url: str) -> byte
     async for chunk in content.iter_any():
         data += chunk
         if len(data) > limit:
-            raise PeerFault(f"{url} sends over {limit} bytes", lied=True)
+            raise PeerFault(f"{url} sends over {limit} bytes")
     return bytes(data)
 
 

@@ -140,9 +140,11 @@ class Folder:
             with contextlib.suppress(CidError):
                 yield path, Cid.parse(path.name)
 
-    def need_room(self, size: int) -> None:
-        """Raise DiskFull where `size` more bytes do not fit."""
+    def need_room(self, size: int, part: Path | None = None) -> None:
+        """Raise DiskFull where `size` bytes do not fit beside what `part` has of them already."""
         free = shutil.disk_usage(self.root).free
+        with contextlib.suppress(FileNotFoundError):
+            size -= 0 if part is None else part.stat().st_blocks * 512
         if size + _FREE_MARGIN > free:
             raise DiskFull(
                 f"no room for {size} bytes in {self.root} ({free} bytes free)",

@@ -158,7 +158,7 @@ class Getter:
 
     async def _leaves(self, cid: Cid, layout: Layout, source: BlockSource) -> None:
         path = self._shelf.folder.part(cid)
-        self._shelf.folder.need_room(layout.size)
+        self._shelf.folder.need_room(layout.size, path)
         try:
             with PartFile(path, layout) as part:
                 missing = await in_thread(part.missing)

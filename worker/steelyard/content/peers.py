@@ -7,13 +7,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steelyard.content.addresses import host_of, is_public_host, normal_url
+from steelyard.content.addresses import host_of, is_address, is_public_host, normal_url
 from steelyard.errors import ConfigError
 
 LIE_S = 600.0  # seconds without a call to a peer whose bytes were unlike their hash
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
 _PATIENCE_DOUBLINGS = 4
+_PER_HOST = 8  # learned peers on one host, so that one machine cannot fill the table
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Peers:
         url = normal_url(text)
         if url is None or url == self.own or url in self._peers:
             return False
-        if not self._allow_private and not is_public_host(host_of(url)):
+        if not self._allow_private and not self._is_fit(host_of(url)):
             return False
         if len(self._peers) >= self._limit and not self._make_room():
             return False
@@ -82,7 +83,13 @@ class Peers:
     def shared(self, limit: int = 32) -> list[str]:
         """Peers worth telling others of: reached, and not in a pause."""
         now = time.monotonic()
-        good = [peer for peer in self._peers.values() if peer.answered and peer.blocked_until <= now]
+        good = [
+            peer
+            for peer in self._peers.values()
+            if peer.answered
+            and peer.blocked_until <= now
+            and (self._allow_private or is_public_host(host_of(peer.url)))
+        ]
         good.sort(key=lambda peer: -peer.score)
         return [peer.url for peer in good[:limit]]
 
@@ -123,10 +130,16 @@ class Peers:
         """All base URLs in the table."""
         return set(self._peers)
 
+    def _is_fit(self, host: str) -> bool:
+        """Not inside our network, not a name that the operator trusts, not one host over and over."""
+        named = any(peer.chosen and host_of(peer.url) == host for peer in self._peers.values())
+        same = sum(not peer.chosen and host_of(peer.url) == host for peer in self._peers.values())
+        return is_public_host(host) and not (named and not is_address(host)) and same < _PER_HOST
+
     def _make_room(self) -> bool:
         spare = [peer for peer in self._peers.values() if not peer.chosen and not peer.lied]
         worst = min(spare, key=lambda peer: (peer.answered, peer.score, -peer.faults), default=None)
-        if worst is None or (worst.answered and worst.faults == 0):
+        if worst is None or (worst.answered and worst.score > 0.0):
             return False
         del self._peers[worst.url]
         return True

@@ -74,10 +74,16 @@ class Shelf:
 
     def holds(self, cid: Cid) -> bool:
         """Whether it is here whole, a directory with all that is below it."""
-        kind = self.index.kind(cid)
-        if kind == "file":
-            return self.folder.file(cid).exists()
-        return kind == "directory" and all(self.holds(child) for child in self.index.children(cid))
+        seen, rest = {cid}, [cid]
+        while rest:
+            here = rest.pop()
+            kind = self.index.kind(here)
+            if kind is None or (kind == "file" and not self.folder.file(here).exists()):
+                return False
+            below = set(self.index.children(here)) - seen if kind == "directory" else set()
+            seen |= below
+            rest += below
+        return True
 
     def verified(self, cid: Cid) -> Layout | None:
         """The layout of a held file after checking every byte of it; None where it is not held.
