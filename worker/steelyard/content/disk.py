@@ -69,7 +69,7 @@ class Folder:
     def take(self, source: Path) -> Iterator[Path]:
         """A private name in the store for the bytes of `source`: a hard link where possible, else a copy."""
         private = self._tmp / uuid.uuid4().hex
-        with disk_errors(source):
+        with disk_errors(self.root):
             if not stat.S_ISREG(source.lstat().st_mode):
                 raise ContentError(f"{source} is no regular file", remedy="give the file itself, not a link")
             try:

@@ -69,7 +69,7 @@ class Gateway:
                 return web.Response(body=b"", headers=COMMON | {"Content-Type": RAW_TYPE})
             cid = await self._resolve(request.match_info["path"])
             return await (self._block(request, cid) if raw else self._file(request, cid))
-        except TimeoutError:  # the client does not take what it asked for
+        except (TimeoutError, ConnectionError):  # the client does not take what it asked for, or went away
             _break_off(request)
             return refuse(408, "too slow")
         except ContentMissing as error:
