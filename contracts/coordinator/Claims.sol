@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {ICoordinator, JobState, Result, Round, Submission} from "../interfaces/ICoordinator.sol";
+import {ICoordinator, JobState, JobTerms, Result, Round, Submission} from "../interfaces/ICoordinator.sol";
 import {IWorkerRegistry} from "../interfaces/IWorkerRegistry.sol";
 import {IFaultProver} from "../interfaces/IFaultProver.sol";
 import {IVault} from "../interfaces/IVault.sol";
@@ -59,13 +59,12 @@ contract Claims is Endings {
         VAULT.unlock(account, IVault.Purse.Bond, job.terms.bond);
     }
 
-    /// @dev What a submission's slot is due, and whether it has earned it.
-    struct Shares {
+    /// @dev The job's share of each kind, and what it comes to.
+    struct Due {
         uint256 work;
         uint256 attesting;
-        bool included;
-        bool sits; // in the committee
-        bool heard;
+        uint256 earned; // by the worker, of the two
+        uint32 shares; // resolved
     }
 
     function _claim(Result calldata result, Submission calldata submission) private {
@@ -76,33 +75,62 @@ contract Claims is Endings {
             revert ICoordinator.WrongSerial(id, result.serial, submission.serial);
         }
         _consume(job, submission);
-        Shares memory shares = _shares(job, round, result, submission);
-        uint256 work = shares.included ? shares.work : 0;
-        uint256 attesting = shares.heard ? shares.attesting : 0;
-        uint256 returned = shares.work + shares.attesting - work - attesting;
+        bool included = _earns(job, round, result, submission);
+        Due memory due = _due(job, round, submission, included);
+        address worker = submission.worker;
 
-        emit ICoordinator.Claimed(id, result.serial, submission.worker, submission.slot, work, attesting);
-        if (returned != 0) emit ICoordinator.Returned(id, result.serial, returned);
-
-        if (work + attesting != 0) VAULT.pay(id, submission.worker, work + attesting);
-        if (returned != 0) VAULT.pay(id, job.sponsor, returned);
-        REGISTRY.record(submission.worker, 1, shares.included ? 1 : 0, 0);
-        _resolve(job, id, shares.sits ? 2 : 1);
+        uint256 earned = due.earned;
+        if (earned != 0) VAULT.pay(id, worker, earned);
+        _return(job, id, result.serial, due.work + due.attesting - earned);
+        REGISTRY.record(worker, 1, included ? 1 : 0, 0);
+        _resolve(job, id, due.shares);
     }
 
-    function _shares(Job storage job, Round memory round, Result calldata result, Submission calldata submission)
+    function _earns(Job storage job, Round memory round, Result calldata result, Submission calldata submission)
         private
-        returns (Shares memory shares)
+        view
+        returns (bool)
     {
-        uint256 pool = job.terms.pool;
-        uint8 slot = submission.slot;
-        shares.work = pool * job.terms.workerBps / BPS * submission.weight / round.weightSum;
-        shares.included = BitCounters.has(result.included, slot);
-        if (RoundLib.has(round, RoundLib.HAS_MALFORMED) && BitCounters.has(job.malformed[result.serial], slot)) {
-            shares.included = false;
+        if (!BitCounters.has(result.included, submission.slot)) return false;
+        return
+            !RoundLib.has(round, RoundLib.HAS_MALFORMED)
+                || !BitCounters.has(job.malformed[result.serial], submission.slot);
+    }
+
+    /// @dev Reckons the shares of a submission's slot, uses its attestation up, and says so.
+    function _due(Job storage job, Round memory round, Submission calldata submission, bool included)
+        private
+        returns (Due memory due)
+    {
+        (uint256 workers, uint256 attestors) = _pools(job);
+        due.work = workers * submission.weight / round.weightSum;
+        due.shares = 1;
+        uint256 worked = included ? due.work : 0;
+        uint256 attested;
+        (bool sits, bool heard) = _attested(job, round, submission.serial, submission.slot);
+        if (sits) {
+            due.shares = 2;
+            due.attesting = attestors / RoundLib.committeeSize(round);
+            if (heard) attested = due.attesting;
         }
-        (shares.sits, shares.heard) = _attested(job, round, result.serial, slot);
-        if (shares.sits) shares.attesting = pool * job.terms.attestorBps / BPS / RoundLib.committeeSize(round);
+        due.earned = worked + attested;
+
+        emit ICoordinator.Claimed(
+            submission.job, submission.serial, submission.worker, submission.slot, worked, attested
+        );
+    }
+
+    function _return(Job storage job, uint64 id, uint64 serial, uint256 amount) private {
+        if (amount == 0) return;
+        emit ICoordinator.Returned(id, serial, amount);
+        VAULT.pay(id, job.sponsor, amount);
+    }
+
+    function _pools(Job storage job) private view returns (uint256 workers, uint256 attestors) {
+        JobTerms storage terms = job.terms;
+        uint256 pool = terms.pool;
+        workers = pool * terms.workerBps / BPS;
+        attestors = pool * terms.attestorBps / BPS;
     }
 
     function _claimPost(Result calldata result) private {
@@ -142,7 +170,7 @@ contract Claims is Endings {
         if (stored == CLAIMED) {
             revert ICoordinator.AlreadyClaimed(submission.job, submission.serial, submission.slot);
         }
-        bytes32 hash = keccak256(abi.encode(submission));
+        bytes32 hash = RoundLib.hashOf(submission);
         if (stored != hash) revert ICoordinator.WrongSubmission(stored, hash);
 
         job.submissions[submission.serial][submission.slot] = CLAIMED;

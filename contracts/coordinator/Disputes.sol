@@ -92,7 +92,7 @@ contract Disputes is CoordinatorBase {
         returns (bytes32 hash)
     {
         (uint64 id, uint64 serial) = (submission.job, submission.serial);
-        hash = keccak256(abi.encode(submission));
+        hash = RoundLib.hashOf(submission);
         bytes32 stored = job.submissions[serial][submission.slot];
         if (stored != hash) revert ICoordinator.WrongSubmission(stored, hash);
         Round memory round = job.rounds[serial].load();

@@ -2,7 +2,7 @@
 pragma solidity 0.8.30;
 
 import {BitCounters} from "../libraries/BitCounters.sol";
-import {ICoordinator, JobState, JobTerms, Result, Round} from "../interfaces/ICoordinator.sol";
+import {ICoordinator, JobState, JobTerms, Result, Round, Submission} from "../interfaces/ICoordinator.sol";
 import {Slots} from "./Slots.sol";
 import {Job} from "./State.sol";
 
@@ -196,8 +196,22 @@ library RoundLib {
     }
 
     // ---------------------------------------------------------------- results
-    function idOf(Result calldata result) internal pure returns (bytes32) {
-        return keccak256(abi.encode(result));
+    /// @notice `keccak256(abi.encode(result))`: the calldata of a static struct is its encoding.
+    function idOf(Result calldata result) internal pure returns (bytes32 id) {
+        assembly ("memory-safe") {
+            let at := mload(0x40)
+            calldatacopy(at, result, 384)
+            id := keccak256(at, 384)
+        }
+    }
+
+    /// @notice `keccak256(abi.encode(submission))`, likewise.
+    function hashOf(Submission calldata submission) internal pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            let at := mload(0x40)
+            calldatacopy(at, submission, 256)
+            hash := keccak256(at, 256)
+        }
     }
 
     function requireParent(Job storage job, uint256 parentSerial, bytes32 parent) internal view {
