@@ -16,6 +16,7 @@ from steelyard.blocks import Encoding
 from steelyard.errors import FormatError
 from steelyard.rules import Rule, Step, Table
 
+pytestmark = pytest.mark.usefixtures("core")
 VECTORS = Path(__file__).parents[2] / "vectors" / "numbers.json"
 
 

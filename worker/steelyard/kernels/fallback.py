@@ -27,24 +27,26 @@ ROUND = [
 ROTATE = [0, 1, 62, 28, 27, 36, 44, 6, 55, 20, 3, 10, 43, 25, 39, 41, 45, 15, 21, 8, 18, 2, 61, 56, 14]
 
 
-def _rotl(a: UInt64, by: int) -> UInt64:
-    if by == 0:
-        return a
-    return (a << np.uint64(by)) | (a >> np.uint64(64 - by))
+# Where each word of a round's output comes from: the rotation's source, and its two right neighbours in the row.
+_SOURCE = np.empty(25, np.int64)
+_SOURCE[[i // 5 + 5 * ((2 * (i % 5) + 3 * (i // 5)) % 5) for i in range(25)]] = np.arange(25)
+_NEXT = np.array([i - i % 5 + (i + 1) % 5 for i in range(25)])
+_AFTER = np.array([i - i % 5 + (i + 2) % 5 for i in range(25)])
+_LEFT = np.array(ROTATE, np.uint64)[:, None]
+_RIGHT = (np.uint64(64) - _LEFT) % np.uint64(64)
+_COLUMN = np.arange(25) % 5
 
 
 def _permute(a: UInt64) -> UInt64:
     """keccak-f[1600] of each column. a: (25, items)."""
+    one, rest = np.uint64(1), np.uint64(63)
     for constant in ROUND:
-        c = a[0:5] ^ a[5:10] ^ a[10:15] ^ a[15:20] ^ a[20:25]
-        d = np.roll(c, 1, axis=0) ^ _rotl(np.roll(c, -1, axis=0), 1)
-        a = a ^ np.tile(d, (5, 1))
-        b = np.empty_like(a)
-        for i in range(25):
-            x, y = i % 5, i // 5
-            b[y + 5 * ((2 * x + 3 * y) % 5)] = _rotl(a[i], ROTATE[i])
-        rows = b.reshape(5, 5, -1)
-        a = (rows ^ (~np.roll(rows, -1, axis=1) & np.roll(rows, -2, axis=1))).reshape(25, -1)
+        c = np.bitwise_xor.reduce(a.reshape(5, 5, -1), axis=0)
+        turned = c[[1, 2, 3, 4, 0]]
+        d = c[[4, 0, 1, 2, 3]] ^ ((turned << one) | (turned >> rest))
+        a = a ^ d[_COLUMN]
+        b = ((a << _LEFT) | (a >> _RIGHT))[_SOURCE]
+        a = b ^ (~b[_NEXT] & b[_AFTER])
         a[0] ^= np.uint64(constant)
     return a
 
