@@ -209,7 +209,7 @@ async def test_another_process_is_waited_for_named_and_outlived(tmp_path: Path) 
     patient = KeyLock(path, patience_s=20)
     asyncio.get_running_loop().call_later(0.1, holder.kill)
     async with patient:
-        assert path.read_text() == str(os.getpid())
+        assert path.read_text().strip() == str(os.getpid())
     await asyncio.wait_for(holder.wait(), 10)
 
 

@@ -26,9 +26,10 @@ class Heads:
         self._head: Block | None = None
         self._seen = float("-inf")
 
-    async def latest(self, *, fresh: bool = False) -> Block:
+    async def latest(self, *, fresh: bool = False, max_age_s: float | None = None) -> Block:
         """The head, at most `max_age_s` old; `fresh` asks the node in any case."""
-        if not fresh and self._head and time.monotonic() - self._seen <= self._max_age_s:
+        age = self._max_age_s if max_age_s is None else max_age_s
+        if not fresh and self._head and time.monotonic() - self._seen <= age:
             return self._head
         head = Block.parse(await self._rpc.call("eth_getBlockByNumber", "latest", False))
         self.saw(head)

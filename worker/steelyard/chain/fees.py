@@ -14,6 +14,7 @@ from .rpc import Rpc
 
 GWEI = 10**9
 _TIP_AGE_S = 30.0
+_HEAD_AGE_S = 1.0  # a quote has room for the base fee to double, which takes six blocks
 _STEP = 1125  # a replacement pays at least 12.5 % more; nodes ask for 10 %
 
 
@@ -76,7 +77,7 @@ class FeeSource:
 
     async def quote(self) -> tuple[Fees, Block]:
         """Fees for now, and the head they are meant for.  Raises SpendLimit."""
-        head = await self._heads.latest()
+        head = await self._heads.latest(max_age_s=_HEAD_AGE_S)
         if head.base_fee is None:
             price = int(await self._rpc.call("eth_gasPrice"), 16)
             return quote(price, 0, self.ceiling), head

@@ -61,6 +61,5 @@ class KeyLock:
                 raise
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 0.02)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid():<20}".encode(), 0)
         self._descriptor = descriptor

@@ -108,7 +108,6 @@ class SqliteTxJournal:
         try:
             self._db = sqlite3.connect(path, timeout=20.0, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")  # a nonce must not be forgotten in a power cut
             self._db.executescript(_SCHEMA)
         except sqlite3.Error as error:
             raise JournalError(
@@ -131,7 +130,7 @@ class SqliteTxJournal:
     def record(self, intent: Intent, attempt: Attempt) -> None:
         """See TxJournal."""
         row = (intent.name, intent.nonce, intent.to, intent.data, str(intent.value), intent.gas, intent.what)
-        with self._write() as db:
+        with self._write(durable=True) as db:
             db.execute(
                 "INSERT OR REPLACE INTO intent VALUES (?,?,?,?,?,?,?,?,?)",
                 (*row, str(intent.state), str(intent.cost)),
@@ -170,8 +169,10 @@ class SqliteTxJournal:
         self._db.close()
 
     @contextlib.contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
+    def _write(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction; `durable` survives a power cut, as what was signed must."""
         try:
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db

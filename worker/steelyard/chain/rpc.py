@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import ClientError, ClientResponseError, ClientTimeout
-from web3 import AsyncHTTPProvider
+from aiohttp import ClientError, ClientResponseError
 from web3.exceptions import Web3Exception
-from web3.types import RPCEndpoint
 
 from steelyard.errors import ChainError, Unreachable
+
+from .transport import Transport
 
 log = logging.getLogger(__name__)
 logging.getLogger("web3").setLevel(logging.WARNING)  # at DEBUG it prints the URL, key and all
 
 _BUSY = ("rate limit", "too many requests", "request count exceeded", "capacity", "throughput", "try again")
 _FATAL_STATUS = (400, 401, 403, 404, 405)  # asking again changes nothing
-_TRANSIENT = (ClientError, OSError, TimeoutError, ValueError, Web3Exception)
+_TRANSIENT = (ClientError, OSError, TimeoutError, ValueError, TypeError, KeyError, Web3Exception)
 
 
 class RpcRefused(ChainError):
@@ -58,15 +58,11 @@ class Rpc:
         self.outage_s = outage_s
         self.requests = 0
         self._batches = True
-        self._provider = AsyncHTTPProvider(
-            url,
-            request_kwargs={"timeout": ClientTimeout(total=timeout_s)},
-            exception_retry_configuration=None,
-        )
+        self._transport = Transport(url, timeout_s=timeout_s)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._provider.disconnect()
+        await self._transport.disconnect()
 
     async def call(self, method: str, *params: Any, patience_s: float | None = None) -> Any:
         """The `result` of one request.
@@ -107,7 +103,7 @@ class Rpc:
         if not answers:
             for method, params in requests:
                 self.requests += 1
-                answers.append(await self._provider.make_request(RPCEndpoint(method), list(params)))
+                answers.append(await self._transport.post(method, list(params)))
         results = []
         for (method, _), answer in zip(requests, answers, strict=True):
             if not isinstance(answer, dict) or ("error" not in answer and "result" not in answer):
@@ -120,9 +116,7 @@ class Rpc:
     async def _many(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         """The answers to a batch; none where the node takes no batches, which is remembered."""
         self.requests += 1
-        said: Any = await self._provider.make_batch_request(
-            [(RPCEndpoint(method), list(params)) for method, params in requests]
-        )
+        said = await self._transport.post_batch([(method, list(params)) for method, params in requests])
         if not isinstance(said, list):
             log.info("%s takes no batches: %s", self.name, said.get("error"))
             self._batches = False

@@ -57,7 +57,7 @@ class Simulator:
                 await self.clock.reach(not_before, until)
             return given
         gas = await self.gas(call, not_before=not_before, until=until)
-        return self.limit(gas, (await self.heads.latest()).gas_limit)
+        return self.limit(gas, (await self.heads.latest(max_age_s=60.0)).gas_limit)
 
     def limit(self, gas: int, block_limit: int) -> int:
         """`gas` with its margin; plain transfers need none."""
