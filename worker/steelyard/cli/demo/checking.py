@@ -24,7 +24,7 @@ async def check(report: Path, out: Output) -> str:
     if not script.is_file():
         return "not checked: no checkout"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", script, report,
+        sys.executable, script, report,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     try:

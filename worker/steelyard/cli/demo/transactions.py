@@ -12,6 +12,16 @@ from steelyard.chain.client import ChainClient
 from steelyard.chain.codec import Interface
 from steelyard.chain.networks import Deployment
 
+ROUND_OF = {  # the event that says which round a transaction is of
+    "submit": "Submitted",
+    "attest": "Attested",
+    "post": "Posted",
+    "hold": "Held",
+    "convict": "Convicted",
+    "openRound": "RoundOpened",
+    "retry": "Retried",
+    "reopen": "Reopened",
+}
 BATCH = 50  # requests in one round trip
 
 
@@ -69,14 +79,17 @@ def _read(
     data = bytes.fromhex(str(tx["input"]).removeprefix("0x"))
     target = str(tx["to"] or "").lower()
     what = functions.get((target, data[:4]), "transfer") if target else "deploy"
-    serials: list[int] = [getattr(event, "serial", 0) for event in client.registry.events(receipt["logs"])]
-    known = [rounds[serial] for serial in serials if serial in rounds]
+    told = [
+        (type(event).__name__, getattr(event, "serial", 0))
+        for event in client.registry.events(receipt["logs"])
+    ]
+    known = [rounds[serial] for name, serial in told if serial in rounds and name == ROUND_OF.get(what)]
     return Transaction(
         hash=str(tx["hash"]),
         block=int(tx["blockNumber"], 16),
         sender=to_checksum_address(tx["from"]),
         what=what,
-        round=known[0] if known and what not in ("claim", "claimPosts") else None,
+        round=known[0] if known else None,
         gas_used=gas,
         cost_wei=gas * price,
         succeeded=int(receipt["status"], 16) == 1,
