@@ -57,6 +57,7 @@ def stages() -> list[Stage]:
         Stage(name="check", command=("scripts/check",), minutes=3),
         Stage(name="slither", command=("scripts/slither",)),
         Stage(name="forge", command=(forge, "test"), counts="forge", minutes=25),
+        Stage(name="coverage", command=(PYTHON, "scripts/contract_coverage.py")),
         Stage(name="brownie", command=("scripts/brownie", "test"), counts="pytest"),
         Stage(name="gas", command=(PYTHON, "scripts/gas.py", "--check")),
         Stage(name="pytest", command=(PYTHON, "-m", "pytest", "--durations=15"), counts="pytest", minutes=30),

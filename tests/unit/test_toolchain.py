@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import contract_coverage
 import lock_platforms
 import run_tests
 import setup as setup_script
@@ -158,3 +159,33 @@ def test_tools_and_the_run_environment_agree_on_every_version() -> None:
 def test_setup_and_package_json_pin_the_same_compiler() -> None:
     package = json.loads((ROOT / "package.json").read_text())
     assert package["devDependencies"]["solc"] == setup_script.SOLC
+
+
+LCOV = """TN:
+SF:contracts/A.sol
+DA:3,1
+DA:4,0
+BRDA:4,0,0,2
+BRDA:4,0,1,-
+BRDA:9,1,0,0
+end_of_record
+SF:tests/T.sol
+DA:1,0
+end_of_record
+"""
+
+
+def test_uncovered_lines_and_branches_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = contract_coverage.read_report(LCOV.splitlines())
+    assert contract_coverage.report(counts) is False
+    said = capsys.readouterr().out
+    assert "no test runs line 4\n" in said
+    assert "no test takes a branch at line 4 9\n" in said
+    assert "tests/" not in said
+
+
+def test_all_taken_is_complete_and_an_empty_report_is_not() -> None:
+    assert contract_coverage.report(
+        contract_coverage.read_report(["SF:contracts/A.sol", "DA:3,1", "BRDA:3,0,0,1"])
+    )
+    assert not contract_coverage.report({})
