@@ -1,7 +1,7 @@
 """Line and branch coverage of contracts/ by the forge tests: `make test` fails below 100 %.
 
-The contracts compile without `via_ir`, so forge's counts are exact. Every line and branch that no test takes is
-named.
+The contracts compile without `via_ir`, so forge's counts are exact. Every line and branch that no
+test takes is named.
 """
 
 from __future__ import annotations
