@@ -164,6 +164,10 @@ contract CheckArithmeticTest is Test {
         Result memory r = _plain(49);
         r.table = _table(1, ONE / 2, 3, ONE / 2);
         _expectHolds(r, 49, 9);
+        // Factors are taken as posted, over 1.0 too: 10 * 240 and 20 * 240
+        r = _plain(40 + 4200);
+        r.table = _table(1, 240 * ONE, 3, 240 * ONE);
+        _expectHolds(r, 4240, 4200);
     }
 
     function test_WhenTheValueIsRight_ItRevertsWithEveryEncoding() external {
