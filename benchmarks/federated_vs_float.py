@@ -156,8 +156,8 @@ class Net(nn.Module):  # type: ignore[misc]
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """pixels: uint8 (batch, 1, 28, 28). Returns logits (batch, 10)."""
         x = functional.pixel_unshuffle((pixels.float() - 33) / 79, 2)
-        x = functional.relu(self.conv2(functional.relu(self.conv1(x))))
-        return self.linear(functional.avg_pool2d(x, 2).flatten(1))
+        x = self.conv2(functional.relu(self.conv1(x)))
+        return self.linear(functional.relu(functional.max_pool2d(x, 2)).flatten(1))
 
 
 def float_run(task: Task) -> list[float]:

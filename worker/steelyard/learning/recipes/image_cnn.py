@@ -1,6 +1,6 @@
 """The `image-cnn` recipe: a small convolutional net for small images.
 
-    2x2 pixels into channels -> conv 3x3 -> ReLU -> conv 3x3 -> ReLU -> mean over 2x2 -> linear
+    2x2 pixels into channels -> conv 3x3 -> ReLU -> conv 3x3 -> largest of 2x2 -> ReLU -> linear
 
 With filters (16, 32) that is 13,242 parameters for 28x28 grey images. There are no buffers and no dropout:
 the weight vector is all of the model. Of the nets of this size that were tried, this one learned MNIST in the
@@ -105,7 +105,7 @@ class ImageCnn:
 
 
 def _pooled(side: int) -> int:
-    """A side after packing, two convolutions and means; odd rests are cut off."""
+    """A side after packing, two convolutions and the choice of the largest; odd rests are cut off."""
     return (side // 2 - 4) // 2
 
 

@@ -74,7 +74,7 @@ class ImageCnnLearner:
         x = even.float().sub_(self._shape.mean).div_(self._shape.deviation)
         x = functional.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
         x = functional.relu(functional.conv2d(x, conv1, bias1))
-        x = functional.avg_pool2d(functional.relu(functional.conv2d(x, conv2, bias2)), 2)
+        x = functional.relu(functional.max_pool2d(functional.conv2d(x, conv2, bias2), 2))
         return functional.linear(x.flatten(1), linear, bias3)
 
     def _log_prior(self, labels: torch.Tensor) -> torch.Tensor:
