@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -55,7 +56,7 @@ class Fleet:
     """One job on one chain, and everybody's keys."""
 
     root: Path
-    chain: DevChain
+    chain: DevChain | None
     network: Network
     bootstrap: str
     job: int = 1
@@ -90,6 +91,34 @@ class Fleet:
         )
         return dataclasses.replace(config, **changes)
 
+    def save(self) -> None:
+        """Write down what `node_process` needs to run nodes of this fleet."""
+        if self.network.deployment is None:
+            raise ValueError("no deployment")
+        self.network.deployment.write(self.root / "deployment.json")
+        document = {
+            "network": self.network.name,
+            "url": self.network.rpc_url,
+            "poll_s": self.network.poll_s,
+            "bootstrap": self.bootstrap,
+            "job": self.job,
+        }
+        (self.root / "fleet.json").write_text(json.dumps(document))
+
+    @classmethod
+    def load(cls, root: Path) -> Fleet:
+        """As saved; without the chain and without keys."""
+        document = json.loads((root / "fleet.json").read_text())
+        network = dataclasses.replace(
+            KNOWN[document["network"]],
+            rpc_url=document["url"],
+            poll_s=document["poll_s"],
+            deployment=Deployment.read(root / "deployment.json"),
+        )
+        return cls(
+            root=root, chain=None, network=network, bootstrap=document["bootstrap"], job=document["job"]
+        )
+
     def listener(self, name: str) -> Any:
         """Keeps a node's events."""
         return lambda event: self.events.append((name, event))
@@ -101,9 +130,7 @@ class Fleet:
     @asynccontextmanager
     async def client(self, name: str) -> AsyncIterator[ChainClient]:
         """A client with that account's key."""
-        client = await ChainClient.connect(
-            self.network, self.wallets[name], state_dir=self.root / "state"
-        )
+        client = await ChainClient.connect(self.network, self.wallets[name], state_dir=self.root / "state")
         async with client:
             yield client
 
@@ -128,11 +155,12 @@ async def staged(
     async with EmbeddedStore(StoreConfig(root=root / "sponsor", allow_private=True)) as store:
         fleet = Fleet(root=root, chain=chain, network=network, bootstrap=str(store.url))
         names = ("sponsor", *workers, *aggregators, *others)
-        await asyncio.to_thread(_make_keys, fleet, names)
+        await asyncio.to_thread(_make_keys, fleet, chain, names)
         manifest = await _published(fleet, store, step)
         fleet.job = await _posted(fleet, store, manifest, windows or Windows(), len(workers), terms)
         await asyncio.gather(*(_seated(fleet, name) for name in workers))
         await asyncio.gather(*(_bonded(fleet, name) for name in aggregators))
+        await asyncio.to_thread(fleet.save)
         yield fleet
 
 
@@ -158,14 +186,14 @@ def _deployed(chain: DevChain, poll_s: float) -> Network:
     )
 
 
-def _make_keys(fleet: Fleet, names: Sequence[str]) -> None:
+def _make_keys(fleet: Fleet, chain: DevChain, names: Sequence[str]) -> None:
     fleet.password_file.write_text(PASSWORD)
     (fleet.root / "rows").write_bytes(b"no rows")
     keystores = Keystores(fleet.keystores)
     for name in names:
         keystores.new(name, PASSWORD, light=True)
         fleet.wallets[name] = keystores.open(name, PASSWORD)
-        _give_ether(fleet.chain, fleet.wallets[name].address)
+        _give_ether(chain, fleet.wallets[name].address)
 
 
 def _give_ether(chain: DevChain, address: str) -> None:

@@ -127,8 +127,8 @@ class Collect:
     """Ask for what this node has earned: bonds back and posts paid."""
 
     what: str  # "claimPosts" or "releaseBond"
-    number: int
-    serials: tuple[int, ...] = ()
+    number: int  # the first post's serial, or the bond's round
+    serials: tuple[int, ...] = field(default=(), compare=False)
 
 
 Action: TypeAlias = (

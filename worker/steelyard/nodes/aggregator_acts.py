@@ -65,6 +65,7 @@ class AggregatorActs:
             name = desk.name("releaseBond", action.number, len(desk.view.posts))
             await desk.send(call, name, {"number": action.number})
             return
-        posts = [post.result for post in desk.view.final_posts() if post.serial in action.serials]
+        posts = [post.result for post in desk.view.posts.values() if post.serial in action.serials]
+        posts = [result for result in posts if desk.view.posts[result_id(result)].void is None]
         name = desk.name("claimPosts", action.serials[0], action.serials[-1])
         await desk.send(desk.coordinator.claim_posts(posts), name, {"serials": list(action.serials)})

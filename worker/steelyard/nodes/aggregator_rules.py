@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from steelyard.nodes import committee
 from steelyard.nodes.actions import Action, Collect, Convict, ConvictUpdate, Enlist, Publish
+from steelyard.nodes.committee import Windows
 from steelyard.nodes.deciding import Situation
 from steelyard.nodes.local import Verdict
+from steelyard.nodes.upkeep import finalable
 from steelyard.nodes.view import Opening
 
 BATCH = 10  # posts claimed in one transaction
+COURTESY = (
+    0.1  # of the attest window in which a post waits for attestors that it does not need: they are paid
+)
 
 
 def seat_of(s: Situation) -> int | None:
@@ -36,6 +41,9 @@ def _publish(s: Situation, seat: int) -> list[Action]:
     included = committee.included(opening)
     if s.local.holds(opening.serial) & included != included or not s.usable(opening.parent):
         return []
+    all_heard = committee.heard(opening) == committee.of(opening)
+    if not _has_bond(s, opening) or not (all_heard or s.now >= _courtesy_ends(s, windows)):
+        return []
     rank = _rank(s, opening, seat)
     if rank and s.now < windows.anyone_from:
         return []
@@ -52,6 +60,17 @@ def _publish(s: Situation, seat: int) -> list[Action]:
     ]
 
 
+def _courtesy_ends(s: Situation, windows: Windows) -> float:
+    return windows.clock + COURTESY * s.terms.attest_window
+
+
+def _has_bond(s: Situation, opening: Opening) -> bool:
+    """Whether a post can be backed: by what is free, or by the bond of an earlier one of the same round."""
+    free = s.local.free_bond
+    left = (opening.number, s.local.identity) in s.view.left_bonds
+    return free is None or free >= s.terms.bond or left
+
+
 def _rank(s: Situation, opening: Opening, seat: int) -> int:
     """0 for the elected seat, then in the order of seats after it."""
     seats = sorted(s.view.aggregators)
@@ -62,12 +81,15 @@ def _rank(s: Situation, opening: Opening, seat: int) -> int:
 
 
 def _collect(s: Situation) -> list[Action]:
-    """Pay for final posts, once enough came together or the job is over; bonds of void results in final rounds."""
-    mine = [p for p in s.view.final_posts() if p.result.poster == s.local.identity]
-    unpaid = tuple(p.serial for p in mine if p.serial not in s.view.paid_posts)
+    """Pay for final posts: many at once, at the end, or when bonds run short; and bonds that void results left."""
+    final = [*s.view.final_posts(), *finalable(s)]
+    mine = [post.serial for post in final if post.result.poster == s.local.identity]
+    unpaid = tuple(serial for serial in mine if serial not in s.view.paid_posts)
+    short = s.local.free_bond is not None and s.local.free_bond < 2 * s.terms.bond
+    due = bool(unpaid) and (short or len(unpaid) >= BATCH or s.view.ended is not None)
     wanted: list[Action] = []
-    if unpaid and (len(unpaid) >= BATCH or s.view.ended is not None):
-        wanted.append(Collect(what="claimPosts", number=0, serials=unpaid[:BATCH]))
+    if due:
+        wanted.append(Collect(what="claimPosts", number=unpaid[0], serials=unpaid[:BATCH]))
     for number, account in s.view.left_bonds:
         free = number <= s.view.settled_number or s.view.ended is not None
         if account == s.local.identity and free:

@@ -52,6 +52,7 @@ class Local:
     provided: set[int] = field(default_factory=set)  # serials whose own update is handed out
     computed: set[tuple[int, int]] = field(default_factory=set)  # serial and included
     evaluated: set[bytes] = field(default_factory=set)
+    free_bond: int | None = None  # an aggregator's, as last read; None = not yet
     given_up: set[int] = field(default_factory=set)  # serials that were too hard to train
 
     def holds(self, serial: int) -> int:

@@ -8,8 +8,10 @@ import hashlib
 import time
 from collections.abc import Sequence
 
+from steelyard.chain.events import AggregatorEnlisted, AggregatorPaid, BondReleased, Posted, ResultVoid
 from steelyard.chain.follower import Batch, Follower
 from steelyard.chain.records import Event
+from steelyard.chain.structs import Purse
 from steelyard.errors import ChainError, ExactError, NodeError, SteelyardError, TrainingError
 from steelyard.nodes import actions as act
 from steelyard.nodes.aggregator_rules import aggregator, challenger, seat_of
@@ -27,6 +29,8 @@ from steelyard.nodes.worker_acts import TrainerLike, WorkerActs
 from steelyard.nodes.worker_rules import worker
 
 TRAINING_TRIES = 3
+BOND_EVENTS = {AggregatorEnlisted, AggregatorPaid, BondReleased, Posted, ResultVoid}
+ASK_BOND_S = 5.0
 SAVE_EVERY = 256  # blocks without an event of the job after which the cursor is written all the same
 
 
@@ -43,6 +47,7 @@ class Node:
         self._retention = Retention(desk, self._worker)
         self._caught_up = False
         self._block = self._saved = 0
+        self._ask_bond_at = 0.0
         self._ended_at: float | None = None
 
     async def run(self, stop: asyncio.Event) -> str:
@@ -75,6 +80,8 @@ class Node:
                 break
         self._caught_up = True
         await self._find_clock()
+        if Role.AGGREGATOR in self._roles:
+            await self._find_bond()
 
     async def _take(self, batch: Batch) -> None:
         desk = self._desk
@@ -90,6 +97,8 @@ class Node:
         else:
             for event in mine:
                 apply(desk.view, event)
+        if any(type(event) in BOND_EVENTS for event in mine):
+            desk.local.free_bond = None
         for event in mine:
             tell(desk.report, desk.view, event)
         self._block = batch.to_block
@@ -103,6 +112,16 @@ class Node:
         call = self._desk.coordinator.round_of(self._desk.info.job, head.serial)
         found = await self._desk.client.read(call, block=self._block)
         head.clock = found.round.clock
+
+    async def _find_bond(self) -> None:
+        """Ask the chain for what backs further posts: when it changed, and now and then while it is too little."""
+        desk, need = self._desk, self._desk.info.terms.bond
+        known = desk.local.free_bond
+        if known is not None and (known >= need or time.monotonic() < self._ask_bond_at):
+            return
+        call = desk.info.contracts.vault.balance_of(desk.local.identity, Purse.BOND)
+        desk.local.free_bond = (await desk.client.read(call)).free
+        self._ask_bond_at = time.monotonic() + ASK_BOND_S
 
     async def _pause(self) -> None:
         """Until something is done here, or it is time to look at the chain again."""

@@ -33,6 +33,16 @@ from steelyard.nodes.actions import (
 Perform = Callable[[Action], Awaitable[None]]
 ON_CHAIN = (Attest, Collect, Convict, ConvictUpdate, Enlist, Hold, Publish, Submit, Upkeep)
 FATAL = (DiskFull, JournalError, WalletError, WrongNetwork)
+LATE = {
+    "AlreadyPosted",
+    "AlreadyHeld",
+    "AlreadyClaimed",
+    "WrongSerial",
+    "WrongParent",
+    "WrongResult",
+    "JobOver",
+}
+"""Custom errors that say that somebody was first: no news, unless it happens again."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S, BROKE_PAUSE_S = 0.1, 10.0, 30.0
 AGAIN_S = 0.5  # before an act that is not a transaction and left itself wanted is done again
 
@@ -118,5 +128,6 @@ class Tasks:
         if isinstance(error, InsufficientFunds | SpendLimit):
             pause = BROKE_PAUSE_S
         self._failed[action] = Failed(times=times, again_at=time.monotonic() + pause)
-        if not (isinstance(error, Reverted) and isinstance(action, Upkeep) and times == 1):
-            self._failure(action, error, times)  # that somebody was first is no news
+        late = isinstance(error, Reverted) and (error.name in LATE or isinstance(action, Upkeep))
+        if not (late and times == 1):
+            self._failure(action, error, times)

@@ -84,11 +84,17 @@ def finalable(s: Situation) -> list[Post]:
 
 
 def _settle(s: Situation) -> list[Action]:
-    """In time for the next post to open a round; what opens or closes without a post settles by itself."""
+    """Counts the holds that came by submissions, so that the challenge window starts; makes room for the next opening.
+
+    What opens or closes without a post settles by itself.
+    """
     ready, head = finalable(s), s.head
-    if not ready or head is None or head.post is not None:
+    if head is None or head.post is not None:
         return []
-    if head.number + 1 - s.view.settled_number < MAX_UNSETTLED:
+    due = next((post for post in s.view.unsettled() if post.final_at is None and s.held(post)), None)
+    if due is not None:
+        return [Upkeep(act="settle", serial=due.serial, mark=1)]
+    if not ready or head.number + 1 - s.view.settled_number < MAX_UNSETTLED:
         return []
     last = ready[-1]
     return [Upkeep(act="settle", serial=last.serial, mark=0, not_before=last.final_at)]
