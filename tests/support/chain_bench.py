@@ -95,7 +95,7 @@ class Middleman:
     """A JSON-RPC proxy. `rules` are asked in turn for each request; the first that answers decides.
 
     A rule gives None (forward), a dict (merged into the answer: a `result` or an `error`), an int (that HTTP
-    status), or "cut" (the connection breaks), "late" (after the chain has answered, it breaks).
+    status), a tuple of both, or "cut" (the connection breaks), "late" (after the chain has answered, it breaks).
     """
 
     target: str
@@ -120,6 +120,9 @@ class Middleman:
                 continue
             if isinstance(verdict, int):
                 return web.Response(status=verdict)
+            if isinstance(verdict, tuple):
+                status, answer = verdict
+                return web.json_response({"jsonrpc": "2.0", "id": body["id"], **answer}, status=status)
             if isinstance(verdict, dict):
                 return web.json_response({"jsonrpc": "2.0", "id": body["id"], **verdict})
             if verdict == "late":

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from steelyard.errors import Unreachable
+from steelyard.errors import Reverted, Unreachable
 from support.chain_bench import Bench, Middleman, times
 
 Start = Callable[[str], Awaitable[Middleman]]
@@ -99,6 +99,14 @@ async def test_an_answer_that_is_no_json_rpc_is_unreachable(anvil_bench: Bench, 
     proxy.rules.append(times(10_000, {"weather": "fine"}))
     with pytest.raises(Unreachable, match="JSON-RPC"):
         await anvil_bench.client(None, url=proxy.url, outage_s=0.2)
+
+
+async def test_an_error_told_with_status_400_is_understood(anvil_bench: Bench, proxy: Middleman) -> None:
+    client = await anvil_bench.client(18, url=proxy.url)
+    error = {"code": 3, "message": "execution reverted", "data": "0x"}
+    proxy.rules.append(times(1, (400, {"error": error}), "eth_estimateGas"))
+    with pytest.raises(Reverted, match="without a reason"):
+        await client.send(anvil_bench.box.call("add"))
 
 
 async def test_a_node_without_batches_is_asked_one_by_one(anvil_bench: Bench, proxy: Middleman) -> None:

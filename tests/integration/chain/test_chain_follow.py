@@ -148,6 +148,28 @@ async def test_a_node_that_limits_ranges_is_asked_for_smaller_ones(
     assert ledger.keys == keys
 
 
+async def test_a_node_that_knows_no_logs_by_hash_is_asked_by_number(
+    anvil_bench: Bench, middleman: Callable[[str], Awaitable[Middleman]]
+) -> None:
+    proxy = await middleman(anvil_bench.chain.url)
+    writer = await anvil_bench.client(17)
+    start = (await writer.head(fresh=True)).number
+
+    def by_number_only(method: str, params: list[Any]) -> Any:
+        if method == "eth_getLogs" and "blockHash" in params[0]:
+            return {"error": {"code": -32602, "message": "invalid params: unknown field blockHash"}}
+        return None
+
+    proxy.rules.append(by_number_only)
+    ledger = Ledger()
+    follower = (await anvil_bench.client(None, url=proxy.url)).follow(from_block=start)
+    await ledger.drain(follower)
+    for key in (1, 2, 3):
+        await stored(writer, anvil_bench, key)
+        await ledger.drain(follower)
+    assert ledger.keys == [1, 2, 3]
+
+
 async def test_a_chain_that_goes_back_is_rolled_back_and_reread(bench: Bench) -> None:
     client = await bench.client()
     ledger, follower = Ledger(), client.follow(from_block=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import signal
 import sqlite3
 import sys
@@ -98,6 +99,28 @@ async def test_a_process_killed_at_any_step_goes_on_without_a_second_effect(benc
     [again] = await finish(await start(bench, ["effect"]))
     assert tx == again
     assert await total(bench) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_many_deaths_lose_and_double_nothing(anvil_bench: Bench, seed: int) -> None:
+    bench, dice = anvil_bench, random.Random(seed)
+    account = 20 + seed
+    intents = [f"effect-{number}" for number in range(8)]
+    deaths = 0
+    for _ in range(60):
+        crash = dice.choice(STEPS) if deaths < 12 else None
+        process = await start(
+            bench, intents, crash=crash, after=dice.randrange(6), account=account, resume=True
+        )
+        await asyncio.wait_for(process.communicate(), 60)
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL
+        deaths += 1
+    assert deaths > 0
+    assert await total(bench) == len(intents)
+    used = int(bench.chain.rpc("eth_getTransactionCount", bench.wallet(account).address, "latest"), 16)
+    assert used == len(intents)
 
 
 async def test_a_nonce_left_by_a_dead_process_is_filled_by_the_next_sender(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from steelyard.errors import SpendLimit
 from .clock import Heads
 from .networks import Network
 from .records import Block
-from .rpc import Rpc
+from .rpc import Rpc, RpcRefused
 
 GWEI = 10**9
 _TIP_AGE_S = 30.0
@@ -81,10 +81,16 @@ class FeeSource:
         if head.base_fee is None:
             price = int(await self._rpc.call("eth_gasPrice"), 16)
             return quote(price, 0, self.ceiling), head
-        return quote(head.base_fee, await self._going_tip(), self.ceiling), head
+        return quote(head.base_fee, await self._going_tip(head.base_fee), self.ceiling), head
 
-    async def _going_tip(self) -> int:
+    async def _going_tip(self, base_fee: int) -> int:
         if not self._fixed_tip and time.monotonic() - self._asked > _TIP_AGE_S:
-            self._tip = int(await self._rpc.call("eth_maxPriorityFeePerGas"), 16)
+            self._tip = await self._ask_tip(base_fee)
             self._asked = time.monotonic()
         return self._tip
+
+    async def _ask_tip(self, base_fee: int) -> int:
+        try:
+            return int(await self._rpc.call("eth_maxPriorityFeePerGas"), 16)
+        except RpcRefused:  # not every node has it
+            return max(0, int(await self._rpc.call("eth_gasPrice"), 16) - base_fee)

@@ -113,6 +113,7 @@ class Follower:
         self._confirmations = confirmations
         self._range = network.log_range
         self._head = ""
+        self._by_hash = True
         self._undone: int | None = None  # a rollback that no batch has told yet
 
     async def batches(self) -> AsyncIterator[Batch]:
@@ -190,22 +191,26 @@ class Follower:
         if not self._addresses:
             return ()
         wanted: dict[str, Any] = {"address": list(self._addresses)}
-        if first == target.number:
+        single = first == target.number
+        if single and self._by_hash:
             wanted["blockHash"] = target.hash
         else:
             wanted |= {"fromBlock": hex(first), "toBlock": hex(target.number)}
         try:
             logs = await self._rpc.call("eth_getLogs", wanted)
         except RpcRefused as error:
-            if first == target.number:
+            if single:
                 if await self._hash(target.number) != target.hash:
                     return None
-                raise
+                if "blockHash" not in wanted:
+                    raise
+                self._by_hash = False  # this node knows no logs by block hash
+                return None
             self._range = max(1, (target.number - first + 1) // 2)
             log.info("%s; reading %d blocks at a time", error.reason, self._range)
             return None
         self._range = min(self._network.log_range, self._range * 2)
-        if first != target.number and await self._hash(target.number) != target.hash:
+        if "blockHash" not in wanted and await self._hash(target.number) != target.hash:
             return None
         if any(raw.get("removed") for raw in logs):
             return None

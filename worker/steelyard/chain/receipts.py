@@ -59,7 +59,8 @@ class Receipts:
         )
         self.on_step("tx.mined")
         failed = int(raw["status"], 16) == 0
-        self.journal.settle(entry.name, State.FAILED if failed else State.MINED, receipt.cost_wei)
+        spent = receipt.cost_wei if failed else receipt.cost_wei + entry.value
+        self.journal.settle(entry.name, State.FAILED if failed else State.MINED, spent)
         self.on_step("tx.settled")
         if failed:
             raise await self._reason(entry, receipt)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from steelyard.errors import ChainError, InsufficientFunds
+from steelyard.errors import InsufficientFunds, Reverted
 
 from .calls import Call
 from .clock import ChainClock, Heads
@@ -41,7 +41,7 @@ class Simulator:
         while True:
             try:
                 return await self._estimate(call)
-            except ChainError:
+            except Reverted:
                 # The window is open by our clock and perhaps not yet by the next block's.
                 if reached or time.monotonic() + self.network.poll_s > until:
                     raise

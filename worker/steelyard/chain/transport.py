@@ -42,12 +42,22 @@ class Transport(AsyncHTTPProvider):
             self._session = ClientSession(
                 connector=TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=4.0),
                 timeout=self._timeout,
-                raise_for_status=True,
                 headers={"Content-Type": "application/json"},
             )
         url = str(self.endpoint_uri or URI(""))
         async with self._session.post(url, data=request_data) as answer:
-            return await answer.read()
+            body = await answer.read()
+            if answer.status == 429 or (answer.status >= 400 and not self._tells_error(body)):
+                answer.raise_for_status()
+            return body
+
+    def _tells_error(self, body: bytes) -> bool:
+        """Whether the body says more than the status: some services send JSON-RPC errors with status 400."""
+        try:
+            answer: Any = self.decode_rpc_response(body)
+        except ValueError:
+            return False
+        return isinstance(answer, dict) and isinstance(answer.get("error"), dict)
 
     async def disconnect(self) -> None:
         """Close the connections."""
