@@ -1,17 +1,22 @@
 # `make demo` and `make test` are the two commands for a person; the rest is in `make help`.
-PYTHON ?= $(shell for v in "" .13 .12 .11; do \
+ifndef PYTHON
+PYTHON := $(shell for v in "" .13 .12 .11; do \
 	command -v python3$$v >/dev/null && python3$$v -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	&& echo python3$$v && exit; done; echo python3)
+endif
 SETUP = $(PYTHON) scripts/setup.py
 BIN = .venv/bin
 
 # The demo's choices, also from the command line: make demo CHAIN=ganache CHEAT=0 KEEP=1
+CHAIN ?= anvil
+CHEAT ?= 1
+KEEP ?= 0
 export CHAIN CHEAT KEEP
 
 .PHONY: help demo setup setup-all check test gas soak clean
 
 help: ## say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' Makefile
 
 demo: ## install what is missing, then train, cheat, convict and pay on a development chain (CHAIN, CHEAT, KEEP)
 	@$(SETUP) node run kernels

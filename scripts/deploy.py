@@ -59,9 +59,12 @@ class BrownieCreator:
         )
 
 
-def deploy_and_record(creator: Creator, folder: Path = ROOT / "deployments") -> tuple[Deployed, Path]:
+def deploy_and_record(
+    creator: Creator, folder: Path = ROOT / "deployments", **settings: int
+) -> tuple[Deployed, Path]:
     """Deploy by `creator`; returns the deployment and the file that describes it."""
-    deployed = deploy(creator, DeploymentSettings(token=os.environ.get("DEPLOY_TOKEN") or None))
+    token = os.environ.get("DEPLOY_TOKEN") or None
+    deployed = deploy(creator, DeploymentSettings(token=token, **settings))
     explorer = {name: write_explorer_input(name).relative_to(ROOT).as_posix() for name in deployed.contracts}
     deployed = replace(deployed, standard_json=explorer)
     path = folder / f"{deployed.chain_id}.json"
@@ -85,6 +88,10 @@ def _command_line() -> None:
     parser.add_argument("--rpc", required=True, help="URL of the chain")
     parser.add_argument("--keystore", type=Path, required=True, help="V3 keystore of the account that pays")
     parser.add_argument("--password-file", type=Path, help="otherwise STEELYARD_PASSWORD, otherwise a prompt")
+    usual = DeploymentSettings()
+    parser.add_argument("--minimum-window", type=int, default=usual.minimum_window_s, metavar="SECONDS")
+    parser.add_argument("--unbonding", type=int, default=usual.unbonding_s, metavar="SECONDS")
+    parser.add_argument("--folder", type=Path, default=ROOT / "deployments", help="where <chainId>.json goes")
     given = parser.parse_args()
     password = (
         os.environ.get("STEELYARD_PASSWORD")
@@ -94,7 +101,9 @@ def _command_line() -> None:
     if password is None:
         password = getpass.getpass(f"password of {given.keystore}: ")
     account = Account.from_key(Account.decrypt(json.loads(given.keystore.read_text("utf-8")), password))
-    _report(*deploy_and_record(Web3Creator(Web3(Web3.HTTPProvider(given.rpc)), account)))
+    creator = Web3Creator(Web3(Web3.HTTPProvider(given.rpc)), account)
+    windows = {"minimum_window_s": given.minimum_window, "unbonding_s": given.unbonding}
+    _report(*deploy_and_record(creator, given.folder, **windows))
 
 
 def _first_line(path: Path) -> str:
