@@ -7,11 +7,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from steelyard.chain import devnet
 from steelyard.chain.devnet import DevChain
 
 KINDS: tuple[devnet.Kind, ...] = ("anvil", "ganache", "geth")
+# How long an example takes says nothing on a shared machine. In CI the same examples are tried at every run.
+settings.register_profile("steelyard", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("steelyard")
+
 StartChain = Callable[..., DevChain]
 
 
