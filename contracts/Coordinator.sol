@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {Claims} from "./coordinator/Claims.sol";
 import {CoordinatorBase} from "./coordinator/CoordinatorBase.sol";
 import {Posts} from "./coordinator/Posts.sol";
 import {RoundLib} from "./coordinator/RoundLib.sol";
@@ -25,7 +26,7 @@ import {BitCounters} from "./libraries/BitCounters.sol";
 /// @title Jobs and rounds
 /// @dev Here are the acts of every round, written for gas; the rarer ones are in modules that work on the same storage,
 /// because one contract cannot hold them all (see CoordinatorBase). Immutable: no proxy, no owner.
-contract Coordinator is ICoordinator, Posts {
+contract Coordinator is ICoordinator, Posts, Claims {
     using RoundLib for Job;
     using Slots for JobState;
     using Slots for Round;
@@ -34,7 +35,7 @@ contract Coordinator is ICoordinator, Posts {
     address private immutable _JOB_BOOK;
     address private immutable _REPAIRS;
     address private immutable _DISPUTES;
-    address private immutable _CLAIMS;
+    address private immutable _ENDINGS;
 
     constructor(
         IWorkerRegistry registry,
@@ -44,12 +45,12 @@ contract Coordinator is ICoordinator, Posts {
         address jobBook,
         address repairs,
         address disputes,
-        address claims
+        address endings
     ) CoordinatorBase(registry, vault, prover, minWindow) {
         _JOB_BOOK = jobBook;
         _REPAIRS = repairs;
         _DISPUTES = disputes;
-        _CLAIMS = claims;
+        _ENDINGS = endings;
     }
 
     // ---------------------------------------------------------------- jobs
@@ -126,7 +127,7 @@ contract Coordinator is ICoordinator, Posts {
         uint256 missing = j.missing[serial];
         if (!BitCounters.has(missing, seat.slot)) revert AlreadySubmitted(job, serial, seat.slot);
 
-        bool awaited = seat.since >= round.parentSerial || j.submissions[round.parentSerial][seat.slot] != 0
+        bool awaited = seat.since >= round.parentSerial || !BitCounters.has(j.missing[round.parentSerial], seat.slot)
             || j.members[seat.worker].ready == serial;
         j.missing[serial] = missing & ~(1 << seat.slot);
         j.submissions[serial][seat.slot] = keccak256(
@@ -156,25 +157,20 @@ contract Coordinator is ICoordinator, Posts {
     /// @inheritdoc ICoordinator
     function attest(uint64 job, uint64 serial, bytes32 parent, uint8 tries, uint256 bitmap) external {
         Job storage j = _self.jobs[job];
-        Seat memory seat = j.seats[msg.sender].load();
-        Round memory round = j.rounds[serial].load();
-        _requireMember(job, serial, seat);
-        if (RoundLib.has(round, RoundLib.POSTED)) revert AlreadyPosted(job, serial);
-        if (block.timestamp < round.clock) revert SubmissionOpen(job, serial, round.clock);
-        uint40 attestBy = round.clock + j.terms.attestWindow;
-        if (block.timestamp >= attestBy || tries != round.tries) revert AttestClosed(job, serial, attestBy);
-        if (j.results[round.parentSerial] != parent) revert WrongParent(j.results[round.parentSerial], parent);
-        bool sits = RoundLib.has(round, RoundLib.COMMITTEE_STORED)
-            ? BitCounters.has(j.committees[serial], seat.slot)
-            : j.submissions[serial][seat.slot] != 0;
-        if (!sits) revert NotInCommittee(job, serial, seat.worker);
-        uint256 key = (uint256(tries) << 8) | seat.slot;
-        if (j.attestations[serial][key] != 0) revert AlreadyAttested(job, serial, seat.slot);
+        (address worker, uint8 slot) = _attestor(j, job, serial);
+        uint8 flags = _requireAttesting(j, job, serial, parent, tries);
+        bool sits = flags & RoundLib.COMMITTEE_STORED != 0
+            ? BitCounters.has(j.committees[serial], slot)
+            : j.submissions[serial][slot] != 0;
+        if (!sits) revert NotInCommittee(job, serial, worker);
+        mapping(uint256 => uint256) storage bitmaps = j.attestations[serial];
+        uint256 key = (uint256(tries) << 8) | slot;
+        if (bitmaps[key] != 0) revert AlreadyAttested(job, serial, slot);
 
-        bitmap |= 1 << seat.slot;
-        j.attestations[serial][key] = bitmap;
+        bitmap |= 1 << slot;
+        bitmaps[key] = bitmap;
 
-        emit Attested(job, serial, tries, seat.worker, seat.slot, bitmap);
+        emit Attested(job, serial, tries, slot, bitmap);
     }
 
     /// @inheritdoc ICoordinator
@@ -225,34 +221,34 @@ contract Coordinator is ICoordinator, Posts {
 
     // ---------------------------------------------------------------- money
     /// @inheritdoc ICoordinator
-    function claim(Result[] calldata, Submission[] calldata) external {
-        _run(_CLAIMS);
+    function claim(Result[] calldata results, Submission[] calldata submissions) external {
+        _claimAll(results, submissions);
     }
 
     /// @inheritdoc ICoordinator
     function claimPosts(Result[] calldata) external {
-        _run(_CLAIMS);
+        _run(_ENDINGS);
     }
 
     /// @inheritdoc ICoordinator
     function releaseBond(uint64, uint24, address) external {
-        _run(_CLAIMS);
+        _run(_ENDINGS);
     }
 
     // ---------------------------------------------------------------- endings
     /// @inheritdoc ICoordinator
     function stop(uint64) external {
-        _run(_CLAIMS);
+        _run(_ENDINGS);
     }
 
     /// @inheritdoc ICoordinator
     function close(uint64) external {
-        _run(_CLAIMS);
+        _run(_ENDINGS);
     }
 
     /// @inheritdoc ICoordinator
     function abort(uint64) external {
-        _run(_CLAIMS);
+        _run(_ENDINGS);
     }
 
     // ---------------------------------------------------------------- reads
@@ -337,6 +333,29 @@ contract Coordinator is ICoordinator, Posts {
         if (seat.worker == address(0) || serial <= seat.since || serial > seat.until) {
             revert NotMember(job, msg.sender);
         }
+    }
+
+    /// @dev As `_requireMember`, with what attesting needs of the seat left on the stack.
+    function _attestor(Job storage j, uint64 job, uint64 serial) private view returns (address worker, uint8 slot) {
+        uint256 since;
+        uint256 until;
+        (worker, slot, since, until) = j.seats[msg.sender].fields();
+        if (worker == address(0) || serial <= since || serial > until) revert NotMember(job, msg.sender);
+    }
+
+    function _requireAttesting(Job storage j, uint64 job, uint64 serial, bytes32 parent, uint8 tries)
+        private
+        view
+        returns (uint8)
+    {
+        (uint8 flags, uint256 clock, uint8 current, uint256 parentSerial) = j.rounds[serial].phase();
+        if (flags & RoundLib.POSTED != 0) revert AlreadyPosted(job, serial);
+        if (block.timestamp < clock) revert SubmissionOpen(job, serial, uint40(clock));
+        uint256 attestBy = clock + j.terms.attestWindow;
+        if (block.timestamp >= attestBy || tries != current) revert AttestClosed(job, serial, uint40(attestBy));
+        bytes32 standing = j.results[parentSerial];
+        if (standing != parent) revert WrongParent(standing, parent);
+        return flags;
     }
 
     function _recordSeed(Round memory round) private view {

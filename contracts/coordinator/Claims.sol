@@ -2,61 +2,27 @@
 pragma solidity 0.8.30;
 
 import {ICoordinator, JobState, JobTerms, Result, Round, Submission} from "../interfaces/ICoordinator.sol";
-import {IWorkerRegistry} from "../interfaces/IWorkerRegistry.sol";
-import {IFaultProver} from "../interfaces/IFaultProver.sol";
-import {IVault} from "../interfaces/IVault.sol";
 import {BitCounters} from "../libraries/BitCounters.sol";
-import {Endings} from "./Endings.sol";
-import {CoordinatorBase} from "./CoordinatorBase.sol";
+import {Payouts} from "./Payouts.sol";
 import {RoundLib} from "./RoundLib.sol";
 import {Slots} from "./Slots.sol";
 import {Job} from "./State.sol";
 
 /// @title Rewards
-/// @notice Module of the Coordinator; `ICoordinator` describes each act. Shares are rounded down; what is left over
+/// @notice Part of the Coordinator; `ICoordinator` describes each act. Shares are rounded down; what is left over
 /// goes back to the sponsor with the last share of an ended job.
-contract Claims is Endings {
+abstract contract Claims is Payouts {
     using RoundLib for Job;
     using Slots for JobState;
     using Slots for Round;
 
-    uint256 private constant BPS = 10_000;
-    bytes32 private constant CLAIMED = bytes32(uint256(1));
-
-    constructor(IWorkerRegistry registry, IVault vault, IFaultProver prover, uint40 minWindow)
-        CoordinatorBase(registry, vault, prover, minWindow)
-    {}
-
-    function claim(Result[] calldata results, Submission[] calldata submissions) external {
+    function _claimAll(Result[] calldata results, Submission[] calldata submissions) internal {
         if (results.length != submissions.length) {
             revert ICoordinator.LengthMismatch(results.length, submissions.length);
         }
         for (uint256 i; i < results.length; ++i) {
             _claim(results[i], submissions[i]);
         }
-    }
-
-    function claimPosts(Result[] calldata results) external {
-        for (uint256 i; i < results.length; ++i) {
-            _claimPost(results[i]);
-        }
-    }
-
-    function releaseBond(uint64 id, uint24 number, address account) external {
-        Job storage job = _self.jobs[id];
-        JobState memory state = job.state.load();
-        if (state.status < RoundLib.CLOSED) {
-            job.settle(state, id);
-            job.state.store(state);
-        }
-        bool over = state.status >= RoundLib.CLOSED || number <= state.settledNumber;
-        if (!over || !job.leftBonds[number][account]) revert ICoordinator.NoBondHere(id, number, account);
-
-        job.leftBonds[number][account] = false;
-
-        emit ICoordinator.BondReleased(id, number, account);
-
-        VAULT.unlock(account, IVault.Purse.Bond, job.terms.bond);
     }
 
     /// @dev The job's share of each kind, and what it comes to.
@@ -133,47 +99,14 @@ contract Claims is Endings {
         attestors = pool * terms.attestorBps / BPS;
     }
 
-    function _claimPost(Result calldata result) private {
-        (uint64 id, uint64 serial) = (result.job, result.serial);
-        Job storage job = _self.jobs[id];
-        Round memory round = _requireFinal(job, result);
-        if (RoundLib.has(round, RoundLib.POSTER_PAID)) revert ICoordinator.AlreadyClaimed(id, serial, 0);
-        uint256 amount = uint256(job.terms.pool) * job.terms.aggregatorBps / BPS;
-
-        job.rounds[serial].flags = round.flags | RoundLib.POSTER_PAID;
-
-        emit ICoordinator.AggregatorPaid(id, serial, result.poster, amount);
-
-        if (amount != 0) VAULT.pay(id, result.poster, amount);
-        VAULT.unlock(result.poster, IVault.Purse.Bond, job.terms.bond);
-        _resolve(job, id, 1);
-    }
-
-    function _requireFinal(Job storage job, Result calldata result) private returns (Round memory) {
-        (uint64 id, uint64 serial) = (result.job, result.serial);
-        bytes32 resultId = RoundLib.idOf(result);
-        if (serial == 0 || job.results[serial] != resultId) {
-            revert ICoordinator.WrongResult(job.results[serial], resultId);
-        }
-        if (serial > job.state.settledSerial) {
-            JobState memory state = job.state.load();
-            job.settle(state, id);
-            if (serial > state.settledSerial) revert ICoordinator.NotFinal(id, serial);
-            job.state.store(state);
-        }
-        return job.rounds[serial].load();
-    }
-
-    /// @dev A word of 1 still says that the slot submitted.
     function _consume(Job storage job, Submission calldata submission) private {
-        bytes32 stored = job.submissions[submission.serial][submission.slot];
-        if (stored == CLAIMED) {
-            revert ICoordinator.AlreadyClaimed(submission.job, submission.serial, submission.slot);
-        }
+        mapping(uint256 => bytes32) storage words = job.submissions[submission.serial];
+        bytes32 stored = words[submission.slot];
+        if (stored == 0) revert ICoordinator.AlreadyClaimed(submission.job, submission.serial, submission.slot);
         bytes32 hash = RoundLib.hashOf(submission);
         if (stored != hash) revert ICoordinator.WrongSubmission(stored, hash);
 
-        job.submissions[submission.serial][submission.slot] = CLAIMED;
+        words[submission.slot] = 0;
     }
 
     /// @dev Whether the slot sits in the committee that attested the result, and was heard. Uses the attestation up.
@@ -183,14 +116,9 @@ contract Claims is Endings {
     {
         sits = !RoundLib.has(round, RoundLib.COMMITTEE_STORED) || BitCounters.has(job.committees[serial], slot);
         if (!sits) return (false, false);
+        mapping(uint256 => uint256) storage words = job.attestations[serial];
         uint256 key = (uint256(round.tries) << 8) | slot;
-        heard = job.attestations[serial][key] != 0;
-        if (heard) job.attestations[serial][key] = 0;
-    }
-
-    function _resolve(Job storage job, uint64 id, uint32 shares) private {
-        uint32 left = job.state.unresolved - shares;
-        job.state.unresolved = left;
-        if (left == 0 && job.state.status >= RoundLib.CLOSED) _returnDust(job, id);
+        heard = words[key] != 0;
+        if (heard) words[key] = 0;
     }
 }

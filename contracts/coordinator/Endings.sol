@@ -1,18 +1,49 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {ICoordinator, JobState, Round} from "../interfaces/ICoordinator.sol";
+import {ICoordinator, JobState, Result, Round} from "../interfaces/ICoordinator.sol";
+import {IFaultProver} from "../interfaces/IFaultProver.sol";
+import {IVault} from "../interfaces/IVault.sol";
+import {IWorkerRegistry} from "../interfaces/IWorkerRegistry.sol";
 import {CoordinatorBase} from "./CoordinatorBase.sol";
+import {Payouts} from "./Payouts.sol";
 import {RoundLib} from "./RoundLib.sol";
 import {Slots} from "./Slots.sol";
 import {Job} from "./State.sol";
 
-/// @title How a job ends
-/// @notice Part of the module of claims; `ICoordinator` describes each act.
-abstract contract Endings is CoordinatorBase {
+/// @title Bonds and posters' pay, and how a job ends
+/// @notice Module of the Coordinator; `ICoordinator` describes each act.
+contract Endings is Payouts {
     using RoundLib for Job;
     using Slots for JobState;
     using Slots for Round;
+
+    constructor(IWorkerRegistry registry, IVault vault, IFaultProver prover, uint40 minWindow)
+        CoordinatorBase(registry, vault, prover, minWindow)
+    {}
+
+    function claimPosts(Result[] calldata results) external {
+        for (uint256 i; i < results.length; ++i) {
+            _claimPost(results[i]);
+        }
+    }
+
+    function releaseBond(uint64 id, uint24 number, address account) external {
+        Job storage job = _self.jobs[id];
+        JobState memory state = job.state.load();
+        if (state.status < RoundLib.CLOSED) {
+            job.settle(state, id);
+            job.state.store(state);
+        }
+        bool over = state.status >= RoundLib.CLOSED || number <= state.settledNumber;
+        if (!over || !job.leftBonds[number][account]) revert ICoordinator.NoBondHere(id, number, account);
+
+        job.leftBonds[number][account] = false;
+
+        emit ICoordinator.BondReleased(id, number, account);
+
+        VAULT.unlock(account, IVault.Purse.Bond, job.terms.bond);
+    }
 
     function stop(uint64 id) external {
         Job storage job = _self.jobs[id];
@@ -51,12 +82,20 @@ abstract contract Endings is CoordinatorBase {
         _end(job, state, id, RoundLib.ABORTED);
     }
 
-    /// @dev Gives the sponsor what shares rounded down have left of the escrow.
-    function _returnDust(Job storage job, uint64 id) internal {
-        (, uint256 left) = VAULT.escrowOf(id);
-        if (left == 0) return;
-        emit ICoordinator.Returned(id, 0, left);
-        VAULT.pay(id, job.sponsor, left);
+    function _claimPost(Result calldata result) private {
+        (uint64 id, uint64 serial) = (result.job, result.serial);
+        Job storage job = _self.jobs[id];
+        Round memory round = _requireFinal(job, result);
+        if (RoundLib.has(round, RoundLib.POSTER_PAID)) revert ICoordinator.AlreadyClaimed(id, serial, 0);
+        uint256 amount = uint256(job.terms.pool) * job.terms.aggregatorBps / BPS;
+
+        job.rounds[serial].flags = round.flags | RoundLib.POSTER_PAID;
+
+        emit ICoordinator.AggregatorPaid(id, serial, result.poster, amount);
+
+        if (amount != 0) VAULT.pay(id, result.poster, amount);
+        VAULT.unlock(result.poster, IVault.Purse.Bond, job.terms.bond);
+        _resolve(job, id, 1);
     }
 
     function _end(Job storage job, JobState memory state, uint64 id, uint8 status) private {

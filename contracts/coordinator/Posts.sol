@@ -57,6 +57,7 @@ abstract contract Posts is CoordinatorBase {
 
     function _requirePostable(Job storage j, JobState memory state, Round memory round, Result calldata result)
         private
+        view
     {
         if (state.status >= RoundLib.CLOSED) revert ICoordinator.JobOver(result.job, state.status);
         if (result.serial != state.head || result.serial == 0) {
@@ -69,8 +70,8 @@ abstract contract Posts is CoordinatorBase {
         if (block.timestamp >= postBy) revert ICoordinator.PostClosed(result.job, result.serial, postBy);
         RoundLib.requireParent(j, round.parentSerial, result.parent);
         Round memory parent = j.rounds[round.parentSerial].load();
-        bool held = j.countHolds(parent, result.job, round.parentSerial, result.serial);
-        if (!held && block.timestamp >= RoundLib.holdBy(parent, j.terms)) {
+        // Counting holds is for `settle`, which also starts the challenge window.
+        if (parent.mark == 0 && block.timestamp >= RoundLib.holdBy(parent, j.terms)) {
             revert ICoordinator.ParentNotHeld(result.job, round.parentSerial, RoundLib.holdBy(parent, j.terms));
         }
         if (result.attempt != round.posts) {

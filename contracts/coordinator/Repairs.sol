@@ -168,7 +168,7 @@ contract Repairs is CoordinatorBase {
             && !RoundLib.has(round, RoundLib.POSTED) && BitCounters.has(job.missing[head], seat.slot)
             && head <= seat.until;
         // Newcomers, and who submitted to the last round, are awaited anyhow.
-        if (!open || seat.since >= serial || job.submissions[serial][seat.slot] != 0) return false;
+        if (!open || seat.since >= serial || !BitCounters.has(job.missing[serial], seat.slot)) return false;
         Member storage member = job.members[seat.worker];
         if (member.ready == head) return false;
 

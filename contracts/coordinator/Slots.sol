@@ -72,4 +72,30 @@ library Slots {
         seat.since = uint32(word >> 192);
         seat.until = uint32(word >> 224);
     }
+
+    /// @notice A seat without its weight.
+    function fields(Seat storage slot)
+        internal
+        view
+        returns (address worker, uint8 seatSlot, uint256 since, uint256 until)
+    {
+        uint256 word;
+        assembly ("memory-safe") {
+            word := sload(slot.slot)
+        }
+        return (address(uint160(word)), uint8(word >> 160), uint32(word >> 192), word >> 224);
+    }
+
+    /// @notice What of a round says whether it can be attested.
+    function phase(Round storage slot)
+        internal
+        view
+        returns (uint8 flags, uint256 clock, uint8 tries, uint256 parentSerial)
+    {
+        uint256 word;
+        assembly ("memory-safe") {
+            word := sload(slot.slot)
+        }
+        return (uint8(word >> 120), uint40(word >> 128), uint8(word >> 104), uint32(word >> 24));
+    }
 }

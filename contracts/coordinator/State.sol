@@ -16,7 +16,7 @@ struct Job {
     mapping(uint256 serial => uint256) committees; // where RoundLib.COMMITTEE_STORED
     mapping(uint256 serial => uint256) malformed; // submissions proven malformed
     mapping(uint256 serial => uint256) demoted; // aggregator seats that go last
-    mapping(uint256 serial => mapping(uint256 slot => bytes32)) submissions; // hash; 1 once claimed
+    mapping(uint256 serial => mapping(uint256 slot => bytes32)) submissions; // hash; zero once claimed
     mapping(uint256 serial => mapping(uint256 tryAndSlot => uint256)) attestations;
     mapping(address operator => Seat) seats;
     mapping(address worker => Member) members;

@@ -56,7 +56,7 @@ struct Result {
     address poster; // identity
 }
 
-/// @notice A submission. Stored is `keccak256(abi.encode(submission))`, and 1 once claimed.
+/// @notice A submission. Stored is `keccak256(abi.encode(submission))`, and zero once claimed.
 struct Submission {
     uint64 job;
     uint64 serial;
@@ -167,7 +167,7 @@ interface ICoordinator {
     /// @notice Everyone awaited has submitted.
     event SubmissionsClosed(uint64 indexed job, uint64 indexed serial);
     event CommitteeDrawn(uint64 indexed job, uint64 indexed serial, uint256 committee);
-    event Attested(uint64 indexed job, uint64 indexed serial, uint8 tries, address worker, uint8 slot, uint256 bitmap);
+    event Attested(uint64 indexed job, uint64 indexed serial, uint8 tries, uint8 slot, uint256 bitmap);
     /// @notice `threshold` members of the committee must hold it before `holdBy`.
     event Posted(
         uint64 indexed job, uint64 indexed serial, bytes32 id, Result result, uint8 committeeSize, uint40 holdBy

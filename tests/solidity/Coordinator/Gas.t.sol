@@ -20,12 +20,14 @@ contract GasTest is Market {
             _spent("submit");
         }
         for (uint256 i; i < 4; ++i) {
-            attest(job, i, 15);
+            attest(job, i, type(uint256).max);
             _spent("attest");
         }
         post(job, elected(job), 15);
         _spent("post");
         playRound(job, 4);
+        coordinator.settle(job);
+        _spent("settle");
         vm.warp(block.timestamp + 1000);
         (Result[] memory r, Submission[] memory s) = claimOf(first, 0);
         coordinator.settle(job);

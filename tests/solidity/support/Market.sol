@@ -5,7 +5,7 @@ import {Test} from "forge-std/Test.sol";
 import {Vm} from "forge-std/Vm.sol";
 
 import {Coordinator} from "../../../contracts/Coordinator.sol";
-import {Claims} from "../../../contracts/coordinator/Claims.sol";
+import {Endings} from "../../../contracts/coordinator/Endings.sol";
 import {Disputes} from "../../../contracts/coordinator/Disputes.sol";
 import {JobBook} from "../../../contracts/coordinator/JobBook.sol";
 import {Repairs} from "../../../contracts/coordinator/Repairs.sol";
@@ -60,9 +60,9 @@ abstract contract Market is Test {
         JobBook jobBook = new JobBook(registry, v, prover, 1);
         Repairs repairs = new Repairs(registry, v, prover, 1);
         Disputes disputes = new Disputes(registry, v, prover, 1);
-        Claims claims = new Claims(registry, v, prover, 1);
+        Endings endings = new Endings(registry, v, prover, 1);
         coordinator = new Coordinator(
-            registry, v, prover, 1, address(jobBook), address(repairs), address(disputes), address(claims)
+            registry, v, prover, 1, address(jobBook), address(repairs), address(disputes), address(endings)
         );
         bounty.mint(sponsor, 1e6 ether);
         vm.prank(sponsor);

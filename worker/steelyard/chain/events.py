@@ -67,6 +67,7 @@ class Attested(Event):
     job: int
     serial: int
     tries: int
+    worker: str
     slot: int
     bitmap: int
 

@@ -59,7 +59,7 @@ PLAN: tuple[Creation, ...] = (
     Creation(contract="JobBook", arguments=_BELOW),
     Creation(contract="Repairs", arguments=_BELOW),
     Creation(contract="Disputes", arguments=_BELOW),
-    Creation(contract="Claims", arguments=_BELOW),
+    Creation(contract="Endings", arguments=_BELOW),
     Creation(
         contract="Coordinator",
         arguments=(
@@ -67,7 +67,7 @@ PLAN: tuple[Creation, ...] = (
             Address("JobBook"),
             Address("Repairs"),
             Address("Disputes"),
-            Address("Claims"),
+            Address("Endings"),
         ),
     ),
 )

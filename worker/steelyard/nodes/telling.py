@@ -49,7 +49,6 @@ def _submitted(event: ev.Submitted) -> dict[str, Json]:
 
 def _attested(event: ev.Attested) -> dict[str, Json]:
     return {
-        "worker": event.worker,
         "slot": event.slot,
         "holds": slots_of(event.bitmap),
         "try": event.tries,
