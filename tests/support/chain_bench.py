@@ -95,7 +95,7 @@ class Middleman:
     """A JSON-RPC proxy. `rules` are asked in turn for each request; the first that answers decides.
 
     A rule gives None (forward), a dict (merged into the answer: a `result` or an `error`), an int (that HTTP
-    status), a tuple of both, or "cut" (the connection breaks), "late" (after the chain has answered, it breaks).
+    status), a tuple (status, dict), "cut" (the connection breaks), or "late" (it breaks with the chain done).
     """
 
     target: str

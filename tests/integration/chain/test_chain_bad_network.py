@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from steelyard.errors import Reverted, Unreachable
+from steelyard.errors import ChainError, Reverted, Unreachable
 from support.chain_bench import Bench, Middleman, times
 
 Start = Callable[[str], Awaitable[Middleman]]
@@ -107,6 +107,13 @@ async def test_an_error_told_with_status_400_is_understood(anvil_bench: Bench, p
     proxy.rules.append(times(1, (400, {"error": error}), "eth_estimateGas"))
     with pytest.raises(Reverted, match="without a reason"):
         await client.send(anvil_bench.box.call("add"))
+
+
+async def test_a_node_that_lies_about_numbers_is_told(anvil_bench: Bench, proxy: Middleman) -> None:
+    client = await anvil_bench.client(18, url=proxy.url)
+    proxy.rules.append(times(1, {"result": None}, "eth_getBalance"))
+    with pytest.raises(ChainError, match="no number"):
+        await client.balance()
 
 
 async def test_a_node_without_batches_is_asked_one_by_one(anvil_bench: Bench, proxy: Middleman) -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from steelyard.chain.calls import Contract, creation, transfer
 from steelyard.chain.codec import Interface, snake
-from steelyard.chain.records import RawEvent
+from steelyard.chain.records import Block, RawEvent
 from steelyard.chain.registry import Registry
 from steelyard.chain.structs import Purse, Seat, Step
-from steelyard.errors import ConfigError
+from steelyard.errors import ChainError, ConfigError
 
 PEER = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
 
@@ -125,6 +125,28 @@ def test_unknown_addresses_and_topics_are_left_out_and_the_rest_is_in_order() ->
         {**log(topic, "aa" * 32, index=4), "topics": []},
     ]
     assert [event.at.index for event in registry.events(logs)] == [1, 5]
+
+
+@pytest.mark.parametrize(
+    "change", [{"data": "0x00"}, {"data": "zz"}, {"blockNumber": None}, {"logIndex": "x"}]
+)
+def test_a_log_that_does_not_fit_the_abi_is_told(change: dict[str, Any]) -> None:
+    registry = Registry()
+    registry.add(PEER, BOX.interface)
+    raw = log(next(iter(BOX.interface.events)), "aa" * 32, index=0) | change
+    with pytest.raises(ChainError, match="does not decode"):
+        registry.event(raw)
+
+
+@pytest.mark.parametrize("change", [{"number": None}, {"timestamp": "soon"}, {"hash": ...}])
+def test_a_malformed_block_is_told(change: dict[str, Any]) -> None:
+    raw = {"number": "0x1", "hash": "0x2", "parentHash": "0x3", "timestamp": "0x4", "gasLimit": "0x5"}
+    assert Block.parse(raw).base_fee is None
+    if ... in change.values():
+        change = {}
+        del raw["hash"]
+    with pytest.raises(ChainError, match="malformed block"):
+        Block.parse(raw | change)
 
 
 def log(topic: bytes, note: str, *, index: int) -> dict[str, Any]:

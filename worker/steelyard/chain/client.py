@@ -131,7 +131,7 @@ class ChainClient:
 
     async def balance(self, address: str | None = None) -> int:
         """Wei of `address`, or of the client's own account."""
-        return int(await self.rpc.call("eth_getBalance", address or self.address, "latest"), 16)
+        return await self.rpc.number("eth_getBalance", address or self.address, "latest")
 
     async def read(self, call: Call[T], *, block: int | str = "latest") -> T:
         """The call's result on the state after `block`.  Raises Reverted, Unreachable."""

@@ -79,7 +79,7 @@ class FeeSource:
         """Fees for now, and the head they are meant for.  Raises SpendLimit."""
         head = await self._heads.latest(max_age_s=_HEAD_AGE_S)
         if head.base_fee is None:
-            price = int(await self._rpc.call("eth_gasPrice"), 16)
+            price = await self._rpc.number("eth_gasPrice")
             return quote(price, 0, self.ceiling), head
         return quote(head.base_fee, await self._going_tip(head.base_fee), self.ceiling), head
 
@@ -91,6 +91,6 @@ class FeeSource:
 
     async def _ask_tip(self, base_fee: int) -> int:
         try:
-            return int(await self._rpc.call("eth_maxPriorityFeePerGas"), 16)
+            return await self._rpc.number("eth_maxPriorityFeePerGas")
         except RpcRefused:  # not every node has it
-            return max(0, int(await self._rpc.call("eth_gasPrice"), 16) - base_fee)
+            return max(0, await self._rpc.number("eth_gasPrice") - base_fee)

@@ -16,7 +16,7 @@ _DEVELOPMENT_CLIENTS = ("anvil", "ganache", "ethereumjs testrpc", "hardhatnetwor
 
 async def identify(rpc: Rpc, network: Network) -> tuple[bool, str]:
     """Whether it is a development node, and the first block's hash.  Raises WrongNetwork."""
-    chain_id = int(await rpc.call("eth_chainId"), 16)
+    chain_id = await rpc.number("eth_chainId")
     if chain_id != network.chain_id:
         raise WrongNetwork(
             f"{rpc.name} is chain {chain_id}, and network {network.name!r} is chain {network.chain_id}",

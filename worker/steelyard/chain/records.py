@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from steelyard.errors import ChainError
+
 E = TypeVar("E", bound="Event")
 
 
@@ -21,16 +23,21 @@ class Block:
 
     @classmethod
     def parse(cls, raw: dict[str, Any]) -> Block:
-        """A header as the node gives it."""
-        base_fee = raw.get("baseFeePerGas")
-        return cls(
-            number=int(raw["number"], 16),
-            hash=str(raw["hash"]),
-            parent=str(raw["parentHash"]),
-            timestamp=int(raw["timestamp"], 16),
-            base_fee=None if base_fee is None else int(base_fee, 16),
-            gas_limit=int(raw["gasLimit"], 16),
-        )
+        """A header as the node gives it.  Raises ChainError where it is malformed."""
+        try:
+            base_fee = raw.get("baseFeePerGas")
+            return cls(
+                number=int(raw["number"], 16),
+                hash=str(raw["hash"]),
+                parent=str(raw["parentHash"]),
+                timestamp=int(raw["timestamp"], 16),
+                base_fee=None if base_fee is None else int(base_fee, 16),
+                gas_limit=int(raw["gasLimit"], 16),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ChainError(
+                f"the node gave a malformed block: {error!r}", remedy="use another RPC"
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True)

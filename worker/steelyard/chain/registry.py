@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
+
+from steelyard.errors import ChainError
 
 from .codec import Interface, snake
 from .records import At, Event, RawEvent
@@ -40,7 +43,16 @@ class Registry:
         return tuple(sorted(found, key=lambda event: (event.at.block, event.at.index)))
 
     def event(self, raw: Mapping[str, Any]) -> Event | None:
-        """One log as the node gives it, or None where it is not known."""
+        """One log as the node gives it, or None where it is not known.  Raises ChainError."""
+        try:
+            return self._decode(raw)
+        except (AttributeError, KeyError, TypeError, ValueError, DecodingError) as error:
+            raise ChainError(
+                f"a log of {raw.get('address')} in block {raw.get('blockNumber')} does not decode: {error!r}",
+                remedy="update Steelyard, or check the deployment's addresses",
+            ) from error
+
+    def _decode(self, raw: Mapping[str, Any]) -> Event | None:
         address = to_checksum_address(str(raw["address"]))
         interface = self._interfaces.get(address)
         topics = [bytes.fromhex(topic[2:]) for topic in raw["topics"]]

@@ -72,6 +72,17 @@ class Rpc:
         """
         return (await self.batch([(method, params)], patience_s=patience_s))[0]
 
+    async def number(self, method: str, *params: Any) -> int:
+        """The result of a request for a number.  Raises as `call`; ChainError where it is none."""
+        answer = await self.call(method, *params)
+        try:
+            return int(answer, 16)
+        except (TypeError, ValueError) as error:
+            raise ChainError(
+                f"{self.name} answered {method} with {str(answer)[:80]!r}, which is no number",
+                remedy="use another RPC",
+            ) from error
+
     async def batch(
         self, requests: Sequence[tuple[str, Sequence[Any]]], *, patience_s: float | None = None
     ) -> list[Any]:

@@ -114,7 +114,7 @@ class Sender:
         return entry
 
     async def _chain_nonce(self) -> int:
-        return int(await self.rpc.call("eth_getTransactionCount", self.address, "pending"), 16)
+        return await self.rpc.number("eth_getTransactionCount", self.address, "pending")
 
     async def _free_nonce(self, chain: int) -> int:
         """The first nonce that neither the chain (`chain`, some moments old) nor the journal has used."""
@@ -161,7 +161,7 @@ class Sender:
     async def _refusal(self, entry: Intent, answer: Answer, said: str) -> ChainError:
         if answer is not Answer.NO_FUNDS:
             return ChainError(f"the node refused the transaction {entry.what}: {said}")
-        held = int(await self.rpc.call("eth_getBalance", self.address, "latest"), 16)
+        held = await self.rpc.number("eth_getBalance", self.address, "latest")
         return InsufficientFunds(
             f"{entry.what} may cost {ether(entry.cost)} ETH, and {self.address} has {ether(held)} ETH",
             remedy="send it some ether",
@@ -195,7 +195,7 @@ class Sender:
         """Whether a confirmed transaction, though none of `entry`, has its nonce."""
         depth = (await self.heads.latest()).number - self.network.confirmations
         tag = hex(max(depth, 0)) if self.network.confirmations else "latest"
-        used = int(await self.rpc.call("eth_getTransactionCount", self.address, tag), 16)
+        used = await self.rpc.number("eth_getTransactionCount", self.address, tag)
         return used > entry.nonce
 
     async def _raise_fee(self, entry: Intent) -> Intent:

@@ -65,7 +65,7 @@ class Simulator:
 
     async def _estimate(self, call: Call[object]) -> int:
         try:
-            return int(await self.rpc.call("eth_estimateGas", call.fields(self.address), "pending"), 16)
+            return await self.rpc.number("eth_estimateGas", call.fields(self.address), "pending")
         except RpcRefused as error:
             if is_revert(error):
                 raise self.registry.reverts.explain(

@@ -92,7 +92,7 @@ class Aggregator:
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """A submission. Stored is `keccak256(abi.encode(submission))`, and 1 once claimed."""
+    """A submission. Stored is `keccak256(abi.encode(submission))`, and zero once claimed."""
 
     job: int
     serial: int

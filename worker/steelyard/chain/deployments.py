@@ -1,0 +1,85 @@
+"""Where the contracts stand on a chain: `deployments/<chainId>.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eth_utils.address import is_address, to_checksum_address
+
+from steelyard.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """Where the contracts stand: `contracts` maps a name to its address; logs start at `block`."""
+
+    chain_id: int
+    block: int
+    contracts: Mapping[str, str]
+    token: str = ""  # of stakes and bonds
+
+    def address(self, name: str) -> str:
+        """The address of a contract.  Raises ConfigError where the deployment has none."""
+        if name not in self.contracts:
+            raise ConfigError(
+                f"the deployment on chain {self.chain_id} has no {name}",
+                remedy="deploy again, or `network add --deployment` the right file",
+            )
+        return self.contracts[name]
+
+    @classmethod
+    def read(cls, path: Path) -> Deployment:
+        """A `deployments/<chainId>.json`.  Raises ConfigError where it is missing or malformed."""
+        try:
+            document = json.loads(path.read_text("utf-8"))
+            contracts = {name: _address(name, entry) for name, entry in document["contracts"].items()}
+            return cls(
+                chain_id=int(document["chainId"]),
+                block=int(document.get("block", 0)),
+                contracts=contracts,
+                token=_address("token", document["token"]) if document.get("token") else "",
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"no deployment at {path}: {error.strerror}", remedy="deploy first (docs/deploy.md)"
+            ) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(
+                f"{path} is no deployment: {error!r}", remedy="deploy again, or copy the file anew"
+            ) from error
+
+    def write(self, path: Path) -> None:
+        """Write the file that `read` reads, at once or not at all."""
+        document = {
+            "chainId": self.chain_id,
+            "block": self.block,
+            "token": self.token,
+            "contracts": dict(self.contracts),
+        }
+        write_whole(path, json.dumps(document, indent=2) + "\n")
+
+
+def _address(name: str, entry: Any) -> str:
+    value = entry["address"] if isinstance(entry, dict) else entry
+    if not isinstance(value, str) or not is_address(value):
+        raise ValueError(f"{name}: {value!r} is no address")
+    return to_checksum_address(value)
+
+
+def write_whole(path: Path, text: str, *, private: bool = False) -> None:
+    """Write a file at once or not at all; `private` for its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    if not private:
+        Path(temporary).chmod(0o644)
+    Path(temporary).replace(path)
