@@ -170,3 +170,22 @@ async def test_a_peer_that_was_restarted_is_found_again(make_store: MakeStore, t
     start = time.monotonic()
     await taker.get(cid, tmp_path / "x", max_bytes=9, timeout_s=20)
     assert time.monotonic() - start < 6
+
+
+async def test_a_client_that_only_fetches_learns_where_to_look_and_is_not_told_of(
+    make_store: MakeStore, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    bootstrap = await make_store(exchange=True)
+    holder = await make_store(str(bootstrap.url), exchange=True)
+    cid = await holder.add_bytes(b"elsewhere")
+    client = await make_store(str(bootstrap.url), exchange=True, serve=False)
+    assert client.url is None
+    await client.get(cid, tmp_path / "x", max_bytes=9, timeout_s=15)
+    assert (await known(http, bootstrap))[1] == [holder.url]
+
+
+async def test_a_store_tells_its_public_address_where_it_has_one(make_store: MakeStore) -> None:
+    store = await make_store(listen="0.0.0.0:0", public_url="http://store.example:8080")
+    assert store.url == "http://store.example:8080"
+    everywhere = await make_store(listen="0.0.0.0:0")
+    assert str(everywhere.url).startswith("http://127.0.0.1:")
