@@ -22,7 +22,10 @@ def tell(report: Reporter, view: View, event: Event) -> None:
     serial = getattr(event, "serial", None)
     opening = view.openings.get(serial) if serial is not None else None
     number = opening.number if opening else None
-    report.say(kind, serial=serial, round_=number, block=event.at.block, **fields(event))
+    told = fields(event)
+    if isinstance(event, ev.Attested) and opening is not None and event.slot in opening.submissions:
+        told["worker"] = opening.submissions[event.slot].worker
+    report.say(kind, serial=serial, round_=number, block=event.at.block, **told)
 
 
 def _hex(value: bytes) -> str:

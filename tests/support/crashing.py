@@ -1,0 +1,162 @@
+"""A job whose nodes are killed by SIGKILL at seeded points and started again, and what must hold of it at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from steelyard.chain.client import ChainClient
+from steelyard.chain.events import Convicted, Final, Slashed, UpdateMalformed
+from steelyard.chain.records import Event
+from steelyard.nodes.claims import claim_posts, claim_shares, claimable, claimable_posts
+from support.fleet import Fleet, open_first
+
+POINTS = {
+    "*": 40,
+    "journal.before": 5,
+    "journal.after": 5,
+    "send.before": 4,
+    "send.after": 4,
+    "tx.signed": 4,
+    "tx.broadcast": 4,
+    "tx.sent": 4,
+    "tx.mined": 4,
+    "tx.settled": 4,
+    "batch.before": 12,
+    "batch.after": 12,
+    "train.after": 2,
+    "aggregate.after": 2,
+    "fetch.after": 4,
+}
+"""Where to die, and the greatest count that a job of a few rounds is likely to reach."""
+
+
+def plan(seed: int, name: str) -> str:
+    """Where the node `name` dies in a run of this seed."""
+    draw = random.Random(f"{seed}/{name}")
+    point = draw.choice(sorted(POINTS))
+    return f"{point}:{draw.randint(1, POINTS[point])}"
+
+
+@dataclass(kw_only=True)
+class Supervised:
+    """A node in a process of its own, started again whenever it is killed."""
+
+    fleet: Fleet
+    name: str
+    role: str
+    crash: str = ""  # for its first life
+    cheat: str = ""
+    kills: int = 0
+    errors: list[str] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    outcome: str = ""
+
+    async def run(self) -> None:
+        """Until it ends by itself. Raises RuntimeError where it fails."""
+        while not self.outcome:
+            crash = self.crash if not self.kills else ""
+            env = {**os.environ, "STEELYARD_CRASH": crash, "CHEAT": self.cheat}
+            env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "support.node_process",
+                str(self.fleet.root),
+                self.name,
+                self.role,
+                env=env,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            try:
+                if process.stdout is None or process.stderr is None:
+                    raise RuntimeError("no pipes")
+                await asyncio.gather(self._read(process.stdout), self._keep(process.stderr))
+                code = await process.wait()
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+            if code == -signal.SIGKILL:
+                self.kills += 1
+            elif code:
+                raise RuntimeError(f"{self.name} ended with {code}: " + "".join(self.errors[-40:]))
+
+    async def _read(self, stream: asyncio.StreamReader) -> None:
+        async for line in stream:
+            event = json.loads(line)
+            self.events.append(event)
+            if event["kind"] == "outcome":
+                self.outcome = event["status"]
+
+    async def _keep(self, stream: asyncio.StreamReader) -> None:
+        async for line in stream:
+            self.errors.append(line.decode())
+
+
+async def run_crashing(fleet: Fleet, nodes: list[Supervised], timeout_s: float) -> None:
+    """Open the first round and run every node to its end, through its deaths."""
+    running = [asyncio.create_task(node.run()) for node in nodes]
+    try:
+        await open_first(fleet)
+        async with asyncio.timeout(timeout_s):
+            await asyncio.gather(*running)
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def log_of(client: ChainClient) -> list[Event]:
+    """Every event of the deployment."""
+    follower = client.follow()
+    found: list[Event] = []
+    while (batch := await follower.poll()) is not None:
+        found += batch.events
+    return found
+
+
+async def check_all_is_right(fleet: Fleet, rounds: int, cheats: set[str]) -> Counter[str]:
+    """Final rounds, nobody honest slashed, nothing sent twice, tokens add up. Returns events by kind."""
+    async with fleet.client("sponsor") as client:
+        await claim_shares(client, await claimable(client, fleet.job))
+        await claim_posts(client, await claimable_posts(client, fleet.job))
+        events = await log_of(client)
+        assert sum(isinstance(event, Final) for event in events) == rounds
+        assert not [event for event in events if isinstance(event, UpdateMalformed)]
+        assert {event.poster for event in events if isinstance(event, Convicted)} <= cheats
+        assert {event.account for event in events if isinstance(event, Slashed)} <= cheats
+        await _nothing_twice(client)
+        vault, token = client.contracts.vault, client.contracts.token
+        assert await client.read(vault.held_of(token.address)) == await client.read(
+            token.balance_of(vault.address)
+        )
+        assert (await client.read(vault.escrow_of(fleet.job))).amount == 0
+        return Counter(type(event).__name__ for event in events)
+
+
+async def _nothing_twice(client: ChainClient) -> None:
+    """No account had the same call mined twice with success."""
+    head = await client.head(fresh=True)
+    calls: Counter[tuple[str, str]] = Counter()
+    for number in range(1, head.number + 1):
+        block = await client.rpc.call("eth_getBlockByNumber", hex(number), True)
+        for sent in block["transactions"]:
+            receipt = await client.rpc.call("eth_getTransactionReceipt", sent["hash"])
+            if receipt["status"] == "0x1" and sent["to"]:
+                calls[sent["from"], f"{sent['to']}{sent['input']}"] += 1
+    assert not [call for call, times in calls.items() if times > 1]
+
+
+def root_of(tmp_path: Path, seed: int) -> Path:
+    """A folder of the seed's own."""
+    return tmp_path / f"seed-{seed}"

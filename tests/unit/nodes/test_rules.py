@@ -1,0 +1,384 @@
+"""Decisions of every role, from a view, own facts and the time."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steelyard.chain import events as ev
+from steelyard.nodes import committee
+from steelyard.nodes.actions import (
+    Action,
+    Attest,
+    Collect,
+    Compute,
+    Convict,
+    Enlist,
+    Fetch,
+    Hold,
+    Provide,
+    Publish,
+    Rebuild,
+    Submit,
+    Train,
+    Upkeep,
+)
+from steelyard.nodes.aggregator_rules import aggregator, challenger
+from steelyard.nodes.deciding import Situation, common
+from steelyard.nodes.folding import fold
+from steelyard.nodes.local import Checked, Local, Rebuilt, Verdict
+from steelyard.nodes.upkeep import upkeep
+from steelyard.nodes.view import CONVICTED, NOT_HELD
+from steelyard.nodes.worker_rules import worker
+from support.chronicle import START, WINDOW, Chronicle, id_of, terms, two_at_work, who
+
+PLACE = Path("nowhere")
+
+
+def right(*numbers: int, verdict: Verdict = Verdict.RIGHT) -> dict[bytes, Rebuilt]:
+    """Results that were rebuilt."""
+    return {id_of(n): Rebuilt(id=id_of(n), verdict=verdict, state=PLACE) for n in numbers}
+
+
+def situation(
+    story: Chronicle, now: int, me: int = 0, *, clock: int | None = None, job: Any = None, **local: Any
+) -> Situation:
+    """What account `me` sees at START + now. clock: of the head, where events do not say it."""
+    view = fold(1, story.events)
+    if clock is not None and view.head is not None:
+        view.head.clock = START + clock
+    return Situation(
+        view=view,
+        local=Local(identity=who(me), **local),
+        terms=job or terms(),
+        now=START + now,
+        block=story.block,
+    )
+
+
+def held(serial: int, *slots: int) -> dict[tuple[int, int], Checked]:
+    """Updates that are here and well-formed."""
+    return {(serial, slot): Checked(path=PLACE, held=True) for slot in slots}
+
+
+def acts(wanted: list[Action]) -> list[tuple[str, int]]:
+    """Upkeep by act and serial."""
+    return [(action.act, action.serial) for action in wanted if isinstance(action, Upkeep)]
+
+
+def closed() -> Chronicle:
+    """Round 1 with both updates submitted."""
+    story = two_at_work()
+    story.submitted(1, 0, 1, close=True)
+    return story
+
+
+def attested() -> Chronicle:
+    """And attested by both."""
+    story = closed()
+    story.attested(1, 0, 3)
+    story.attested(1, 1, 3)
+    return story
+
+
+def posted(*, opens: bool = True) -> Chronicle:
+    """And posted, with round 2 opened."""
+    story = attested()
+    story.posted(1, id_of(1), poster=10, included=3, size=2, hold_by=START + 200, parent=id_of(0))
+    if opens:
+        story.opened(2, 2, 2, parent=id_of(1), above=1, at=START + 100, with_post=True)
+    return story
+
+
+class TestWorker:
+    def test_it_rebuilds_the_parent_first_then_trains_then_submits(self) -> None:
+        story = two_at_work()
+        assert common(situation(story, 1)) == [Rebuild(id=id_of(0))]
+        assert not worker(situation(story, 1))
+        assert worker(situation(story, 1, rebuilt=right(0))) == [Train(serial=1)]
+        assert worker(situation(story, 1, rebuilt=right(0), prepared={1})) == [Submit(serial=1)]
+
+    def test_it_does_not_train_when_submissions_are_over(self) -> None:
+        assert not worker(situation(two_at_work(), WINDOW, rebuilt=right(0), prepared={1}))
+
+    def test_it_hands_out_its_update_only_once_submissions_are_over_and_enough(self) -> None:
+        story = two_at_work()
+        story.submitted(1, 0)
+        assert not worker(situation(story, 50, rebuilt=right(0)))
+        assert not worker(situation(story, WINDOW, rebuilt=right(0)))  # one of two that a round needs
+        assert Provide(serial=1, not_before=0) in worker(situation(closed(), 50, clock=10))
+
+    def test_it_attests_when_every_file_is_known(self) -> None:
+        story = closed()
+        waiting = situation(story, 12, clock=10, checked=held(1, 0), provided={1})
+        assert not worker(waiting)
+        (wanted,) = worker(situation(story, 12, clock=10, checked=held(1, 0, 1), provided={1}))
+        assert isinstance(wanted, Attest)
+        assert wanted.bitmap == 3
+
+    def test_it_attests_what_it_holds_when_half_of_the_window_is_over(self) -> None:
+        (wanted,) = worker(situation(closed(), 60, clock=10, checked=held(1, 0), provided={1}))
+        assert isinstance(wanted, Attest)
+        assert wanted.bitmap == 1
+
+    def test_a_bad_file_is_known_and_not_attested(self) -> None:
+        checked = {**held(1, 0), (1, 1): Checked(path=PLACE, held=False)}
+        (wanted,) = worker(situation(closed(), 12, clock=10, checked=checked, provided={1}))
+        assert isinstance(wanted, Attest)
+        assert wanted.bitmap == 1
+
+    def test_it_attests_once_a_try(self) -> None:
+        story = closed()
+        story.attested(1, 0, 3)
+        assert not worker(situation(story, 12, clock=10, checked=held(1, 0, 1), provided={1}))
+        story.tell(ev.Retried, serial=1, tries=1, committee=3)
+        (wanted,) = worker(situation(story, 120, clock=110, checked=held(1, 0, 1), provided={1}))
+        assert wanted == Attest(serial=1, tries=1, bitmap=3, not_before=0)
+
+    def test_its_submission_says_that_it_holds_the_parent(self) -> None:
+        assert worker(situation(posted(), 110, rebuilt=right(0, 1))) == [Train(serial=2)]
+
+    def test_it_says_so_itself_where_no_round_opens(self) -> None:
+        wanted = worker(situation(posted(opens=False), 110, rebuilt=right(0, 1)))
+        assert wanted == [Hold(serial=1, id=id_of(1))]
+
+    def test_it_says_so_itself_when_its_submission_may_come_too_late(self) -> None:
+        wanted = worker(situation(posted(), 180, rebuilt=right(0, 1)))
+        assert wanted == [Train(serial=2), Hold(serial=1, id=id_of(1))]
+
+    def test_it_holds_a_wrong_result_and_does_not_train_on_it(self) -> None:
+        wrong = {**right(0), **right(1, verdict=Verdict.WRONG)}
+        assert worker(situation(posted(), 110, rebuilt=wrong)) == [Hold(serial=1, id=id_of(1))]
+
+    def test_it_never_holds_what_it_cannot_rebuild(self) -> None:
+        cannot = {**right(0), **right(1, verdict=Verdict.UNBUILDABLE)}
+        for now in (110, 180, 199):
+            assert not worker(situation(posted(opens=False), now, rebuilt=cannot))
+
+    def test_it_trains_on_a_wrong_result_that_nobody_convicted(self) -> None:
+        story = posted()
+        story.tell(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 150)
+        wrong = {**right(0), **right(1, verdict=Verdict.WRONG)}
+        assert not worker(situation(story, 149, rebuilt=wrong))
+        assert worker(situation(story, 150, rebuilt=wrong)) == [Train(serial=2)]
+
+    def test_one_who_was_away_asks_the_round_to_wait(self) -> None:
+        story = Chronicle()
+        story.members(3)
+        story.opened(1, 1, 3, parent=id_of(0), above=0, at=START)
+        story.submitted(1, 0, 1)
+        story.posted(1, id_of(1), poster=10, included=3, size=2, hold_by=START + 400)
+        story.opened(2, 2, 3, parent=id_of(1), above=1, at=START + 300, with_post=True)
+        back = Hold(serial=1, id=id_of(1), awaiting=2)
+        assert back in worker(situation(story, 310, me=2, rebuilt=right(0, 1)))
+        assert back not in worker(situation(story, 310, me=1, rebuilt=right(0, 1)))
+        story.tell(ev.Ready, serial=2, worker=who(2), slot=2)
+        assert back not in worker(situation(story, 310, me=2, rebuilt=right(0, 1)))
+
+    def test_a_stranger_wants_nothing(self) -> None:
+        assert not worker(situation(closed(), 20, me=7, clock=10))
+
+
+class TestCommon:
+    def test_files_are_fetched_once_submissions_are_over(self) -> None:
+        story = two_at_work()
+        story.submitted(1, 0)
+        assert not [a for a in common(situation(story, 50)) if isinstance(a, Fetch)]
+        wanted = common(situation(closed(), 50, clock=10, rebuilt=right(0)))
+        assert wanted == [Fetch(serial=1, slot=0), Fetch(serial=1, slot=1)]
+
+    def test_the_result_is_computed_before_it_is_posted(self) -> None:
+        wanted = common(situation(closed(), 50, clock=10, rebuilt=right(0), checked=held(1, 0, 1)))
+        assert wanted == [Compute(serial=1, included=3)]
+
+    def test_nothing_is_computed_on_a_parent_that_was_not_rebuilt(self) -> None:
+        wanted = common(situation(closed(), 50, clock=10, checked=held(1, 0, 1)))
+        assert wanted == [Rebuild(id=id_of(0))]
+
+
+class TestAggregator:
+    def test_it_enlists_first(self) -> None:
+        assert aggregator(situation(two_at_work(), 1, me=12)) == [Enlist()]
+        assert not aggregator(situation(two_at_work(), 1, me=12), enlist=False)
+
+    @pytest.mark.parametrize(("me", "posts"), [(10, False), (11, True)])
+    def test_the_elected_one_posts_when_all_are_heard(self, me: int, posts: bool) -> None:
+        s = situation(attested(), 20, me=me, clock=10, rebuilt=right(0), checked=held(1, 0, 1))
+        assert [type(action) for action in aggregator(s)] == ([Publish] if posts else [])
+
+    def test_the_others_post_after_the_turn(self) -> None:
+        facts: dict[str, Any] = {"rebuilt": right(0), "checked": held(1, 0, 1)}
+        assert not aggregator(situation(attested(), 129, me=10, clock=10, **facts))
+        (wanted,) = aggregator(situation(attested(), 130, me=10, clock=10, **facts))
+        assert isinstance(wanted, Publish)
+        assert (wanted.rank, wanted.not_before) == (1, START + 130)
+
+    def test_it_posts_nothing_after_the_post_window(self) -> None:
+        facts: dict[str, Any] = {"rebuilt": right(0), "checked": held(1, 0, 1)}
+        assert aggregator(situation(attested(), 159, me=11, clock=10, **facts))
+        assert not aggregator(situation(attested(), 160, me=11, clock=10, **facts))
+
+    def test_it_does_not_post_what_it_does_not_hold(self) -> None:
+        assert not aggregator(
+            situation(attested(), 20, me=11, clock=10, rebuilt=right(0), checked=held(1, 0))
+        )
+
+    def test_it_waits_a_little_for_attestors_that_it_does_not_need(self) -> None:
+        story = Chronicle()
+        story.members(3)
+        story.aggregators(10)
+        story.opened(1, 1, 3, parent=id_of(0), above=0, at=START)
+        story.submitted(1, 0, 1, 2, close=True)
+        story.attested(1, 0, 7)
+        story.attested(1, 1, 7)
+        facts: dict[str, Any] = {"rebuilt": right(0), "checked": held(1, 0, 1, 2)}
+        assert not aggregator(situation(story, 19, me=10, clock=10, **facts))
+        assert aggregator(situation(story, 20, me=10, clock=10, **facts))
+
+    def test_one_whose_result_became_void_goes_last(self) -> None:
+        story = posted()
+        story.tell(ev.OpeningVoid, serial=2)
+        story.tell(ev.ResultVoid, same_block=True, serial=1, id=id_of(1), poster=who(11), cause=CONVICTED)
+        facts: dict[str, Any] = {"rebuilt": right(0), "checked": held(1, 0, 1), "clock": 20}
+        assert not aggregator(situation(story, 125, me=11, **facts))
+        (wanted,) = aggregator(situation(story, 125, me=10, **facts))
+        assert isinstance(wanted, Publish)
+        assert (wanted.attempt, wanted.rank) == (1, 0)
+
+    def test_without_a_bond_it_does_not_post(self) -> None:
+        facts: dict[str, Any] = {"rebuilt": right(0), "checked": held(1, 0, 1), "clock": 10}
+        assert not aggregator(situation(attested(), 20, me=11, free_bond=9, **facts))
+        assert aggregator(situation(attested(), 20, me=11, free_bond=10, **facts))
+
+    def test_it_claims_posts_when_bonds_run_short_or_the_job_is_over(self) -> None:
+        story = posted()
+        story.tell(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 150)
+        claims = [Collect(what="claimPosts", number=1, serials=(1,))]
+        assert not aggregator(situation(story, 150, me=10, free_bond=50))
+        assert not aggregator(situation(story, 149, me=10, free_bond=19))
+        assert aggregator(situation(story, 150, me=10, free_bond=19)) == claims
+        story.tell(ev.Final, serial=1, number=1, id=id_of(1))
+        story.tell(ev.JobEnded, aborted=True, final_rounds=1, returned=0)
+        assert aggregator(situation(story, 150, me=10, free_bond=50)) == claims
+        story.tell(ev.AggregatorPaid, serial=1, account=who(10), amount=1)
+        assert not aggregator(situation(story, 150, me=10, free_bond=50))
+
+    def test_a_bond_left_behind_is_taken_back_once_its_round_is_final(self) -> None:
+        story = posted()
+        story.tell(ev.ResultVoid, serial=1, id=id_of(1), poster=who(10), cause=NOT_HELD)
+        assert not aggregator(situation(story, 300, me=10, clock=290))
+        story.tell(ev.JobEnded, aborted=True, final_rounds=0, returned=0)
+        wanted = aggregator(situation(story, 300, me=10, clock=290))
+        assert wanted == [Collect(what="releaseBond", number=1)]
+
+
+class TestChallenger:
+    def test_it_convicts_what_is_wrong_until_it_is_final(self) -> None:
+        story = posted()
+        wrong = {**right(0), **right(1, verdict=Verdict.WRONG)}
+        assert challenger(situation(story, 110, me=20, rebuilt=wrong)) == [Convict(id=id_of(1))]
+        assert not challenger(situation(story, 110, me=20, rebuilt=right(0, 1)))
+        story.tell(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 150)
+        assert challenger(situation(story, 149, me=20, rebuilt=wrong))
+        assert not challenger(situation(story, 150, me=20, rebuilt=wrong))
+
+    def test_it_cannot_convict_what_cannot_be_rebuilt(self) -> None:
+        cannot = {**right(0), **right(1, verdict=Verdict.UNBUILDABLE)}
+        assert not challenger(situation(posted(), 110, me=20, rebuilt=cannot))
+
+
+class TestUpkeep:
+    def test_nothing_is_due_while_a_round_runs(self) -> None:
+        for story, now, clock in ((two_at_work(), 50, None), (closed(), 50, 10), (attested(), 150, 10)):
+            assert not upkeep(situation(story, now, clock=clock))
+
+    def test_too_few_submissions_open_again(self) -> None:
+        story = two_at_work()
+        story.submitted(1, 0)
+        assert acts(upkeep(situation(story, WINDOW))) == [("reopen", 1)]
+
+    def test_too_few_included_are_attested_again_at_the_deadline(self) -> None:
+        story = closed()
+        story.attested(1, 0, 1)
+        assert not upkeep(situation(story, 109, clock=10))
+        assert acts(upkeep(situation(story, 110, clock=10))) == [("retry", 1)]
+
+    def test_no_post_in_time_is_attested_again(self) -> None:
+        assert not upkeep(situation(attested(), 159, clock=10))
+        assert acts(upkeep(situation(attested(), 160, clock=10))) == [("retry", 1)]
+
+    def test_after_the_last_try_it_is_opened_again(self) -> None:
+        story = closed()
+        story.tell(ev.Retried, serial=1, tries=2, committee=3)
+        assert acts(upkeep(situation(story, 300, clock=200))) == [("reopen", 1)]
+
+    def test_a_result_that_is_not_held_is_struck(self) -> None:
+        story = posted()
+        assert not upkeep(situation(story, 199))
+        assert acts(upkeep(situation(story, 200))) == [("retry", 1)]
+        story.submitted(2, 0, 1, close=True)  # both say that they hold
+        assert acts(upkeep(situation(story, 200, clock=190))) == [("settle", 1)]  # which counts them
+
+    def test_more_than_sixteen_submitters_need_a_draw(self) -> None:
+        story = Chronicle()
+        story.members(17)
+        story.opened(1, 1, 17, parent=id_of(0), above=0, at=START)
+        story.submitted(1, *range(17), close=True)
+        assert acts(upkeep(situation(story, 20, clock=10))) == [("drawCommittee", 1)]
+        story.tell(ev.CommitteeDrawn, serial=1, committee=0xFFFF)
+        assert not upkeep(situation(story, 20, clock=10))
+
+    def test_a_round_that_could_not_open_with_the_post_opens_later(self) -> None:
+        assert acts(upkeep(situation(posted(opens=False), 110))) == [("openRound", 1)]
+        stopped = posted(opens=False)
+        stopped.tell(ev.JobStopped)
+        assert not acts(upkeep(situation(stopped, 110)))
+
+    def test_the_last_round_closes_the_job_once_it_is_final(self) -> None:
+        story = posted(opens=False)
+        job = terms(rounds=1)
+        assert not upkeep(situation(story, 110, job=job))
+        story.tell(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 150)
+        assert not upkeep(situation(story, 149, job=job))
+        assert acts(upkeep(situation(story, 150, job=job))) == [("close", 1)]
+
+    def test_a_job_past_its_deadline_is_aborted(self) -> None:
+        job = terms(deadline=START + 50)
+        assert acts(upkeep(situation(two_at_work(), 50, job=job))) == [("abort", 1)]
+
+    def test_too_many_failures_end_the_job(self) -> None:
+        story = two_at_work()
+        for failures in (1, 2):
+            story.tell(ev.OpeningVoid, serial=1)
+            story.tell(ev.Reopened, same_block=True, serial=1, failures=failures)
+        assert acts(upkeep(situation(story, 100))) == [("abort", 0)]
+
+    def test_nothing_is_kept_up_after_the_end(self) -> None:
+        story = two_at_work()
+        story.tell(ev.JobEnded, aborted=True, final_rounds=0, returned=0)
+        assert not upkeep(situation(story, 10_000))
+
+
+def test_included_needs_k_of_the_committee_and_no_proof_against_it() -> None:
+    story = Chronicle()
+    story.members(4)
+    story.opened(1, 1, 4, parent=id_of(0), above=0, at=START)
+    story.submitted(1, 0, 1, 2, 3, close=True)
+    for slot, bitmap in ((0, 0b0111), (1, 0b1011), (2, 0b1111)):
+        story.attested(1, slot, bitmap)
+    opening = fold(1, story.events).openings[1]
+    assert committee.threshold(4) == 3
+    assert committee.included(opening) == 0b0011
+    opening.malformed = 0b0001
+    assert committee.included(opening) == 0b0010
+
+
+@pytest.mark.parametrize(("number", "demoted", "seat"), [(1, 0, 2), (2, 0, 0), (1, 0b100, 0), (2, 0b101, 0)])
+def test_turns_go_by_number_among_those_whose_result_is_not_void(
+    number: int, demoted: int, seat: int
+) -> None:
+    opening = dataclasses.replace(fold(1, two_at_work().events).openings[1], number=number, demoted=demoted)
+    assert committee.elected(opening, 0b101) == seat
