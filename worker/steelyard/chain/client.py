@@ -213,14 +213,13 @@ class ChainClient:
         confirmations: int | None = None,
     ) -> Follower:
         """Events from after `cursor`, or from `from_block` (the deployment's by default) on."""
-        deployment = self.network.deployment
-        start = from_block if from_block is not None else deployment.block if deployment else 0
+        deployed = self.network.deployment.block if self.network.deployment else 0
         return Follower(
             rpc=self.rpc,
             heads=self.heads,
             registry=self.registry,
             network=self.network,
-            cursor=cursor or Cursor.before(start),
+            cursor=cursor or Cursor.before(deployed if from_block is None else from_block),
             addresses=tuple(self.registry.addresses if addresses is None else addresses),
             confirmations=self.network.confirmations if confirmations is None else confirmations,
         )

@@ -15,8 +15,9 @@ from platformdirs import user_state_path
 
 from steelyard.errors import ConfigError
 
-from .deployments import Deployment as Deployment
-from .deployments import write_whole
+from .deployments import Deployment, write_whole
+
+__all__ = ["DEVELOPMENT_IDS", "KNOWN", "Deployment", "Network", "Networks", "default_state_dir"]
 
 DEVELOPMENT_IDS = (31337, 1337)  # anvil and Hardhat; Ganache and geth --dev
 
