@@ -167,7 +167,33 @@ def test_a_write_that_fails_is_told_before_anything_is_sent(tmp_path: Path) -> N
     journal.close()
 
 
+def test_a_full_disk_is_told_and_leaves_the_journal_whole(tmp_path: Path) -> None:
+    journal = SqliteTxJournal(tmp_path / "journal.sqlite")
+    journal.record(intent("a", 0), attempt("aa"))
+    [[pages]] = journal._db.execute("PRAGMA page_count")
+    journal._db.execute(f"PRAGMA max_page_count = {pages}")
+    big = dataclasses.replace(intent("b", 1), data=bytes(100_000))
+    with pytest.raises(JournalError, match=r"full.*nothing was sent"):
+        journal.record(big, attempt("bb"))
+    assert journal.get("b") is None
+    assert [each.name for each in journal.unsettled()] == ["a"]
+    journal.close()
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalError, match="cannot be opened"):
+        SqliteTxJournal(tmp_path / "file" / "journal.sqlite")
+
+
 # ---------------------------------------------------------------- lock
+
+
+async def test_a_lock_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ChainError, match="nothing was sent"):
+        async with KeyLock(tmp_path / "file" / "k.lock", patience_s=1):
+            pass
 
 
 async def test_tasks_take_the_lock_in_turn(tmp_path: Path) -> None:

@@ -40,8 +40,14 @@ class KeyLock:
         self._tasks.release()
 
     async def _acquire(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ChainError(
+                f"the key lock {self.path} cannot be opened: {error.strerror}",
+                remedy="free disk space, or make the folder writable; nothing was sent",
+            ) from error
         until = time.monotonic() + self.patience_s
         pause = 0.001
         while True:

@@ -103,13 +103,13 @@ class SqliteTxJournal:
     """`TxJournal` in SQLite. The caller's key lock serialises writers; readers need none."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = path
         try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._db = sqlite3.connect(path, timeout=20.0, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.executescript(_SCHEMA)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise JournalError(
                 f"{path} cannot be opened: {error}", remedy="free disk space or move the file away"
             ) from error
@@ -181,8 +181,9 @@ class SqliteTxJournal:
                 raise
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
+            left = "nothing was sent" if durable else "what was sent is found again at the next start"
             raise JournalError(
-                f"{self.path} cannot be written: {error}", remedy="free disk space; nothing was sent"
+                f"{self.path} cannot be written: {error}", remedy=f"free disk space; {left}"
             ) from error
 
     def _intents(self, where: str, *values: object) -> list[Intent]:
