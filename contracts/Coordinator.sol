@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {Address} from "@openzeppelin/contracts/utils/Address.sol";
+
 import {Claims} from "./coordinator/Claims.sol";
 import {CoordinatorBase} from "./coordinator/CoordinatorBase.sol";
 import {Posts} from "./coordinator/Posts.sol";
@@ -364,6 +366,11 @@ contract Coordinator is ICoordinator, Posts, Claims {
         if (hash == 0) return;
         round.tally |= uint32(uint256(hash));
         round.flags |= RoundLib.SEEDED;
+    }
+
+    /// @dev Its code is in a module.
+    function _settleNow(uint64 job) internal override {
+        Address.functionDelegateCall(_REPAIRS, abi.encodeCall(ICoordinator.settle, (job)));
     }
 
     /// @dev Hands the call as it is to a module, which works on this storage, and its answer back.

@@ -110,6 +110,13 @@ contract Endings is Payouts {
         if (state.unresolved == 0) _returnDust(job, id);
     }
 
+    function _settleNow(uint64 id) internal override {
+        Job storage job = _self.jobs[id];
+        JobState memory state = job.state.load();
+        job.settle(state, id);
+        job.state.store(state);
+    }
+
     function _running(Job storage job, uint64 id) private view returns (JobState memory state) {
         state = job.state.load();
         if (job.sponsor == address(0)) revert ICoordinator.UnknownJob(id);

@@ -22,10 +22,8 @@ abstract contract Payouts is CoordinatorBase {
             revert ICoordinator.WrongResult(job.results[serial], resultId);
         }
         if (serial > job.state.settledSerial) {
-            JobState memory state = job.state.load();
-            job.settle(state, id);
-            if (serial > state.settledSerial) revert ICoordinator.NotFinal(id, serial);
-            job.state.store(state);
+            _settleNow(id);
+            if (serial > job.state.settledSerial) revert ICoordinator.NotFinal(id, serial);
         }
         return job.rounds[serial].load();
     }
@@ -45,4 +43,7 @@ abstract contract Payouts is CoordinatorBase {
         emit ICoordinator.Returned(id, 0, left);
         VAULT.pay(id, job.sponsor, left);
     }
+
+    /// @dev Makes final what can be, as `ICoordinator.settle` does.
+    function _settleNow(uint64 id) internal virtual;
 }
