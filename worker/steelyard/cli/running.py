@@ -29,7 +29,7 @@ from steelyard.nodes.events import NodeEvent
 from steelyard.nodes.parts import Parts
 from steelyard.nodes.runner import run_node
 
-WAIT_STEP_S = 0.05
+WAIT_STEP_S = 0.3
 PARENT_WENT_S = 3.0  # to end in order once the parent process has gone
 STAGED_PARTS: ContextVar[Parts | None] = ContextVar("staged_parts", default=None)  # a demonstration's own
 QUIET = frozenset(
@@ -108,7 +108,8 @@ async def node_config(session: Session, wishes: Wishes) -> NodeConfig:
     network = await asyncio.to_thread(session.network)
     if network.deployment is None:
         raise ConfigError(f"network {network.name} names no deployment", remedy="give --deployment FILE")
-    session = dataclasses.replace(session, config=dataclasses.replace(session.config, deployment_wait_s=0))
+    ready = dataclasses.replace(session.config, deployment_wait_s=0)
+    session = dataclasses.replace(session, config=ready, patient=True)
     account = session.account_name()
     address = session.address_of(account)
     async with session.client() as client:

@@ -38,6 +38,7 @@ class Session:
     dry_run: bool = False
     log_json: bool = False
     verbose: bool = False
+    patient: bool = False  # wait for an RPC that is away as long as a node does
 
     def network(self) -> Network:
         """The chosen network with its deployment, as the settings override it."""
@@ -105,7 +106,8 @@ class Session:
 
         wallet = self.wallet() if signing else None
         network = self.network()
-        network = dataclasses.replace(network, outage_s=min(network.outage_s, COMMAND_OUTAGE_S))
+        if not self.patient:
+            network = dataclasses.replace(network, outage_s=min(network.outage_s, COMMAND_OUTAGE_S))
         client = await ChainClient.connect(
             network, wallet, state_dir=self.config.state_dir or default_state_dir()
         )

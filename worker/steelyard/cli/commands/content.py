@@ -25,19 +25,21 @@ def cid(path: Annotated[Path, typer.Argument(help="A file or a folder.")]) -> No
 
 
 @app.command()
-def serve() -> None:
+def serve(
+    listen: Annotated[str, typer.Option(help="host:port; port 0 takes a free one.")] = "",
+) -> None:
     """Hand out what this home's store provides (a sponsor's data, say) until Ctrl-C."""
-    do(_serve())
+    do(_serve(listen))
 
 
-async def _serve() -> None:
+async def _serve(listen: str) -> None:
     from steelyard.cli.signals import stopping
     from steelyard.cli.stores import serving
     from steelyard.content import EmbeddedStore
 
     session = current()
     config = session.config
-    async with EmbeddedStore(serving(config)) as store, stopping() as stop:
+    async with EmbeddedStore(serving(config, listen)) as store, stopping() as stop:
         session.out.emit({"url": store.url, "content": config.content_dir}, f"serving at {store.url}")
         session.out.say(f"others reach it by `--peer {store.url}`; Ctrl-C ends it")
         await stop.wait()

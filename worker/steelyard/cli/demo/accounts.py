@@ -35,7 +35,7 @@ class Actor:
     def session(self) -> Session:
         """What its commands run with; they print nothing."""
         config = Config.load({"config": str(self.config)}, environ={})
-        return Session(config=config, out=Output(json=True))
+        return Session(config=config, out=Output(json=True), patient=True)
 
 
 def cast() -> list[tuple[str, str]]:

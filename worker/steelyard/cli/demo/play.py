@@ -98,20 +98,20 @@ class Demo:
         tester = self._tester
         if tester is None:
             raise NodeError("the demo is not set up", remedy="report this")
-        published = asyncio.create_task(setup.publish_job(self._settings, store, folder))
+        published = asyncio.create_task(setup.publish_job(store, folder))
         deployment = await asyncio.to_thread(setup.deploy_contracts, chain, folder)
         self._screen.say(f"{len(deployment['contracts'])} contracts are deployed")
-        async with setup.at_work(actors) as works, asyncio.TaskGroup() as background:
+        async with setup.at_work(actors) as works, AsyncExitStack() as background:
             await setup.register_all(actors, works)
-            job = await setup.post_job(self._settings, await published, works)
+            job = await setup.post_job(await published, works)
             self._screen.say(f"job {job} is posted: MNIST, 4 shards, {ROUNDS} rounds, bounty in escrow")
             await setup.join_all(actors, works, job)
             self._screen.say("4 workers have joined")
             manifest = (await published).manifest
-            testing = background.create_task(tester.run(manifest, folder / "published" / "test.safetensors"))
+            test = folder / "published" / "test.safetensors"
+            background.callback(asyncio.create_task(tester.run(manifest, test)).cancel)
             await self._until(self._all_held)
             await tester.settled()
-            testing.cancel()
             await self._claims(works, actors)
             facts = {
                 "job": job,

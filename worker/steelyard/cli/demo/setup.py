@@ -20,7 +20,6 @@ from steelyard.cli.demo.settings import (
     ROUNDS,
     STAKE,
     UNBONDING_S,
-    DemoSettings,
     description,
 )
 from steelyard.cli.jobs.joining import join
@@ -51,11 +50,11 @@ def deploy_contracts(chain: DevChain, folder: Path) -> dict[str, Any]:
     return document
 
 
-async def publish_job(settings: DemoSettings, store: ContentStore, folder: Path) -> Published:
+async def publish_job(store: ContentStore, folder: Path) -> Published:
     """Put data, first model and manifest into the sponsor's store."""
     scratch = folder / "published"
     scratch.mkdir()  # local, once
-    return await publish(description(settings), store, scratch)
+    return await publish(description(), store, scratch)
 
 
 @asynccontextmanager
@@ -84,9 +83,9 @@ async def register_all(actors: list[Actor], works: dict[str, Work]) -> None:
     await asyncio.gather(*acts)
 
 
-async def post_job(settings: DemoSettings, published: Published, works: dict[str, Work]) -> int:
+async def post_job(published: Published, works: dict[str, Work]) -> int:
     """Post the job with its bounty in escrow.  Returns its number."""
-    job = await post(works[SPONSOR], description(settings), published)
+    job = await post(works[SPONSOR], description(), published)
     if job != JOB:
         raise NodeError(f"the job is number {job}, the nodes expect {JOB}", remedy="use a fresh chain")
     return job
