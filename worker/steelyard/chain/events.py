@@ -67,7 +67,6 @@ class Attested(Event):
     job: int
     serial: int
     tries: int
-    worker: str
     slot: int
     bitmap: int
 
