@@ -81,7 +81,7 @@ async def test_errors_from_below_are_told_by_name(client: ChainClient) -> None:
 
 async def test_an_unknown_job_is_told(client: ChainClient) -> None:
     with pytest.raises(Reverted, match="UnknownJob") as caught:
-        await client.send(client.contracts.coordinator.settle(999))
+        await client.send(client.contracts.coordinator.enlist(999))
     assert "network" in caught.value.remedy
 
 

@@ -1,4 +1,4 @@
-"""What a person can do about each custom error. A test holds that every error has its line, and no more."""
+"""What a person can do about each custom error. A test holds that each of our own has its line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Remedy = str | Callable[[dict[str, Any]], str]
 
 _SEES = "the proof shows something else than what was posted: build it again from the public files"
 _RELOAD = "the round has moved on; read it again"
-_BUG = "report this: Steelyard should not have sent it"
+BUG = "report this: Steelyard should not have sent it"
 
 
 def _over(fields: dict[str, Any]) -> str:
@@ -84,7 +84,7 @@ REMEDIES: dict[str, Remedy] = {
     "AttestClosed": "the window is over; the round goes on without this account",
     "AttestOpen": "wait until everyone is heard or the window is over",
     "NotInCommittee": "only this try's committee attests and holds",
-    "NoSuchMember": _BUG,
+    "NoSuchMember": BUG,
     "AlreadyAttested": "nothing to do: one bitmap a try counts",
     "CommitteeNotDrawn": "draw the committee first (any node does)",
     "SeedPending": "wait for the next block",
@@ -101,7 +101,7 @@ REMEDIES: dict[str, Remedy] = {
     "NothingToReopen": "the round is on its way; see `steelyard job show`",
     "CannotOpen": _open,
     "CannotEnd": _end,
-    "LengthMismatch": _BUG,
+    "LengthMismatch": BUG,
     # disputes
     "AlreadyMalformed": "nothing to do: this update was convicted before",
     "SealMismatch": "the update root is not what this worker sealed: take it from the worker's own file",
@@ -127,9 +127,9 @@ REMEDIES: dict[str, Remedy] = {
     "NoBondHere": "nothing to do: no bond of this account is left in that round",
     "InsufficientFree": "deposit more first (`steelyard worker stake` or `steelyard aggregator bond`)",
     "NothingToWithdraw": "nothing has unbonded, and no credits are there (`steelyard rewards show`)",
-    "EscrowExceeded": _BUG,
+    "EscrowExceeded": BUG,
     "NotAllowed": "only the account itself may do this",
-    "NotCoordinator": _BUG,
+    "NotCoordinator": BUG,
     "SafeERC20FailedOperation": "the token refused the transfer: check balance and allowance",
     "SafeCastOverflowedUintDowncast": "the amount is too large",
     "ReentrancyGuardReentrantCall": "the token calls back into the Vault; such tokens cannot be used",
@@ -147,9 +147,9 @@ REMEDIES: dict[str, Remedy] = {
     "ERC2612ExpiredSignature": "the permit is too old; send again",
     "ERC2612InvalidSigner": "the permit was signed by another key, or spent before; send again",
     "InvalidAccountNonce": "the permit was spent before; send again",
-    "ECDSAInvalidSignature": _BUG,
-    "ECDSAInvalidSignatureLength": _BUG,
-    "ECDSAInvalidSignatureS": _BUG,
-    "InvalidShortString": _BUG,
-    "StringTooLong": _BUG,
+    "ECDSAInvalidSignature": BUG,
+    "ECDSAInvalidSignatureLength": BUG,
+    "ECDSAInvalidSignatureS": BUG,
+    "InvalidShortString": BUG,
+    "StringTooLong": BUG,
 }

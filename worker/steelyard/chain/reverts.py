@@ -15,7 +15,7 @@ from eth_abi.exceptions import DecodingError
 from steelyard.errors import Reverted
 
 from .codec import Field, Signature
-from .remedies import REMEDIES
+from .remedies import BUG, REMEDIES
 from .rpc import RpcRefused
 
 _ERROR = bytes.fromhex("08c379a0")  # Error(string)
@@ -83,7 +83,7 @@ class Reverts:
     def _custom(self, what: str, signature: Signature, data: bytes) -> Reverted:
         fields = signature.decode_inputs(data[4:])
         shown = ", ".join(f"{item.name}={show(item, fields[item.name])}" for item in signature.inputs)
-        remedy = REMEDIES.get(signature.name, "")
+        remedy = REMEDIES.get(signature.name, BUG)
         return Reverted(
             f"{what} was refused: {signature.name}({shown})",
             name=signature.name,
