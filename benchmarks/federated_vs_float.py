@@ -203,6 +203,7 @@ def float_round(
         batch = torch.from_numpy(order[start : start + size])
         optimizer.zero_grad()
         functional.cross_entropy(net(images[batch]) + prior, labels[batch]).backward()
+        nn.utils.clip_grad_norm_(net.parameters(), options.clip_norm)
         optimizer.step()
     return {name: values.clone() for name, values in net.state_dict().items()}
 

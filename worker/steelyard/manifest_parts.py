@@ -179,6 +179,7 @@ class Training:
     round_decay: str = "1"  # the learning rate's factor from one round to the next, 0 to 1
     momentum: str = "0.9"
     weight_decay: str = "0"
+    clip_norm: str = "2"  # longest gradient of a step, 0 = any: skewed shards throw a fresh net off otherwise
     max_rows: int = 0  # rows that one epoch draws, 0 = all
     seed: int = 1
 
@@ -194,6 +195,7 @@ class Training:
             round_decay=got["round_decay"].text(_FACTOR, "a decimal number up to 1 as a string"),
             momentum=got["momentum"].text(_DECIMAL, "a decimal number as a string"),
             weight_decay=got["weight_decay"].text(_DECIMAL, "a decimal number as a string"),
+            clip_norm=got["clip_norm"].text(_DECIMAL, "a decimal number as a string"),
             max_rows=got["max_rows"].integer(0, MAX_ROWS),
             seed=got["seed"].integer(0, 2**32 - 1),
         )

@@ -224,6 +224,7 @@ def round_options(training: Training, round_: int, member: str | int) -> Options
         schedule=training.schedule,
         momentum=float(training.momentum),
         weight_decay=float(training.weight_decay),
+        clip_norm=float(training.clip_norm),
         max_rows=training.max_rows,
         seed=int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big"),
     )

@@ -49,6 +49,7 @@ class Options:
     schedule: str  # constant, linear or cosine, within the round
     momentum: float
     weight_decay: float
+    clip_norm: float  # longest gradient of a step, over all tensors; 0 = any
     max_rows: int  # rows an epoch, 0 = all
     seed: int  # below 2^32
 

@@ -17,7 +17,7 @@ from steelyard.errors import TrainingError
 from steelyard.learning.data import Rows
 from steelyard.learning.recipes.base import Evaluated, Options, Report, Trained, Weights
 from steelyard.learning.recipes.image_cnn import Shape
-from steelyard.learning.recipes.optimizers import optimizer
+from steelyard.learning.recipes.optimizers import clipped, optimizer
 
 _TEST_BATCH = 500
 
@@ -41,7 +41,8 @@ class ImageCnnLearner:
             chosen = torch.from_numpy(batch)
             logits = self._logits(tensors, images[chosen]) + prior
             loss = functional.cross_entropy(logits, labels[chosen])
-            update(torch.autograd.grad(loss, tensors), number / len(batches))
+            gradients = clipped(torch.autograd.grad(loss, tensors), options.clip_norm)
+            update(gradients, number / len(batches))
             losses.append(loss.item())
             report(number + 1, len(batches), losses[-1])
         last = losses[-max(1, len(batches) // options.local_epochs) :]

@@ -25,6 +25,15 @@ def optimizer(tensors: Sequence[torch.Tensor], options: Options) -> Update:
     return build(tensors, options)
 
 
+def clipped(gradients: Sequence[torch.Tensor], norm: float) -> Sequence[torch.Tensor]:
+    """The gradients, shortened together where their joint norm is above `norm`; 0 leaves them."""
+    if norm == 0:
+        return gradients
+    length = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+    factor = torch.clamp(norm / (length + _EPSILON), max=1.0)
+    return [gradient * factor for gradient in gradients]
+
+
 def _sgd(tensors: Sequence[torch.Tensor], options: Options) -> Update:
     """Nesterov's momentum, as torch.optim.SGD has it; plain where momentum is 0."""
     speeds = [torch.zeros_like(tensor) for tensor in tensors]
