@@ -1,8 +1,9 @@
 """A hook for tests: die by SIGKILL at a named place.
 
-STEELYARD_CRASH="point:count" kills the process the count-th time that `point` is passed, "*:count" at the count-th
-point of any name. Points: journal.before, journal.after (around each write of an intent), send.before (the intent is
-on disk, the client has not seen it), send.after (its receipt is known, the journal does not say so yet),
+STEELYARD_CRASH="point:count" kills the process the count-th time that `point` is passed, "*:count" at the
+count-th point of any name. Points: journal.before, journal.after (around each write of an intent),
+send.before (the intent is on disk, the client has not seen it), the client's tx.signed, tx.broadcast,
+tx.sent, tx.mined and tx.settled, send.after (the receipt is known, the journal does not say so yet),
 train.after, aggregate.after, fetch.after, batch.before and batch.after (around each write of events).
 Without the variable a point costs one comparison.
 """
@@ -19,7 +20,10 @@ class _Plan:
     """Where to die, and how often the place was passed."""
 
     def __init__(self, text: str | None) -> None:
-        point, _, count = (text or "").rpartition(":")
+        self.set(text or "")
+
+    def set(self, text: str) -> None:
+        point, _, count = text.rpartition(":")
         self.point = point or None
         self.left = int(count) if self.point else 0
 
@@ -32,6 +36,11 @@ class _Plan:
 
 
 _plan = _Plan(os.environ.get(VARIABLE))
+
+
+def arm(plan: str) -> None:
+    """Die at "point:count" from now on, whatever the environment said; nowhere for the empty string."""
+    _plan.set(plan)
 
 
 def crashpoint(point: str) -> None:

@@ -1,0 +1,10 @@
+"""What a forked node needs before it is forked: imports and compiled kernels take a second of processor time."""
+
+from __future__ import annotations
+
+from steelyard import kernels
+from support import node_process
+
+kernels.get()
+
+__all__ = ["node_process"]
