@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any
 
 import solcx
@@ -32,19 +32,29 @@ SOLCX_FOLDER = ROOT / ".cache" / "solcx"
 MAX_CODE_BYTES = 23_300
 
 
-def compile_contract(contract: str) -> dict[str, Any]:
-    """The committed description of `contract`.  Raises BuildError: it does not compile, or is too large."""
+def compile_all(contracts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The committed description of each of `contracts`, compiled together.
+
+    Raises BuildError where one does not compile, compiles with warnings or is too large for a chain.
+    """
+    inputs = [standard_json(contract) for contract in contracts]
+    sources = {name: source for each in inputs for name, source in each["sources"].items()}
+    selection = {k: v for each in inputs for k, v in each["settings"]["outputSelection"].items()}
+    document = {**inputs[0], "sources": sources, "settings": {**settings(), "outputSelection": selection}}
     os.environ["SOLCX_BINARY_PATH"] = str(SOLCX_FOLDER)
     try:
-        output = solcx.compile_standard(standard_json(contract), solc_version=compiler_version())
+        output = solcx.compile_standard(document, solc_version=compiler_version())
     except (solcx.exceptions.SolcError, solcx.exceptions.SolcNotInstalled) as error:
-        raise BuildError(f"{contract} does not compile: {error}") from error
+        raise BuildError(f"the contracts do not compile: {error}") from error
     warnings = [
         each["formattedMessage"] for each in output.get("errors", ()) if each["severity"] == "warning"
     ]
     if warnings:
-        raise BuildError(f"{contract} compiles with warnings:\n" + "\n".join(warnings))
-    built = output["contracts"][source_name(contract)][contract]
+        raise BuildError("the contracts compile with warnings:\n" + "\n".join(warnings))
+    return {each: _described(each, output["contracts"][source_name(each)][each]) for each in contracts}
+
+
+def _described(contract: str, built: dict[str, Any]) -> dict[str, Any]:
     size = len(built["evm"]["deployedBytecode"]["object"]) // 2
     if size > MAX_CODE_BYTES:
         raise BuildError(f"{contract} has {size:,} bytes of code, over {MAX_CODE_BYTES:,}: split it")
@@ -89,9 +99,7 @@ def render(description: dict[str, Any]) -> str:
 
 def build_all() -> dict[str, str]:
     """The committed file of each deployable contract, by contract.  Raises BuildError."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        built = pool.map(compile_contract, CONTRACTS)
-        return {description["contract"]: render(description) for description in built}
+    return {contract: render(description) for contract, description in compile_all(CONTRACTS).items()}
 
 
 def stale(built: dict[str, str]) -> list[str]:

@@ -52,6 +52,13 @@ def test_an_explorer_gets_every_imported_source(contract: str) -> None:
         assert set(imported) <= names
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_an_explorers_input_alone_gives_the_same_bytecode(built: dict[str, str], contract: str) -> None:
+    alone = build_contracts.compile_all([contract])[contract]
+    assert build_contracts.render(alone) == built[contract]
+
+
 def test_a_missing_contract_is_named() -> None:
     with pytest.raises(standard_json.BuildError, match=r"0 files named Nowhere\.sol"):
         standard_json.standard_json("Nowhere")
