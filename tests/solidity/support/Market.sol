@@ -21,6 +21,7 @@ import {
     Round,
     Submission
 } from "../../../contracts/interfaces/ICoordinator.sol";
+import {Openings} from "./Openings.sol";
 import {IVault} from "../../../contracts/interfaces/IVault.sol";
 import {IWorkerRegistry} from "../../../contracts/interfaces/IWorkerRegistry.sol";
 
@@ -40,6 +41,10 @@ abstract contract Market is Test {
     uint128 internal constant STAKE = 100 ether;
     uint128 internal constant BOND = 500 ether;
     uint128 internal constant POOL = 1000 ether;
+
+    /// The model has one block of equal values: what each result makes of it, by serial; 0 is the initial one.
+    mapping(uint256 serial => int32) internal states;
+    mapping(address worker => uint256) internal numbers; // of worker(i), plus one
 
     /// What was sent in the current round, to claim by.
     mapping(uint256 serial => mapping(uint256 slot => Submission)) internal submissions;
@@ -88,6 +93,7 @@ abstract contract Market is Test {
 
     function registerWorker(uint256 i) internal {
         address who = worker(i);
+        numbers[who] = i + 1;
         token.mint(who, 10 * STAKE);
         vm.startPrank(who);
         token.approve(address(vault), type(uint256).max);
@@ -107,7 +113,7 @@ abstract contract Market is Test {
 
     // ---------------------------------------------------------------- jobs
     function defaultTerms() internal view returns (JobTerms memory terms) {
-        terms.step.blockCount = 8;
+        terms.step.blockCount = 1;
         terms.step.lr = 65_536;
         terms.submitWindow = 100;
         terms.attestWindow = 50;
@@ -131,7 +137,7 @@ abstract contract Market is Test {
         terms.manifestCodec = 0x55;
         terms.manifestDigest = keccak256("manifest");
         terms.token = address(bounty);
-        terms.stateRoot = keccak256("state");
+        terms.stateRoot = Openings.leaf(Openings.flat(0));
     }
 
     function createJob(JobTerms memory terms) internal returns (uint64 job) {
@@ -181,7 +187,7 @@ abstract contract Market is Test {
 
     function submit(uint64 job, uint256 i) internal {
         uint64 serial = head(job);
-        bytes32 root = keccak256(abi.encode("update", serial, i));
+        bytes32 root = updateRoot(i);
         Submission memory s;
         s.job = job;
         s.serial = serial;
@@ -197,6 +203,17 @@ abstract contract Market is Test {
         coordinator.submit(job, serial, parent, s.sealedRoot, s.codec, s.digest);
     }
 
+    /// Worker i's update in every round: one raw32 block of equal values.
+    function updateBlock(uint256 i) internal pure returns (bytes memory) {
+        return Openings.flat(int32(int256(i + 1)) * 100);
+    }
+
+    function updateRoot(uint256 i) internal pure returns (bytes32) {
+        uint96 value = uint96(i + 1) * 100;
+        Openings.Node memory top = Openings.Node(Openings.leaf(updateBlock(i)), 32 * value * value);
+        return Openings.updateRoot(Openings.updateFields(top, 0, 1));
+    }
+
     function attest(uint64 job, uint256 i, uint256 bitmap) internal {
         uint64 serial = head(job);
         bytes32 parent = parentOf(job, serial);
@@ -205,19 +222,69 @@ abstract contract Market is Test {
         coordinator.attest(job, serial, parent, tries, bitmap);
     }
 
-    function buildResult(uint64 job, uint256 agg, uint256 included) internal returns (Result memory r) {
+    /// The right result of the open round.
+    function buildResult(uint64 job, uint256 agg, uint256 included) internal returns (Result memory) {
+        return buildResult(job, agg, included, 0);
+    }
+
+    /// A result whose value is `off` the right one, and all roots built over it.
+    function buildResult(uint64 job, uint256 agg, uint256 included, int32 off) internal returns (Result memory r) {
         uint64 serial = head(job);
+        Round memory opened = round(job, serial);
         r.job = job;
         r.serial = serial;
-        r.attempt = round(job, serial).posts;
+        r.attempt = opened.posts;
         r.parent = parentOf(job, serial);
         r.included = included;
-        r.stateRoot = keccak256(abi.encode("state", serial));
-        r.transcriptRoot = keccak256(abi.encode("transcript", serial));
-        r.table = keccak256(abi.encode("table", serial));
-        r.codec = 0x70;
-        r.digest = keccak256(abi.encode("result", serial));
+        (bytes[] memory updates, bytes memory table, int32 mean) = inputs(serial, included);
+        states[serial] = states[opened.parentSerial] + mean + off;
+        bytes[] memory blocks = new bytes[](updates.length + 2);
+        blocks[0] = Openings.flat(states[opened.parentSerial]);
+        blocks[1] = Openings.flat(states[serial]);
+        for (uint256 i; i < updates.length; ++i) {
+            blocks[i + 2] = updates[i];
+        }
+        r.stateRoot = Openings.leaf(blocks[1]);
+        r.transcriptRoot = Openings.transcriptLeaf(blocks);
+        r.table = keccak256(bytes.concat(hex"05", table));
+        r.codec = 0x55;
+        r.digest = sha256(blocks[1]);
         r.poster = aggregator(agg);
+    }
+
+    /// Updates and table of the included slots, and their mean (weights are equal).
+    function inputs(uint256 serial, uint256 included)
+        internal
+        view
+        returns (bytes[] memory updates, bytes memory table, int32 mean)
+    {
+        uint256 n;
+        int256 sum;
+        for (uint256 slot; slot < 256; ++slot) {
+            if ((included >> slot) & 1 == 1) ++n;
+        }
+        updates = new bytes[](n);
+        n = 0;
+        for (uint256 slot; slot < 256; ++slot) {
+            if ((included >> slot) & 1 == 0) continue;
+            uint256 i = numbers[submissions[serial][slot].worker] - 1;
+            updates[n++] = updateBlock(i);
+            sum += int256(i + 1) * 100;
+            table = abi.encodePacked(table, uint24(1), uint24(65_536));
+        }
+        if (n != 0) mean = int32((2 * sum + int256(n)) / (2 * int256(n)));
+    }
+
+    /// The proof that the first value of a posted result is wrong.
+    function proofOf(Result memory r) internal view returns (bytes memory proof) {
+        Round memory opened = round(r.job, r.serial);
+        (bytes[] memory updates, bytes memory table,) = inputs(r.serial, r.included);
+        proof = abi.encodePacked(
+            uint32(0), uint8(0), Openings.flat(states[opened.parentSerial]), Openings.flat(states[r.serial]), table
+        );
+        for (uint256 i; i < updates.length; ++i) {
+            proof = abi.encodePacked(proof, uint16(updates[i].length), updates[i]);
+        }
     }
 
     function post(uint64 job, uint256 agg, uint256 included) internal returns (bytes32) {
