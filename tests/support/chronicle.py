@@ -118,7 +118,7 @@ class Chronicle:
 
     def attested(self, serial: int, slot: int, bitmap: int, tries: int = 0) -> None:
         """One bitmap."""
-        named = {"worker": who(slot)} if "worker" in ev.Attested.__dataclass_fields__ else {}
+        named: dict[str, Any] = {"worker": who(slot)} if "worker" in ev.Attested.__dataclass_fields__ else {}
         self.tell(ev.Attested, serial=serial, tries=tries, slot=slot, bitmap=bitmap, **named)
 
     def posted(

@@ -1,0 +1,119 @@
+"""Running actions: once each, stopped when unwanted, tried again after a pause, loud when broken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from steelyard.errors import ContentMissing, DiskFull, Reverted, SteelyardError
+from steelyard.nodes import tasks as tasks_module
+from steelyard.nodes.actions import Action, Attest, Submit, Train, Upkeep
+from steelyard.nodes.tasks import Tasks
+
+
+def made(perform: Callable[[Action], Awaitable[None]]) -> tuple[Tasks, list[tuple[Action, int]]]:
+    """Tasks and what they complained of."""
+    told: list[tuple[Action, int]] = []
+
+    def failure(action: Action, _error: SteelyardError, times: int) -> None:
+        told.append((action, times))
+
+    return Tasks(perform, failure), told
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_an_action_runs_once_however_often_it_is_wanted() -> None:
+    done: list[Action] = []
+
+    async def perform(action: Action) -> None:
+        done.append(action)
+
+    tasks, _ = made(perform)
+    for bitmap in (1, 3, 7):  # the same effect, with what is known by now
+        tasks.want([Attest(serial=1, tries=0, bitmap=bitmap, not_before=0)], block=5)
+        await settle()
+    assert len(done) == 1
+
+
+async def test_a_rollback_below_it_makes_a_transaction_wanted_again() -> None:
+    done: list[Action] = []
+
+    async def perform(action: Action) -> None:
+        done.append(action)
+
+    tasks, _ = made(perform)
+    for rollback_to in (5, 4):
+        tasks.want([Submit(serial=1)], block=5)
+        await settle()
+        tasks.roll_back(rollback_to)
+    tasks.want([Submit(serial=1)], block=5)
+    await settle()
+    assert len(done) == 2
+
+
+async def test_what_is_no_longer_wanted_stops_but_not_a_transaction() -> None:
+    stopped: list[Action] = []
+
+    async def perform(action: Action) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            stopped.append(action)
+            raise
+
+    tasks, told = made(perform)
+    waiting = Upkeep(act="retry", serial=1, mark=0)
+    tasks.want([Train(serial=1), Submit(serial=1), waiting], block=1)
+    await settle()
+    tasks.want([], block=1)
+    await settle()
+    assert stopped == [Train(serial=1), waiting]
+    assert tasks.busy
+    await tasks.stop()
+    assert len(stopped) == 3
+    assert not told
+
+
+async def test_a_failure_is_told_and_tried_again_after_a_pause(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(tasks_module, "FIRST_PAUSE_S", 0.01)
+    tries = 0
+
+    async def perform(_action: Action) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise ContentMissing("nobody has it")
+
+    tasks, told = made(perform)
+    async with asyncio.timeout(5):
+        while tries < 3:
+            tasks.want([Submit(serial=1)], block=1)
+            await asyncio.sleep(0.001)
+    assert told == [(Submit(serial=1), 1), (Submit(serial=1), 2)]
+
+
+async def test_that_somebody_was_first_is_no_news() -> None:
+    async def perform(_action: Action) -> None:
+        raise Reverted("too late", name="AlreadyPosted")
+
+    tasks, told = made(perform)
+    tasks.want([Attest(serial=1, tries=0, bitmap=1, not_before=0)], block=1)
+    await settle()
+    assert not told
+
+
+async def test_a_full_disk_ends_the_node_and_so_does_a_bug() -> None:
+    for error in (DiskFull("no room"), ZeroDivisionError()):
+
+        async def perform(_action: Action, error: Exception = error) -> None:
+            raise error
+
+        tasks, told = made(perform)
+        tasks.want([Train(serial=1)], block=1)
+        await settle()
+        assert tasks.fatal is error
+        assert not told
