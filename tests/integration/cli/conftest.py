@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from web3 import HTTPProvider, Web3
 
 from steelyard.chain import devnet
-from steelyard.chain.deploy import Web3Creator, deploy
-from steelyard.chain.devnet import DevChain
-from steelyard.chain.plan import DeploymentSettings
 from steelyard.cli.app import run
-from support.yard import MINIMUM_WINDOW_S, PASSWORD, Answer, Fund, Steelyard, Yard
+from steelyard.learning.data import Rows, write_rows
+from support.yard import PASSWORD, Answer, Fund, Steelyard, Yard, deployed_on, describe
 
 
 @pytest.fixture(scope="session")
-def yard(anvil: DevChain, tmp_path_factory: pytest.TempPathFactory) -> Yard:
-    web3 = Web3(HTTPProvider(anvil.url))
-    settings = DeploymentSettings(minimum_window_s=MINIMUM_WINDOW_S, unbonding_s=2)
-    deployed = deploy(Web3Creator(web3, anvil.accounts[0]), settings)
-    file = tmp_path_factory.mktemp("yard") / "31337.json"
-    deployed.write(file)
-    return Yard(chain=anvil, deployed=deployed, file=file)
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    """A chain that the command line's tests share."""
+    with devnet.running("anvil", accounts=4) as chain:
+        yield deployed_on(chain, tmp_path_factory.mktemp("yard"))
 
 
 @pytest.fixture
@@ -57,7 +52,7 @@ def steelyard(
 
 @pytest.fixture
 def fund(yard: Yard, steelyard: Steelyard) -> Fund:
-    """Make an account with ether and, where asked, tokens: `fund("alice", tokens="1000")`; returns its address."""
+    """Make an account with ether and, where asked, tokens; returns its address."""
 
     def make(name: str, *, tokens: str = "", ether: int = 100) -> str:
         made = steelyard("account", "new", name, "--light")
@@ -81,3 +76,30 @@ def advance(yard: Yard) -> Callable[[int], None]:
         devnet.rpc(yard.chain.url, "evm_mine")
 
     return pass_time
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A job's folder: two shards, test rows, and a description."""
+    place = tmp_path / "job"
+    place.mkdir()
+    random = np.random.default_rng(1)
+    for name in ("shard-0", "shard-1", "test"):
+        images = random.integers(0, 255, (20, 1, 12, 12), np.uint8)
+        write_rows(place / f"{name}.safetensors", Rows(images, images[:, 0, 0, 0] // 128))
+    describe(place)
+    return place
+
+
+@pytest.fixture
+def sponsor(fund: Fund) -> str:
+    return fund("sponsor", tokens="1000")
+
+
+@pytest.fixture
+def workers(fund: Fund, steelyard: Steelyard) -> list[str]:
+    addresses = []
+    for name in ("ann", "ben", "cam"):
+        addresses.append(fund(name, tokens="500"))
+        assert steelyard("worker", "register", "--stake", "300", account=name).code == 0
+    return addresses

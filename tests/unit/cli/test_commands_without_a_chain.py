@@ -21,7 +21,7 @@ def steelyard(tmp_path: Path) -> Steelyard:
     """Run the command line in a home of its own: `steelyard("account", "list", password="x")`."""
 
     def run(
-        *arguments: str, password: str | None = "secret", stdin: str = ""
+        *arguments: str, password: str | None = PASSWORD, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
         environ = {"STEELYARD_HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
         if password is not None:

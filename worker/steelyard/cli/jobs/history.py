@@ -7,6 +7,7 @@ from steelyard.chain.structs import TermsView
 from steelyard.errors import ConfigError
 
 NOBODY = "0x" + "00" * 20
+STATUS = ("running", "stopped", "closed", "aborted")  # by JobState.status
 
 
 async def terms_of(client: ChainClient, job: int) -> TermsView:

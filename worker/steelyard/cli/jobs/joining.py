@@ -9,7 +9,7 @@ from typing import Any
 
 from steelyard.chain.calls import Call
 from steelyard.chain.structs import Purse
-from steelyard.cli.jobs.history import terms_of
+from steelyard.cli.jobs.history import STATUS, terms_of
 from steelyard.cli.stores import fetching_only
 from steelyard.cli.work import Work
 from steelyard.content import Cid, EmbeddedStore
@@ -51,6 +51,7 @@ async def manifest_of(at: Work, job: int) -> Manifest:
 
 async def join(at: Work, job: int, *, shard: int | None, data: str) -> dict[str, Any]:
     """Join with the account's identity.  Raises InsufficientFunds, ManifestError, Reverted."""
+    await _still_open(at, job)
     manifest = await manifest_of(at, job)
     check_recipe(manifest)
     identity = await at.identity()
@@ -62,6 +63,17 @@ async def join(at: Work, job: int, *, shard: int | None, data: str) -> dict[str,
     )
     await at.send(call, f"join job {job}" + (f" with shard {ticket.index}" if ticket.proof else ""))
     return {"job": job, "identity": identity, "shard": ticket.index, "weight": ticket.weight}
+
+
+async def _still_open(at: Work, job: int) -> None:
+    """Raises ConfigError where nobody can join any more."""
+    await terms_of(at.client, job)
+    state = await at.client.read(at.contracts.coordinator.state_of(job))
+    if state.status:
+        raise ConfigError(
+            f"job {job} is {STATUS[state.status]}; nobody joins it any more",
+            remedy="choose another one: `steelyard job list`",
+        )
 
 
 async def _afford_stake(at: Work, job: int, identity: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from steelyard.chain.structs import JobState, JobTerms
-from steelyard.cli.jobs.history import terms_of
+from steelyard.cli.jobs.history import STATUS, terms_of
 from steelyard.cli.output import facts, table
 from steelyard.cli.times import when
 from steelyard.cli.work import Token, Work
@@ -17,8 +17,6 @@ from steelyard.nodes.view import Opening, Post, View
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-STATUS = ("running", "stopped", "closed", "aborted")
 
 
 async def show(at: Work, job: int) -> tuple[dict[str, Any], list[RenderableType]]:
