@@ -72,6 +72,15 @@ contract BlocksTest is Test {
     }
 
     /// @dev What stands behind the block in calldata must not decide: 0x88 there is no mantissa.
+    function test_decodes_WhenOtherBytesFollow_ItIgnoresThem() external view {
+        bytes memory data = abi.encodeCall(blocks.decodes, (BFP4, Openings.flat4(3, 0x55)));
+        for (uint256 i = 1; i <= 15; ++i) {
+            data[data.length - i] = 0x88;
+        }
+        (, bytes memory answer) = address(blocks).staticcall(data);
+        assertTrue(abi.decode(answer, (bool)));
+    }
+
     function testFuzz_decodes_AgreesWithALoopOverTheMantissas(bytes32 mantissas, uint8 shift) external view {
         bool ok8 = shift <= 31;
         bool ok4 = ok8;

@@ -213,6 +213,15 @@ contract CheckMalformedTest is Test {
         u.top = Openings.parent(u.ab, u.cd);
         assert(u.top.energy == 0);
         prover.checkMalformed(u.step, _root(u), _topProof(u));
+
+        // The same from below, where cd itself adds up.
+        u = _honest();
+        u.ab.energy = 2 ** 95;
+        u.leaves[2].energy = 2 ** 94;
+        u.leaves[3].energy = 2 ** 94;
+        u.cd = Openings.parent(u.leaves[2], u.leaves[3]);
+        u.top = Openings.parent(u.ab, u.cd);
+        assert(u.top.energy == 0);
         prover.checkMalformed(u.step, _root(u), _middleProof(u, 1));
     }
 
@@ -235,6 +244,13 @@ contract CheckMalformedTest is Test {
         u.leaves[2].hash = keccak256(preimage);
         _join(u);
         prover.checkMalformed(u.step, _root(u), _leaf(u, 2, preimage));
+    }
+
+    function test_WhenSomethingIsNot_ItReturnsForALeafOfAnotherFirstByte() external view {
+        Update memory u = _honest();
+        u.leaves[1].hash = keccak256(hex"05");
+        _join(u);
+        prover.checkMalformed(u.step, _root(u), _leaf(u, 1, hex"05"));
     }
 
     function test_WhenSomethingIsNot_ItReturnsForTheHashOfNothing() external view {
