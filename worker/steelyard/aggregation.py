@@ -21,7 +21,7 @@ from steelyard.kernels.arrays import Bytes, Int64
 from steelyard.numbers import BLOCK_VALUES, ONE, STATE_BLOCK
 from steelyard.rules import NO_BYTES, Rule, Table, sum_trimmed
 from steelyard.transcript import Posted, ResultTrees, Roots, first_difference, roots_of, transcript_path
-from steelyard.updates import Chunk
+from steelyard.updates import HEADER
 
 __all__ = [
     "Inputs",
@@ -52,7 +52,8 @@ def compute(inputs: Inputs, *, out_state: Path, out_momentum: Path | None) -> Ta
     out_momentum: given exactly where the step has momentum, else RuleError.
     """
     table = inputs.table()
-    for _ in _written(inputs, table, out_state, out_momentum, rows_for(_decoded_width(inputs))):
+    rows = rows_for(_decoded_width(inputs))
+    for _ in _written(inputs, table, out_state, out_momentum, rows):
         pass
     return table
 
@@ -64,7 +65,8 @@ def aggregate(inputs: Inputs, *, out_state: Path, out_momentum: Path | None) -> 
     """
     table, trees = inputs.table(), ResultTrees(inputs)
     rows = rows_for(max(_decoded_width(inputs), trees.width))
-    for parts, state, momentum in _written(inputs, table, out_state, out_momentum, rows):
+    written = _written(inputs, table, out_state, out_momentum, rows)
+    for (state, momentum), parts in zip(written, walk(inputs, rows), strict=True):
         trees.add(parts, state, momentum)
     return Result(roots=trees.roots(), table=table, table_hash=table.digest())
 
@@ -76,48 +78,51 @@ def _decoded_width(inputs: Inputs) -> int:
 
 def _written(
     inputs: Inputs, table: Table, out_state: Path, out_momentum: Path | None, rows: int
-) -> Iterator[tuple[tuple[Chunk, ...], Bytes, Bytes]]:
-    """Each chunk's parts, new state and new momentum, once these are written."""
+) -> Iterator[tuple[Bytes, Bytes]]:
+    """New state and new momentum of each chunk of `rows` blocks, once they are written."""
     if (out_momentum is not None) != inputs.step.momentum:
         raise RuleError(
             f"beta is {inputs.step.beta} and a place for the new momentum is {out_momentum}",
             remedy="give one exactly where beta is above zero",
         )
-    sums = _weighted_sum if inputs.step.rule is Rule.FEDAVG else _trimmed_sum
+    sums = _weighted_sums if inputs.step.rule is Rule.FEDAVG else _trimmed_sums
     with ExitStack() as stack:
         state_file = stack.enter_context(atomic(out_state))
         momentum_file = None if out_momentum is None else stack.enter_context(atomic(out_momentum))
-        for parts in walk(inputs, rows):
-            total, divisor = sums(inputs, table, parts)
-            state, momentum = _stepped(inputs, parts[0][0], total, divisor)
+        for first, total, divisor in sums(inputs, table, rows):
+            state, momentum = _stepped(inputs, first, total, divisor)
             state_file.write(state.data)
             if momentum_file is not None:
                 momentum_file.write(momentum.data)
-            yield parts, state, momentum
+            yield state, momentum
 
 
-def _weighted_sum(inputs: Inputs, table: Table, parts: tuple[Chunk, ...]) -> tuple[Int64, int]:
-    """Sums of a chunk's coordinates, (values,), and what each is to be divided by."""
-    core, encoding = kernels.get(), int(inputs.step.encoding)
-    total = np.zeros((parts[0][1], BLOCK_VALUES), np.int64)
-    rows = zip(inputs.updates, parts, table.weights, table.factors, strict=True)
-    for update, (_, _, offset, where), weight, factor in rows:
-        core.accumulate(update.data, offset, encoding, where, weight, factor, total)
-    return total.reshape(-1), sum(table.weights)
+def _weighted_sums(inputs: Inputs, table: Table, rows: int) -> Iterator[tuple[int, Int64, int]]:
+    """First block of each chunk, sums of its coordinates, (values,), and what each is to be divided by."""
+    core, count, divisor = kernels.get(), inputs.step.block_count, sum(table.weights)
+    data = [update.data for update in inputs.updates]
+    cursors = np.array([update.body for update in inputs.updates], np.int64)
+    weights, factors = np.array(table.weights, np.int64), np.array(table.factors, np.int64)
+    encoding = int(inputs.step.encoding)
+    total = np.empty((min(rows, count), BLOCK_VALUES), np.int64)
+    for first in range(0, count, rows):
+        part = total[: min(rows, count - first)]
+        core.weighted_sums(data, HEADER.size, first, encoding, cursors, weights, factors, part)
+        yield first, part.reshape(-1), divisor
 
 
-def _trimmed_sum(inputs: Inputs, table: Table, parts: tuple[Chunk, ...]) -> tuple[Int64, int]:
-    """Sums of a chunk's coordinates without their extremes, (values,), and what each is to be divided by."""
+def _trimmed_sums(inputs: Inputs, table: Table, rows: int) -> Iterator[tuple[int, Int64, int]]:
+    """The same without the extremes of each coordinate."""
     core, encoding, n = kernels.get(), int(inputs.step.encoding), len(inputs.updates)
-    trim, count = inputs.step.trim_for(n), parts[0][1]
-    values = np.zeros((n, count, BLOCK_VALUES), np.int32)
-    refused = np.empty(count, np.bool_)
-    rows = zip(values, inputs.updates, parts, table.factors, strict=True)
-    for row, update, (_, _, offset, where), factor in rows:
-        core.decode(update.data, offset, encoding, where, row, refused)
-        if factor != ONE:
-            core.clip(row, factor)
-    return sum_trimmed(values.reshape(n, -1), trim), n - 2 * trim
+    trim = inputs.step.trim_for(n)
+    for parts in walk(inputs, rows):
+        first, count = parts[0][:2]
+        values, refused = np.zeros((n, count, BLOCK_VALUES), np.int32), np.empty(count, np.bool_)
+        for i, (update, (_, _, offset, where)) in enumerate(zip(inputs.updates, parts, strict=True)):
+            core.decode(update.data, offset, encoding, where, values[i], refused)
+            if table.factors[i] != ONE:
+                core.clip(values[i], table.factors[i])
+        yield first, sum_trimmed(values.reshape(n, -1), trim), n - 2 * trim
 
 
 def _stepped(inputs: Inputs, first: int, total: Int64, divisor: int) -> tuple[Bytes, Bytes]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from collections.abc import Sequence
 from typing import Protocol
 
 from steelyard.errors import ConfigError
@@ -32,8 +33,16 @@ class Kernels(Protocol):
     ) -> None: ...
     def energies(self, values: Int32, out: UInt64) -> None: ...
     def encode(self, values: Int32, encoding: int, send: Bools, out: Bytes, decoded: Int32) -> int: ...
-    def accumulate(
-        self, data: Bytes, offset: int, encoding: int, where: Int64, weight: int, factor: int, total: Int64
+    def weighted_sums(
+        self,
+        updates: Sequence[Bytes],
+        bitmap: int,
+        first: int,
+        encoding: int,
+        cursors: Int64,
+        weights: Int64,
+        factors: Int64,
+        total: Int64,
     ) -> None: ...
     def clip(self, values: Int32, factor: int) -> None: ...
     def trimmed_sum(self, values: Int32, trim: int, network: Int32, total: Int64) -> None: ...

@@ -14,7 +14,7 @@ import numpy as np
 from numba import types
 
 from steelyard.kernels.arrays import Bools, Bytes, Int32, Int64, UInt64
-from steelyard.kernels.decoding import accumulate, clip, decode, decode_one
+from steelyard.kernels.decoding import clip, decode, decode_one, weighted_sums
 from steelyard.kernels.jit import INT32_2D, INT64, READ_BYTES, compiled, inlined
 from steelyard.kernels.keccak import hash_items
 from steelyard.kernels.words import load_be32, store_be32
@@ -24,7 +24,6 @@ INT_MAX = 2**31 - 1
 
 __all__ = [
     "NAME",
-    "accumulate",
     "clip",
     "decode",
     "encode",
@@ -32,6 +31,7 @@ __all__ = [
     "hash_items",
     "server_step",
     "trimmed_sum",
+    "weighted_sums",
 ]
 
 _I64 = types.int64
@@ -106,12 +106,13 @@ def trimmed_sum(values: Int32, trim: int, network: Int32, total: Int64) -> None:
     for c in range(network.shape[0]):
         low, high = values[network[c, 0]], values[network[c, 1]]
         for k in range(values.shape[1]):
-            a, b = low[k], high[k]
-            low[k], high[k] = min(a, b), max(a, b)
+            a, b = low[np.uint64(k)], high[np.uint64(k)]
+            low[np.uint64(k)] = min(a, b)
+            high[np.uint64(k)] = max(a, b)
     total[:] = 0
     for i in range(trim, values.shape[0] - trim):
         for k in range(values.shape[1]):
-            total[k] += values[i, k]
+            total[np.uint64(k)] += values[np.uint64(i), np.uint64(k)]
 
 
 @inlined

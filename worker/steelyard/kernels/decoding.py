@@ -8,26 +8,21 @@ them into vector code; what would stop it (a division, an early exit, an index t
 
 from __future__ import annotations
 
-import numpy as np
-from numba import types
+from collections.abc import Sequence
 
-from steelyard.kernels.arrays import Bools, Bytes, Int32, Int64
+import numpy as np
+from numba import carray, types
+
+from steelyard.kernels.arrays import Bools, Bytes, Int32, Int64, UInt64
 from steelyard.kernels.jit import INT64, READ_BYTES, compiled, inlined
-from steelyard.kernels.words import load_be32
+from steelyard.kernels.words import add8, add32, add32_be, any_lowest8, as_pointer, load_be32
 
 INT_MAX = 2**31 - 1
 MAX_SHIFT = 31
 ONE = 65536
+TILE = 256  # blocks whose running sums, 64 KiB, stay close while every update is added to them
 
 _I64 = types.int64
-
-
-@inlined
-def _refused8(data: Bytes, at: int) -> bool:
-    lowest = np.int8(0)
-    for k in range(1, 33):
-        lowest = min(lowest, np.int8(data[at + np.uint64(k)]))
-    return data[at] > MAX_SHIFT or lowest == -128
 
 
 @inlined
@@ -36,7 +31,7 @@ def _refused4(data: Bytes, at: int) -> bool:
     for k in range(1, 17):
         byte = data[at + np.uint64(k)]
         found |= np.uint8(byte & 0xF0 == 0x80) | np.uint8(byte & 0x0F == 0x08)
-    return data[at] > MAX_SHIFT or found != 0
+    return found != 0
 
 
 @inlined
@@ -66,7 +61,12 @@ def decode_one(data: Bytes, at: int, encoding: int, out: Int32, to: int) -> bool
         for k in range(32):
             out[to + np.uint64(k)] = load_be32(data, at + np.uint64(4 * k))
         return False
-    if _refused8(data, at) if encoding == 1 else _refused4(data, at):
+    refused = data[at] > MAX_SHIFT
+    if encoding == 1:
+        refused |= any_lowest8(data, at + np.uint64(1))
+    else:
+        refused |= _refused4(data, at)
+    if refused:
         for k in range(32):
             out[to + np.uint64(k)] = 0
         return True
@@ -106,45 +106,65 @@ def clip(values: Int32, factor: int) -> None:
 
 
 @inlined
-def _add_raw(data: Bytes, at: int, weight: int, total: Int64, to: int) -> None:
-    for k in range(32):
-        value = np.int64(load_be32(data, at + np.uint64(4 * k)))
-        total[to + np.uint64(k)] += value * np.int64(weight)
-
-
-@inlined
-def _add8(data: Bytes, at: int, weight: int, total: Int64, to: int) -> bool:
-    """Add a bfp8 block, nothing where it is refused. False, with nothing done, where it may clamp."""
-    shift = np.int64(data[at])
-    if _refused8(data, at):
-        return True
-    if shift >= 24:
-        return False
-    for k in range(32):
-        value = np.int64(np.int8(data[at + np.uint64(k + 1)])) * np.int64(weight)
-        total[to + np.uint64(k)] += value << shift
-    return True
-
-
-@compiled(types.void(READ_BYTES, _I64, _I64, INT64, _I64, _I64, types.int64[:, ::1]))
-def accumulate(
-    data: Bytes, offset: int, encoding: int, where: Int64, weight: int, factor: int, total: Int64
+def _add_clipped(
+    data: Bytes, at: int, encoding: int, weight: int, factor: int, total: Int64, to: int, values: Int32
 ) -> None:
-    """See `fallback.accumulate`."""
+    """Add `weight * clipped value` of any block to total[to : to + 32]; values is room for 32."""
+    decode_one(data, np.uint64(at), encoding, values, np.uint64(0))
+    if factor != ONE:
+        _clip(values, np.uint64(0), factor)
+    add32(values, 0, total, to, weight, 0)
+
+
+@compiled(
+    types.void(types.uint64[::1], _I64, _I64, _I64, types.int64[::1], INT64, INT64, types.int64[:, ::1])
+)
+def _weighted_sums(
+    addresses: UInt64,
+    bitmap: int,
+    first: int,
+    encoding: int,
+    cursors: Int64,
+    weights: Int64,
+    factors: Int64,
+    total: Int64,
+) -> None:
+    """Sum in tiles that stay in the nearest caches while every update is added to them."""
     size = 128 if encoding == 0 else (33 if encoding == 1 else 17)
     values = np.empty(32, np.int32)
-    small = np.int32(weight)
     flat = total.reshape(-1)
-    for i in range(where.shape[0]):
-        at = np.uint64(offset + i * size)
-        to = np.uint64(32 * where[i])
-        if encoding == 0 and factor == ONE:
-            _add_raw(data, at, small, flat, to)
-            continue
-        if encoding == 1 and factor == ONE and _add8(data, at, small, flat, to):
-            continue
-        decode_one(data, at, encoding, values, np.uint64(0))
-        if factor != ONE:
-            _clip(values, np.uint64(0), factor)
-        for k in range(32):
-            flat[to + np.uint64(k)] += np.int64(values[np.uint64(k)]) * np.int64(small)
+    flat[:] = 0
+    for tile in range(0, total.shape[0], TILE):
+        end = min(tile + TILE, total.shape[0])
+        for u in range(addresses.shape[0]):
+            data = carray(as_pointer(addresses[u]), (1 << 62,), np.uint8)
+            at, weight, factor = cursors[u], np.int32(weights[u]), factors[u]
+            plain = encoding if factor == ONE else -1
+            for b in range(tile, end):
+                bit = np.uint64(first + b)
+                if not data[np.uint64(bitmap) + bit // np.uint64(8)] << (bit % np.uint64(8)) & np.uint64(128):
+                    continue
+                if plain == 0:
+                    add32_be(data, at, flat, 32 * b, weight, 0)
+                elif plain == 1 and data[np.uint64(at)] < 24:  # beyond, values may need the clamp
+                    if not any_lowest8(data, at + 1):
+                        add8(data, at + 1, flat, 32 * b, weight, np.int64(data[np.uint64(at)]))
+                else:
+                    _add_clipped(data, at, encoding, weight, factor, flat, 32 * b, values)
+                at += size
+            cursors[u] = at
+
+
+def weighted_sums(
+    updates: Sequence[Bytes],
+    bitmap: int,
+    first: int,
+    encoding: int,
+    cursors: Int64,
+    weights: Int64,
+    factors: Int64,
+    total: Int64,
+) -> None:
+    """See `fallback.weighted_sums`."""
+    addresses = np.array([data.ctypes.data for data in updates], np.uint64)
+    _weighted_sums(addresses, bitmap, first, encoding, cursors, weights, factors, total)

@@ -7,6 +7,8 @@ contract of both.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from steelyard.kernels.arrays import Bools, Bytes, Int32, Int64, UInt64
@@ -27,7 +29,7 @@ ROUND = [
 ROTATE = [0, 1, 62, 28, 27, 36, 44, 6, 55, 20, 3, 10, 43, 25, 39, 41, 45, 15, 21, 8, 18, 2, 61, 56, 14]
 
 
-# Where each word of a round's output comes from: the rotation's source, and its two right neighbours in the row.
+# Where each word of a round's output comes from: the rotation's source, and its two right neighbours.
 _SOURCE = np.empty(25, np.int64)
 _SOURCE[[i // 5 + 5 * ((2 * (i % 5) + 3 * (i // 5)) % 5) for i in range(25)]] = np.arange(25)
 _NEXT = np.array([i - i % 5 + (i + 1) % 5 for i in range(25)])
@@ -161,12 +163,30 @@ def _clipped(values: Int64, factor: int) -> Int64:
     return clipped
 
 
-def accumulate(
-    data: Bytes, offset: int, encoding: int, where: Int64, weight: int, factor: int, total: Int64
+def weighted_sums(
+    updates: Sequence[Bytes],
+    bitmap: int,
+    first: int,
+    encoding: int,
+    cursors: Int64,
+    weights: Int64,
+    factors: Int64,
+    total: Int64,
 ) -> None:
-    """Add `weight * clipped value` of contiguous non-empty blocks to rows of `total` (rows, 32)."""
-    values, _ = _values(data, offset, where.shape[0], encoding)
-    total[where] += _clipped(values, factor) * weight
+    """Sum `weight * clipped value` over update files, for the blocks first, first + 1, ... of `total`.
+
+    updates: each file's bytes, of a length that was checked. bitmap: where their bitmaps start. cursors:
+    (updates,), where each one's first non-empty block at or after `first` starts; moved past what was read.
+    total: (rows, 32), set.
+    """
+    size, count = (128, 33, 17)[encoding], total.shape[0]
+    total[:] = 0
+    for i, data in enumerate(updates):
+        bits = np.unpackbits(data[bitmap + first // 8 : bitmap + (first + count + 7) // 8])
+        where = np.flatnonzero(bits[first % 8 : first % 8 + count])
+        values, _ = _values(data, int(cursors[i]), where.shape[0], encoding)
+        total[where] += _clipped(values, int(factors[i])) * weights[i]
+        cursors[i] += where.shape[0] * size
 
 
 def clip(values: Int32, factor: int) -> None:
