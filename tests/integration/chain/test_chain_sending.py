@@ -89,7 +89,17 @@ async def test_processes_of_one_key_share_its_nonces(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_a_process_killed_at_any_step_goes_on_without_a_second_effect(bench: Bench, step: str) -> None:
+async def test_a_process_killed_at_any_step_goes_on_without_a_second_effect(
+    anvil_bench: Bench, step: str
+) -> None:
+    await _killed_and_resumed(anvil_bench, step)
+
+
+async def test_a_process_killed_while_it_sends_goes_on_on_every_chain(bench: Bench) -> None:
+    await _killed_and_resumed(bench, "tx.broadcast")
+
+
+async def _killed_and_resumed(bench: Bench, step: str) -> None:
     dying = await start(bench, ["effect"], crash=step)
     await asyncio.wait_for(dying.wait(), 60)
     assert dying.returncode == -signal.SIGKILL
@@ -101,6 +111,7 @@ async def test_a_process_killed_at_any_step_goes_on_without_a_second_effect(benc
     assert await total(bench) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 async def test_many_deaths_lose_and_double_nothing(anvil_bench: Bench, seed: int) -> None:
     bench, dice = anvil_bench, random.Random(seed)
