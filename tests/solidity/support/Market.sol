@@ -186,8 +186,11 @@ abstract contract Market is Test {
     }
 
     function submit(uint64 job, uint256 i) internal {
+        submitRoot(job, i, updateRoot(i));
+    }
+
+    function submitRoot(uint64 job, uint256 i, bytes32 root) internal {
         uint64 serial = head(job);
-        bytes32 root = updateRoot(i);
         Submission memory s;
         s.job = job;
         s.serial = serial;
@@ -276,11 +279,20 @@ abstract contract Market is Test {
     }
 
     /// The proof that the first value of a posted result is wrong.
-    function proofOf(Result memory r) internal view returns (bytes memory proof) {
+    function proofOf(Result memory r) internal view returns (bytes memory) {
+        return proofOf(r, "");
+    }
+
+    function proofOf(Result memory r, bytes memory path) internal view returns (bytes memory proof) {
         Round memory opened = round(r.job, r.serial);
         (bytes[] memory updates, bytes memory table,) = inputs(r.serial, r.included);
         proof = abi.encodePacked(
-            uint32(0), uint8(0), Openings.flat(states[opened.parentSerial]), Openings.flat(states[r.serial]), table
+            uint32(0),
+            uint8(0),
+            Openings.flat(states[opened.parentSerial]),
+            Openings.flat(states[r.serial]),
+            table,
+            path
         );
         for (uint256 i; i < updates.length; ++i) {
             proof = abi.encodePacked(proof, uint16(updates[i].length), updates[i]);
