@@ -1,4 +1,7 @@
-"""Members that cheat, made of the real ones by one changed step each. Used by tests and stagings, by nothing else."""
+"""Members that cheat, made of the real ones by one changed step each.
+
+Used by tests and stagings, by nothing else.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ from steelyard.transcript import Posted
 
 
 class OneWrongNumber(AggregatorActs):
-    """Posts a model with one wrong number in `rounds`, with every root rebuilt over it; is honest otherwise."""
+    """Posts a model with one wrong number in `rounds`, with every root rebuilt over it.
+
+    Is honest otherwise.
+    """
 
     def __init__(self, desk: Desk, rounds: frozenset[int], value: int = 1) -> None:
         super().__init__(desk)

@@ -1,4 +1,7 @@
-"""A job's log, told line by line, for tests of what nodes make of it. Holds no rules: it only spells events."""
+"""A job's log, told line by line, for tests of what nodes make of it.
+
+Holds no rules: it only spells events.
+"""
 
 from __future__ import annotations
 
@@ -118,12 +121,11 @@ class Chronicle:
 
     def attested(self, serial: int, slot: int, bitmap: int, tries: int = 0) -> None:
         """One bitmap."""
-        named: dict[str, Any] = {"worker": who(slot)} if "worker" in ev.Attested.__dataclass_fields__ else {}
-        self.tell(ev.Attested, serial=serial, tries=tries, slot=slot, bitmap=bitmap, **named)
+        self.tell(ev.Attested, serial=serial, tries=tries, slot=slot, bitmap=bitmap)
 
     def posted(
-        self, serial: int, id_: bytes, *, poster: int, included: int, size: int, hold_by: int, attempt: int = 0,
-        parent: bytes = bytes(32),
+        self, serial: int, id_: bytes, *, poster: int, included: int, size: int, hold_by: int,
+        attempt: int = 0, parent: bytes = bytes(32),
     ) -> None:  # fmt: skip
         """A result."""
         result = Result(

@@ -1,4 +1,4 @@
-"""A job whose nodes are killed by SIGKILL at seeded points and started again, and what must hold of it at its end."""
+"""A job whose nodes are killed at seeded points and started again, and what must hold at its end."""
 
 from __future__ import annotations
 

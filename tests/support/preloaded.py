@@ -1,4 +1,4 @@
-"""What a forked node needs before it is forked: imports and compiled kernels take a second of processor time."""
+"""What a node needs before it is forked: imports and kernels take a second of processor time."""
 
 from __future__ import annotations
 

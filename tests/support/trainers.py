@@ -1,4 +1,4 @@
-"""Trainers for tests of nodes: local models that follow from member and round alone, at once and without torch."""
+"""A trainer for tests of nodes: local models follow from member and round alone, without torch."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class StepTrainer:
         manifest: Manifest,
         *,
         state: Path,
-        data: Path,
+        data: Path,  # noqa: ARG002
         out: Path,
         round_: int,
         member: str | int,
-        deadline_s: float,
+        deadline_s: float,  # noqa: ARG002
     ) -> TrainMetrics:
         await asyncio.to_thread(self._train, manifest, state, out, f"{member}/{round_}")
         return TrainMetrics(rows=1, steps=1, loss=1.0 / round_, seconds=0.0)

@@ -1,4 +1,4 @@
-"""Nodes killed by SIGKILL at seeded points, between every journal write, send and receipt, and started again."""
+"""Nodes killed at seeded points, between every journal write, send and receipt, and started again."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import StartChain
 
+from conftest import StartChain
 from support.crashing import Supervised, check_all_is_right, plan, root_of, run_crashing
 from support.fleet import Windows, staged
 

@@ -1,4 +1,4 @@
-"""Nodes in one process on anvil: a job runs by itself from its first opening to its end, cheats and deaths included."""
+"""Nodes in one process on anvil: a job runs by itself to its end, cheats and deaths included."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from conftest import StartChain
 
+from conftest import StartChain
 from steelyard.blocks import Encoding
 from steelyard.chain.structs import Purse
 from steelyard.nodes.claims import claim_posts, claim_shares, claimable, claimable_posts

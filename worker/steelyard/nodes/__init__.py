@@ -1,1 +1,1 @@
-"""Nodes: worker (who attests too), aggregator and challenger, and the journal that lets them be killed at any moment."""
+"""Worker, attestor, aggregator and challenger; the journal lets them be killed at any moment."""

@@ -1,7 +1,8 @@
-"""What a node may do next. A decider names what is wanted now; the runner starts what is new and stops what is not.
+"""What a node may do next.
 
-Actions are values: two that are equal are the same effect, so that wanting one again starts nothing twice. Details
-that may change until it happens do not count.
+A decider names what is wanted now; the runner starts what is new and stops what is not. Actions are values:
+two that are equal are the same effect, so that wanting one again starts nothing twice. Details that may
+change until it happens do not count.
 """
 
 from __future__ import annotations

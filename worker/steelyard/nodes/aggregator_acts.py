@@ -15,7 +15,10 @@ from steelyard.nodes.view import Opening
 
 
 class AggregatorActs:
-    """One aggregator's acts in one job. `result_of` is the place for a test's or a demonstration's other result."""
+    """One aggregator's acts in one job.
+
+    `result_of` is the place for a test's or a demonstration's other result.
+    """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk

@@ -81,7 +81,7 @@ def _rank(s: Situation, opening: Opening, seat: int) -> int:
 
 
 def _collect(s: Situation) -> list[Action]:
-    """Pay for final posts: many at once, at the end, or when bonds run short; and bonds that void results left."""
+    """Claim final posts: many at once, at the end, or when bonds run short; and bonds left behind."""
     final = [*s.view.final_posts(), *finalable(s)]
     mine = [post.serial for post in final if post.result.poster == s.local.identity]
     unpaid = tuple(serial for serial in mine if serial not in s.view.paid_posts)

@@ -1,4 +1,4 @@
-"""A challenger's acts: announce a proof, then convict; never later than the window allows (protocol.md section 7)."""
+"""A challenger's acts: announce a proof, then convict, in time (protocol.md section 7)."""
 
 from __future__ import annotations
 

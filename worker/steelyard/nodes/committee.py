@@ -1,4 +1,4 @@
-"""Who attests, what they include, and when: the contract's own reckoning, over a view (protocol.md section 6)."""
+"""Who attests, what they include, and when: the contract's own reckoning (protocol.md section 6)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ def heard(opening: Opening) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Windows:
-    """Deadlines of an opening without a result, in chain time. Half-open: an act is in time strictly before."""
+    """Deadlines of an opening without a result, in chain time.
+
+    Half-open: an act is in time strictly before.
+    """
 
     clock: int
     attest_by: int

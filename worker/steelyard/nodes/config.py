@@ -23,7 +23,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class NodeConfig:
-    """Everything that a node needs to know. Holds no secret: the password is read when the keystore is opened."""
+    """Everything that a node needs to know.
+
+    Holds no secret: the password is read when the keystore is opened.
+    """
 
     network: Network  # with its deployment
     home: Path  # journal and files; one process at a time

@@ -11,7 +11,10 @@ Json = str | int | float | bool | None | list[int] | list[str]
 
 @dataclass(frozen=True, kw_only=True)
 class NodeEvent:
-    """Something that happened. Hashes and ids are 0x-hex, CIDs strings, bitmaps lists of slots, money wei as text."""
+    """Something that happened.
+
+    Hashes and ids are 0x-hex, CIDs strings, bitmaps lists of slots, money wei as text.
+    """
 
     kind: str
     at: float = field(default_factory=time.time)  # unix seconds

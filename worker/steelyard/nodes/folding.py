@@ -1,4 +1,7 @@
-"""The fold from a job's events to a `View`: one small function an event. A rollback folds a shorter log again."""
+"""The fold from a job's events to a `View`: one small function an event.
+
+A rollback folds a shorter log again.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +68,8 @@ class JobInfo:
     ) -> JobInfo:
         """Read the terms, fetch the manifest and compare the two.
 
-        Raises ConfigError for an unknown job, ContentError without the manifest, ManifestError where it disagrees.
+        Raises ConfigError for an unknown job, ContentError without the manifest, ManifestError where it
+        disagrees.
         """
         deployment = client.network.deployment
         if deployment is None:
@@ -106,11 +108,11 @@ async def fetch(
     store: ContentStore, cid: Cid, dest: Path, *, max_bytes: int, timeout_s: float, provide: bool = True
 ) -> Path:
     """Get a file by CID to `dest`; one that is there already is kept if its bytes still are the CID's."""
-    if dest.exists():
+    if await asyncio.to_thread(dest.exists):
         if await store.cid_of(dest) == cid:
             return dest
-        dest.unlink()
-    dest.parent.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(dest.unlink)
+    await asyncio.to_thread(dest.parent.mkdir, parents=True, exist_ok=True)
     return await store.get(
         cid, dest, max_bytes=max_bytes, timeout_s=timeout_s, provide=provide, pin_until=float("inf")
     )

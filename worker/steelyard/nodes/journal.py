@@ -1,7 +1,8 @@
 """A node's journal: the chain's log as it was read, and every intent before it is acted on.
 
-One SQLite file per node and job, held by one process at a time. A process that is killed loses nothing: the next one
-folds the same log into the same view, finds what it meant to do, and goes on where the chain says it stands.
+One SQLite file per node and job, held by one process at a time. A process that is killed loses nothing: the
+next one folds the same log into the same view, finds what it meant to do, and goes on where the chain says
+it stands.
 """
 
 from __future__ import annotations
@@ -42,14 +43,14 @@ class Intent:
 
 
 class Journal:
-    """Open with the node's identity: chain, contract, job and account; a journal of another one is refused."""
+    """Open with the node's identity (chain, contract, job, account); another one's journal is refused."""
 
     def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = path
         try:
             self._db = sqlite3.connect(path, timeout=0.5, isolation_level=None)
-            # Held until the connection ends, however the process ends: a second node on this folder is refused.
+            # Held until the process ends, however it ends: a second node on this folder is refused.
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
@@ -57,7 +58,7 @@ class Journal:
         except sqlite3.Error as error:
             raise JournalError(
                 f"{path} cannot be opened: {error}",
-                remedy="stop the other node that uses this home, or move a damaged file away: the chain is read again",
+                remedy="stop the other node that uses this home, or move a damaged file away",
             ) from error
         self._identify({**identity, "version": VERSION})
 
@@ -77,7 +78,7 @@ class Journal:
         return [eventlog.load(name, body) for name, body in rows]
 
     def apply(self, batch: Batch, events: Sequence[Event]) -> None:
-        """Take a batch: forget what was rolled back, keep `events` (those that matter), move the cursor, in one go."""
+        """Take a batch in one go: forget what was rolled back, keep `events`, move the cursor."""
         crashpoint("batch.before")
         with self._write() as db:
             if batch.rollback_to is not None:

@@ -1,4 +1,4 @@
-"""What a node knows and has done beyond what the chain says. Kept in memory: all of it is found again after a restart."""
+"""What a node knows beyond what the chain says; in memory, for all of it is found again after a restart."""
 
 from __future__ import annotations
 

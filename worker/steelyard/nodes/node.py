@@ -1,4 +1,4 @@
-"""One node's loop: read the chain, decide, act; from where the journal and the chain say that things stand."""
+"""One node's loop: read the chain, decide, act, from where journal and chain say that things stand."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from steelyard.chain.events import AggregatorEnlisted, AggregatorPaid, BondRelea
 from steelyard.chain.follower import Batch, Follower
 from steelyard.chain.records import Event
 from steelyard.chain.structs import Purse
-from steelyard.errors import ChainError, ExactError, NodeError, SteelyardError, TrainingError
+from steelyard.errors import ChainError, ExactError, SteelyardError, TrainingError
 from steelyard.nodes import actions as act
 from steelyard.nodes.aggregator_rules import aggregator, challenger, seat_of
-from steelyard.nodes.common_acts import CommonActs
 from steelyard.nodes.config import Role
 from steelyard.nodes.deciding import Situation, common
 from steelyard.nodes.desk import Desk
+from steelyard.nodes.dispatch import Dispatch
 from steelyard.nodes.folding import apply, concerns, fold
 from steelyard.nodes.parts import Parts
 from steelyard.nodes.retention import Retention
 from steelyard.nodes.tasks import Tasks
 from steelyard.nodes.telling import tell
+from steelyard.nodes.training import TrainerLike, Training
 from steelyard.nodes.upkeep import upkeep
-from steelyard.nodes.worker_acts import TrainerLike, WorkerActs
 from steelyard.nodes.worker_rules import worker
 
 TRAINING_TRIES = 3
@@ -39,12 +39,9 @@ class Node:
 
     def __init__(self, desk: Desk, parts: Parts, trainer: TrainerLike | None) -> None:
         self._desk, self._roles = desk, desk.config.roles
-        self._common = CommonActs(desk)
-        self._worker = WorkerActs(desk, trainer) if trainer is not None else None
-        self._aggregator = parts.aggregator(desk)
-        self._challenger = parts.challenger(desk)
-        self._tasks = Tasks(self._perform, self._failure)
-        self._retention = Retention(desk, self._worker)
+        training = Training(desk, trainer) if trainer is not None else None
+        self._tasks = Tasks(Dispatch(desk, parts, training, self._rank).perform, self._failure)
+        self._retention = Retention(desk, training)
         self._caught_up = False
         self._block = self._saved = 0
         self._ask_bond_at = 0.0
@@ -114,7 +111,7 @@ class Node:
         head.clock = found.round.clock
 
     async def _find_bond(self) -> None:
-        """Ask the chain for what backs further posts: when it changed, and now and then while it is too little."""
+        """Ask for what backs further posts: when it changed, and now and then while it is too little."""
         desk, need = self._desk, self._desk.info.terms.bond
         known = desk.local.free_bond
         if known is not None and (known >= need or time.monotonic() < self._ask_bond_at):
@@ -181,7 +178,7 @@ class Node:
         return None if not seat.leaving or needed else "left"
 
     def _rank(self) -> float:
-        """How many wait turns others are given first: aggregators by seat, challengers, then workers by slot."""
+        """How many turns others get first: aggregators by seat, challengers, then workers by slot."""
         s = self._situation(0)
         seats = sorted(s.view.aggregators)
         seat = seat_of(s) if Role.AGGREGATOR in self._roles else None
@@ -192,49 +189,6 @@ class Node:
             return len(seats) + jitter
         mine = s.view.seats.get(s.local.identity)
         return len(seats) + 1 + (mine.slot if mine else 0) + jitter
-
-    # ------------------------------------------------------------------ acts
-    async def _perform(self, action: act.Action) -> None:
-        match action:
-            case act.Fetch():
-                await self._common.fetch(action)
-            case act.Rebuild():
-                await self._common.rebuild(action)
-            case act.Compute():
-                await self._common.compute(action)
-            case act.Upkeep():
-                await self._common.upkeep(action, self._rank())
-            case act.Publish():
-                await self._aggregator.publish(action)
-            case act.Enlist():
-                await self._aggregator.enlist(action)
-            case act.Collect():
-                await self._aggregator.collect(action)
-            case act.Convict():
-                await self._challenger.convict(action)
-            case act.ConvictUpdate():
-                await self._challenger.convict_update(action)
-            case _:
-                await self._perform_as_worker(action)
-
-    async def _perform_as_worker(self, action: act.Action) -> None:
-        if self._worker is None:
-            raise NodeError(f"{action} is a worker's", remedy="report this")
-        match action:
-            case act.Train():
-                await self._worker.train(action)
-            case act.Submit():
-                await self._worker.submit(action)
-            case act.Provide():
-                await self._worker.provide(action)
-            case act.Attest():
-                await self._worker.attest(action)
-            case act.Hold():
-                await self._worker.hold(action)
-            case act.Evaluate():
-                await self._worker.evaluate(action)
-            case _:
-                raise NodeError(f"nobody does {action}", remedy="report this")
 
     def _failure(self, action: act.Action, error: SteelyardError, times: int) -> None:
         serial = getattr(action, "serial", None)

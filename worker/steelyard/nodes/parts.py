@@ -12,7 +12,7 @@ from steelyard.learning.trainer import Trainer
 from steelyard.nodes.aggregator_acts import AggregatorActs
 from steelyard.nodes.challenger_acts import ChallengerActs
 from steelyard.nodes.desk import Desk
-from steelyard.nodes.worker_acts import TrainerLike
+from steelyard.nodes.training import TrainerLike
 
 
 def _trainer(scratch: Path, settings: TrainerSettings) -> TrainerLike:

@@ -32,7 +32,7 @@ class Computed:
 
 
 class ResultFiles:
-    """A folder of results: by opening and by what they were made of, or by their id where they were fetched."""
+    """A folder of results: by opening and what they were made of, or by id where they were fetched."""
 
     def __init__(self, info: JobInfo, store: ContentStore, folder: Path) -> None:
         self._info, self._store, self._folder = info, store, folder

@@ -1,4 +1,4 @@
-"""Results rebuilt from public files: computed, compared with what was posted, and kept to build on (section 6)."""
+"""Results rebuilt from public files: computed, compared with what was posted, kept to build on."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Results:
             return self._computed[key]
 
     async def inputs(self, opening: Opening, included: int, parent: Rebuilt, timeout_s: float) -> Inputs:
-        """The parent's files and the included updates, opened. Raises ContentError, FormatError, NodeError."""
+        """Parent's files and included updates, opened. Raises ContentError, FormatError, NodeError."""
         if parent.state is None:
             raise NodeError(
                 f"the parent of serial {opening.serial} was not rebuilt: {parent.why}",

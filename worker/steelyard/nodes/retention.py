@@ -5,7 +5,7 @@ from __future__ import annotations
 from steelyard.content import Cid
 from steelyard.errors import ContentError
 from steelyard.nodes.desk import Desk
-from steelyard.nodes.worker_acts import WorkerActs
+from steelyard.nodes.training import Training
 
 GRACE_S = 60.0  # files younger than this survive a collection: somebody may be using them
 
@@ -13,8 +13,8 @@ GRACE_S = 60.0  # files younger than this survive a collection: somebody may be 
 class Retention:
     """Drops the files of rounds that are settled for longer than the configuration asks."""
 
-    def __init__(self, desk: Desk, worker: WorkerActs | None) -> None:
-        self._desk, self._worker = desk, worker
+    def __init__(self, desk: Desk, training: Training | None) -> None:
+        self._desk, self._training = desk, training
         self._done_before = 0
 
     async def look(self) -> None:
@@ -34,8 +34,8 @@ class Retention:
         for opening in old:
             desk.updates.drop(opening.serial)
         desk.results.drop_before(first)
-        if self._worker is not None:
-            self._worker.drop_before(first)
+        if self._training is not None:
+            self._training.drop_before(first)
         self._forget(first)
         await self._unpin(cids)
 

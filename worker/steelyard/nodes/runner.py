@@ -26,8 +26,8 @@ from steelyard.nodes.local import Local
 from steelyard.nodes.node import Node
 from steelyard.nodes.parts import Parts
 from steelyard.nodes.results import Results
+from steelyard.nodes.training import TrainerLike
 from steelyard.nodes.updates import Updates
-from steelyard.nodes.worker_acts import TrainerLike
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ def _desk(
 
 
 async def _identity(client: ChainClient) -> str:
-    """The identity that the key acts for; the key itself where it is not registered (a challenger need not be)."""
+    """The identity that the key acts for; the key itself where it is not registered, as a challenger may."""
     try:
         return await client.read(client.contracts.registry.identity_of(client.address))
     except Reverted as error:
@@ -152,7 +152,7 @@ async def _check_seat(client: ChainClient, info: JobInfo, config: NodeConfig, id
 
 @asynccontextmanager
 async def _training(desk: Desk, parts: Parts) -> AsyncIterator[TrainerLike]:
-    """The training process, started while the node reads the chain; a failure to start is told by the first training."""
+    """The training process, started early; a failure to start is told by the first training."""
     trainer = parts.trainer(desk.folder / "training", desk.config.trainer)
 
     async def start() -> None:

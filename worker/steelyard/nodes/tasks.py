@@ -56,7 +56,10 @@ class Failed:
 
 
 class Tasks:
-    """One node's actions. `failure` tells the owner of each error; one that ends the node is kept in `fatal`."""
+    """One node's actions.
+
+    `failure` tells the owner of each error; one that ends the node is kept in `fatal`.
+    """
 
     def __init__(self, perform: Perform, failure: Callable[[Action, SteelyardError, int], None]) -> None:
         self._perform, self._failure = perform, failure

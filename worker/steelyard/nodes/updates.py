@@ -1,4 +1,4 @@
-"""Update files of others: fetched by CID, checked before they are parsed, and kept until their round is settled."""
+"""Update files of others: fetched by CID, checked, and kept until their round is settled."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Acts that are anyone's and keep a job going: retry, open again, settle, draw, close. Pure.
 
-Every node may do them; each waits by its rank, so that a late one finds it done. What is sent twice reverts for free.
+Every node may do them; each waits by its rank, so that a late one finds it done. What is tried twice reverts
+in the simulation, for free.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def finalable(s: Situation) -> list[Post]:
 
 
 def _settle(s: Situation) -> list[Action]:
-    """Counts the holds that came by submissions, so that the challenge window starts; makes room for the next opening.
+    """Count holds that came by submissions, so that the challenge window starts; make room to open.
 
     What opens or closes without a post settles by itself.
     """

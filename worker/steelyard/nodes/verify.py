@@ -1,4 +1,4 @@
-"""Checks that anyone can make from public data alone: recompute a posted round, pull a model against its root."""
+"""Checks from public data alone: recompute a posted round, pull a model against its root."""
 
 from __future__ import annotations
 
@@ -90,8 +90,9 @@ async def pull_model(
 ) -> Pulled:
     """Write a round's model as float32 safetensors, once its state file has the root that is on chain.
 
-    number: None for the latest final round, 0 for the initial model. Raises ConfigError where there is no such
-    result, ContentError where its file is not handed out or has another root.
+    number: None for the latest final round, 0 for the initial model.
+    Raises ConfigError where there is no such result, ContentError where its file is not handed out or has
+    another root.
     """
     desk = await _open(client, store, job, scratch, timeout_s)
     post = None if number == 0 else _final(desk.view, number, await client.chain_time())

@@ -1,7 +1,7 @@
 """A job as its events tell it. `folding` builds it from the chain's log, with no I/O.
 
-One thing that events do not say is filled in by whoever reads the chain: an opening's `clock` after a move that
-takes its time from the block (`clock is None` until then).
+One thing that events do not say is filled in by whoever reads the chain: an opening's `clock` after a move
+that takes its time from the block (`clock is None` until then).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from steelyard.chain import events as ev
-from steelyard.chain.records import Event
 from steelyard.chain.structs import Result
 from steelyard.content.cid import DAG_PB, RAW, Cid
 
@@ -135,13 +134,6 @@ class View:
         self.left_bonds: set[tuple[int, str]] = set()  # round number, account
         self.retirements: Counter[str] = Counter()  # of aggregators, by account
         self.initial: bytes | None = None  # id of the initial model, known from the first opening
-
-    @classmethod
-    def of(cls, job: int, events: Iterable[Event]) -> View:
-        """The view that a log gives, from its beginning."""
-        from steelyard.nodes.folding import fold  # the fold is made of functions over this class
-
-        return fold(job, events)
 
     @property
     def head(self) -> Opening | None:
