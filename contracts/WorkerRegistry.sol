@@ -76,8 +76,8 @@ contract WorkerRegistry is IWorkerRegistry {
     function record(address worker, uint32 submitted, uint32 included, uint16 slashed) external {
         if (msg.sender != COORDINATOR) revert NotCoordinator(msg.sender);
 
-        // The counters share a slot with the operator (160 bits, lowest): one read, one write. They cannot pass their widths,
-        // since each count costs a transaction.
+        // The counters share a slot with the operator (160 bits, lowest): one read, one write. They cannot pass their
+        // widths, since each count costs a transaction.
         Account storage account = _accounts[worker];
         uint256 counts = (uint256(submitted) << 160) | (uint256(included) << 192) | (uint256(slashed) << 224);
         assembly ("memory-safe") {

@@ -7,9 +7,9 @@ import {IWorkerRegistry} from "../interfaces/IWorkerRegistry.sol";
 import {State} from "./State.sol";
 
 /// @title What the Coordinator and its modules share: the storage and the contracts below
-/// @dev One contract cannot hold all the code, so the rarer acts are in modules that the Coordinator runs on its own storage
-/// by `delegatecall`. The modules' addresses are fixed with the Coordinator's; a module called on its own finds an
-/// empty storage and a Vault that does not know it.
+/// @dev One contract cannot hold all the code, so the rarer acts are in modules that the Coordinator runs on its own
+/// storage by `delegatecall`. The modules' addresses are fixed with the Coordinator's; a module called on its own finds
+/// an empty storage and a Vault that does not know it.
 abstract contract CoordinatorBase {
     IWorkerRegistry public immutable REGISTRY;
     IVault public immutable VAULT;

@@ -9,7 +9,7 @@ import {Job} from "./State.sol";
 /// @title What a round's word means, and the few moves that several acts share
 /// @dev `tally`, lowest bits first.
 ///  before a post: seed (32) | awaited submissions (16)
-///  after a post:  holders by `hold`, by rank in the committee (16) | committee size (8) | poster's aggregator seat (8) |
+///  after a post:  holders by `hold`, by rank in the committee (16) | committee size (8) | poster's seat (8) |
 ///                 submissions (9) | posted early (1)
 library RoundLib {
     using Slots for JobState;
@@ -145,7 +145,8 @@ library RoundLib {
     }
 
     // ---------------------------------------------------------------- holds
-    /// @notice Committee members that hold a posted result: by `hold`, or by submitting to the opening that came with it.
+    /// @notice Committee members that hold a posted result: by `hold`, or by submitting to the opening that came with
+    /// it.
     /// @param child The opening that stands on the result, 0 where there is none.
     function holders(Job storage job, Round memory posted, uint256 serial, uint256 child)
         internal
@@ -163,8 +164,8 @@ library RoundLib {
     }
 
     /// @notice Has the challenge window start if K members hold the result. Returns whether they do.
-    /// @dev Submissions are not counted as they come, which would cost each of them a write; the window starts when they
-    /// are first counted, so a challenger never has less time.
+    /// @dev Submissions are not counted as they come, which would cost each of them a write; the window starts when
+    /// they are first counted, so a challenger never has less time.
     function countHolds(Job storage job, Round memory posted, uint64 id, uint256 serial, uint256 child)
         internal
         returns (bool)

@@ -39,8 +39,8 @@ struct JobTerms {
     bytes32 stateRoot; // of the initial model; the initial momentum is all zeros
 }
 
-/// @notice A posted result. Its id is `keccak256(abi.encode(result))`. The CID is that of the new state file, followed in
-/// the same file by the new momentum where the job uses it.
+/// @notice A posted result. Its id is `keccak256(abi.encode(result))`. The CID is that of the new state file, followed
+/// in the same file by the new momentum where the job uses it.
 struct Result {
     uint64 job;
     uint64 serial;
@@ -175,8 +175,8 @@ interface ICoordinator {
     /// @notice The opening waits for a member that was away for the last round.
     event Ready(uint64 indexed job, uint64 indexed serial, address worker, uint8 slot);
     event Held(uint64 indexed job, uint64 indexed serial, bytes32 id, address worker, uint8 slot);
-    /// @notice K members hold it, by `hold` or by having submitted to the opening that came with it, and were counted: it
-    /// is final from `finalAt` on once its parent is.
+    /// @notice K members hold it, by `hold` or by having submitted to the opening that came with it, and were counted:
+    /// it is final from `finalAt` on once its parent is.
     event HeldByAll(uint64 indexed job, uint64 indexed serial, bytes32 id, uint40 finalAt);
     /// @notice `cause`: 0 not held in time, 1 convicted, 2 built on a result that is void.
     event ResultVoid(uint64 indexed job, uint64 indexed serial, bytes32 id, address poster, uint8 cause);
@@ -309,14 +309,15 @@ interface ICoordinator {
     /// @notice Posts a result. `attempt` and `poster` in it are filled in by the contract and must match.
     function post(Result calldata result) external;
 
-    /// @notice A committee member holds a result; any other member says that it is there, so that submissions wait for it.
+    /// @notice A committee member holds a result; any other member says that it is there, so that submissions wait for
+    /// it.
     function hold(uint64 job, uint64 serial, bytes32 id) external;
 
     /// @notice Attesting again: too few included, no post in time, or the result not held (which voids it).
     function retry(uint64 job, uint64 serial) external;
 
-    /// @notice A fresh opening after too few submissions, a seed never recorded, or the last try. Counts as a failure. Where
-    /// no round may open, the failed opening is dropped instead.
+    /// @notice A fresh opening after too few submissions, a seed never recorded, or the last try. Counts as a failure.
+    /// Where no round may open, the failed opening is dropped instead.
     function reopen(uint64 job, uint64 serial) external;
 
     /// @notice Makes final what can be.
@@ -336,8 +337,8 @@ interface ICoordinator {
     function convictUpdate(Submission calldata submission, bytes32 updateRoot, bytes calldata proof) external;
 
     // ---------------------------------------------------------------- money
-    /// @notice Pays the shares of submissions in final rounds: to the worker if included and not malformed, else back to
-    /// the sponsor; likewise the attestor's share. `results[i]` belongs to `submissions[i]`. Anyone may call.
+    /// @notice Pays the shares of submissions in final rounds: to the worker if included and not malformed, else back
+    /// to the sponsor; likewise the attestor's share. `results[i]` belongs to `submissions[i]`. Anyone may call.
     function claim(Result[] calldata results, Submission[] calldata submissions) external;
 
     /// @notice Pays the posters of final results and unlocks their bonds. Anyone may call.

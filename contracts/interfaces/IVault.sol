@@ -2,10 +2,11 @@
 pragma solidity 0.8.30;
 
 /// @title Sole holder of tokens
-/// @notice Locks, unlocks and credits have no event here: the Coordinator's say the same (Joined, Released, Posted, Claimed,
-/// Returned, AggregatorPaid, BondReleased). Stakes and bonds in the deployment's token, escrow of jobs in any plain ERC-20, credits to be withdrawn.
-/// Every ledger is per token or per job; slashing and burning move ledger entries and call no token, so no token can
-/// block a conviction. Nobody, the deployer included, can move money along a way that is not listed here.
+/// @notice Locks, unlocks and credits have no event here: the Coordinator's say the same (Joined, Released, Posted,
+/// Claimed, Returned, AggregatorPaid, BondReleased). Stakes and bonds in the deployment's token, escrow of jobs in any
+/// plain ERC-20, credits to be withdrawn. Every ledger is per token or per job; slashing and burning move ledger
+/// entries and call no token, so no token can block a conviction. Nobody, the deployer included, can move money along a
+/// way that is not listed here.
 interface IVault {
     /// @notice Stake backs work in jobs, bond backs posted results; neither backs the other.
     enum Purse {

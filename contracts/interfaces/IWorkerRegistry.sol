@@ -58,8 +58,8 @@ interface IWorkerRegistry {
 
     function setEncryptionKey(bytes32 encryptionKey) external;
 
-    /// @notice Adds to the reputation of `worker`, as the Coordinator's Claimed and UpdateMalformed events say. Only the
-    /// Coordinator.
+    /// @notice Adds to the reputation of `worker`, as the Coordinator's Claimed and UpdateMalformed events say. Only
+    /// the Coordinator.
     function record(address worker, uint32 submitted, uint32 included, uint16 slashed) external;
 
     /// @notice The identity that `operator` acts for. Reverts with `NotRegistered` where there is none.
