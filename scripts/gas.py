@@ -36,9 +36,9 @@ LIMITS = {
 }
 HEAD = """# Gas
 
-The worst case of each function as a whole transaction: intrinsic gas and calldata included, on a cold state
-(`make gas` measures and writes this file, CI compares; the cases are in `tests/solidity/Coordinator/Gas.t.sol`).
-*rewarded* comes with an earlier `commit`.
+The worst case of each function as a whole transaction: intrinsic gas and calldata included, on a cold
+state. `make gas` measures and writes this file and CI compares; the cases are those of
+`tests/solidity/Coordinator/Gas.t.sol`. *rewarded* comes with an earlier `commit`.
 
 | act | gas | limit |
 |---|---:|---:|
