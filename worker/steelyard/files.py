@@ -7,6 +7,7 @@ checked before anything is read from it. Written files appear under their name c
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -39,10 +40,13 @@ __all__ = [
 ]
 
 
+_parts = itertools.count()
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[BinaryIO]:
     """Write beside `path` and rename into place on success. Raises DiskFull where there is no room."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}-{next(_parts)}.part")
     try:
         with part.open("w+b") as file:
             yield file
@@ -62,7 +66,7 @@ def map_bytes(path: Path) -> Bytes:
     return np.asarray(np.memmap(path, np.uint8, mode="r"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StateFile:
     """A state or momentum: block_count x 128 bytes of big-endian int32."""
 

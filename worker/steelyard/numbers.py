@@ -28,6 +28,7 @@ STATE_BLOCK = 4 * BLOCK_VALUES
 
 MAX_BLOCKS = 2**28
 MAX_SCALE_BITS = 30
+_CHUNK = 1 << 18  # values at a time, so that what is exact in float64 need not be in memory at once
 
 __all__ = [
     "BLOCK_VALUES",
@@ -105,15 +106,19 @@ def quantize(x: Float32, scale_bits: int, name: str = "tensor") -> Int32:
     """
     _check_scale(scale_bits, name)
     flat = np.ascontiguousarray(x, dtype=np.float32).reshape(-1)
-    finite = np.isfinite(flat)
-    if not finite.all():
-        first = int(np.argmin(finite))
-        raise QuantizeError(
-            f"{name}[{first}] is {flat[first]}, which has no whole number",
-            remedy="training diverged: lower the learning rate or clip gradients",
-        )
-    scaled = np.rint(np.ldexp(flat.astype(np.float64), scale_bits))
-    return np.clip(scaled, -INT_MAX, INT_MAX).astype(np.int32)
+    out = np.empty(flat.shape[0], np.int32)
+    for start in range(0, flat.shape[0], _CHUNK):
+        part = flat[start : start + _CHUNK]
+        finite = np.isfinite(part)
+        if not finite.all():
+            first = int(np.argmin(finite))
+            raise QuantizeError(
+                f"{name}[{start + first}] is {part[first]}, which has no whole number",
+                remedy="training diverged: lower the learning rate or clip gradients",
+            )
+        scaled = np.rint(np.ldexp(part.astype(np.float64), scale_bits))
+        out[start : start + _CHUNK] = np.clip(scaled, -INT_MAX, INT_MAX)
+    return out
 
 
 def dequantize(q: Int32, scale_bits: int, name: str = "tensor") -> Float32:

@@ -41,7 +41,7 @@ class UpdateSummary:
         return self.refused_count == 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class UpdateFile:
     """A parsed update. Its header is the job's and its length is right; blocks may still be refused."""
 

@@ -54,6 +54,15 @@ def test_scale_bits_outside_their_range_are_refused(bits: int) -> None:
         numbers.dequantize(np.zeros(1, np.int32), bits)
 
 
+def test_quantize_finds_the_place_in_a_large_tensor() -> None:
+    x = np.zeros(2**18 + 9, np.float32)
+    x[2**18 + 4] = math.nan
+    with pytest.raises(QuantizeError, match=r"w\[262148\]"):
+        numbers.quantize(x, 16, "w")
+    x[2**18 + 4] = 0.5
+    assert np.flatnonzero(numbers.quantize(x, 16)).tolist() == [2**18 + 4]
+
+
 def test_quantize_flattens_in_c_order_whatever_the_memory_layout() -> None:
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     assert numbers.quantize(np.asfortranarray(x), 0).tolist() == [0, 1, 2, 3, 4, 5]

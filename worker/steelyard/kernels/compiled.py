@@ -14,7 +14,7 @@ import numpy as np
 from numba import types
 
 from steelyard.kernels.arrays import Bools, Bytes, Int32, Int64, UInt64
-from steelyard.kernels.decoding import clip, decode, decode_one, weighted_sums
+from steelyard.kernels.decoding import clip, decode, weighted_sums
 from steelyard.kernels.jit import INT32_2D, INT64, READ_BYTES, compiled, inlined
 from steelyard.kernels.keccak import hash_items
 from steelyard.kernels.words import load_be32, store_be32
@@ -74,9 +74,8 @@ def _pack(row: Int32, encoding: int, largest: int, out: Bytes, at: int) -> None:
             out[at + 1 + k] = np.uint8((mantissa[2 * k] & 15) << 4) | np.uint8(mantissa[2 * k + 1] & 15)
 
 
-@compiled(_I64(INT32_2D, _I64, types.boolean[::1], types.uint8[::1], types.int32[:, ::1]))
-def encode(values: Int32, encoding: int, send: Bools, out: Bytes, decoded: Int32) -> int:
-    """See `fallback.encode`."""
+@compiled(_I64(INT32_2D, _I64, types.boolean[::1], types.uint8[::1]))
+def _encode(values: Int32, encoding: int, send: Bools, out: Bytes) -> int:
     size = 128 if encoding == 0 else (33 if encoding == 1 else 17)
     at = 0
     row = np.empty(32, np.int32)
@@ -85,19 +84,24 @@ def encode(values: Int32, encoding: int, send: Bools, out: Bytes, decoded: Int32
         for k in range(32):
             row[k] = values[i, k]
             largest = max(largest, abs(np.int64(row[k])))
-        decoded[i] = 0
         send[i] = send[i] and largest > 0
         if not send[i]:
             continue
         if encoding == 0:
             for k in range(32):
                 store_be32(out, at + 4 * k, row[k])
-            decoded[i] = row
         else:
             _pack(row, encoding, largest, out, at)
-            decode_one(out, np.uint64(at), encoding, decoded[i], np.uint64(0))
         at += size
     return at
+
+
+def encode(values: Int32, encoding: int, send: Bools, out: Bytes, decoded: Int32) -> int:
+    """See `fallback.encode`."""
+    written: int = _encode(values, encoding, send, out)
+    decoded[:] = 0
+    decode(out, 0, encoding, np.flatnonzero(send), decoded, np.empty(send.shape[0], np.bool_))
+    return written
 
 
 @compiled(types.void(types.int32[:, ::1], _I64, INT32_2D, _VALUES))
