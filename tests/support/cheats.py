@@ -11,13 +11,16 @@ from pathlib import Path
 
 from steelyard.aggregation import Inputs, Roots, roots_of
 from steelyard.content import cid_of_path
-from steelyard.files import open_state
+from steelyard.files import open_state, open_update
+from steelyard.nodes.actions import Train
 from steelyard.nodes.aggregator_acts import AggregatorActs
 from steelyard.nodes.desk import Desk
 from steelyard.nodes.local import Rebuilt
 from steelyard.nodes.result_files import Computed, publishable
+from steelyard.nodes.training import Training, own_update
 from steelyard.nodes.view import Opening
 from steelyard.transcript import Posted
+from steelyard.updates import HEADER
 
 
 class OneWrongNumber(AggregatorActs):
@@ -65,6 +68,32 @@ def wrong_result(inputs: Inputs, right: Computed, place: Path, value: int) -> Co
         momentum=momentum,
         published=path,
     )
+
+
+class RefusedBlock(Training):
+    """A worker's training that spoils one block of its update and seals that."""
+
+    async def train(self, action: Train) -> None:
+        await super().train(action)
+        desk, step = self._desk, self._desk.info.step
+        path = own_update(desk, action.serial)
+        data = bytearray(path.read_bytes())
+        data[HEADER.size + (step.block_count + 7) // 8] = 32  # a shift over 31
+        path.write_bytes(data)
+        update = open_update(
+            path,
+            encoding=step.encoding,
+            job=desk.info.job,
+            serial=action.serial,
+            block_count=step.block_count,
+        )
+        intent = desk.journal.intent(f"update:{action.serial}")
+        if intent is None:
+            raise ValueError("nothing was trained")
+        sealed = desk.info.seal(action.serial, desk.local.identity, update.summary.update_root)
+        cid = await desk.store.cid_of(path)
+        body = {**intent.body, "cid": str(cid), "sealed": sealed.hex()}
+        desk.journal.write(f"update:{action.serial}", body)
 
 
 def one_wrong_number(*rounds: int) -> Callable[[Desk], AggregatorActs]:

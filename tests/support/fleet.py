@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,7 @@ from steelyard.manifest import Initial, Manifest, TensorSpec, Training
 from steelyard.nodes.config import NodeConfig, Role
 from steelyard.nodes.events import NodeEvent
 from steelyard.nodes.parts import Parts
+from steelyard.nodes.runner import run_node
 from steelyard.rules import Step
 from support.trainers import StepTrainer
 
@@ -289,3 +290,36 @@ async def _bonded(fleet: Fleet, name: str) -> None:
         await client.send(contracts.token.approve(contracts.vault.address, 5 * BOND))
         await client.send(contracts.registry.register(me, me, bytes(32), 0))
         await client.send(contracts.vault.deposit(me, Purse.BOND, 5 * BOND))
+
+
+ALL = {
+    "w0": (Role.WORKER,),
+    "w1": (Role.WORKER,),
+    "agg0": (Role.AGGREGATOR,),
+    "agg1": (Role.AGGREGATOR,),
+    "challenger": (Role.CHALLENGER,),
+}
+SHORT = Windows(submit=6, attest=3, turn=2, post=5, challenge=2)
+
+
+async def run_all(
+    fleet: Fleet,
+    roles: Mapping[str, tuple[Role, ...]],
+    parts: Mapping[str, Parts] | None = None,
+    timeout_s: float = 90,
+) -> dict[str, str]:
+    """Run nodes until each ends; their outcomes by name."""
+    nodes = {
+        name: asyncio.create_task(
+            run_node(
+                fleet.config(name, *mine),
+                on_event=fleet.listener(name),
+                parts=(parts or {}).get(name, PARTS),
+            )
+        )
+        for name, mine in roles.items()
+    }
+    await open_first(fleet)
+    async with asyncio.timeout(timeout_s):
+        await asyncio.gather(*nodes.values())
+    return {name: task.result().status for name, task in nodes.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,44 +13,11 @@ from steelyard.blocks import Encoding
 from steelyard.chain.structs import Purse
 from steelyard.nodes.claims import claim_posts, claim_shares, claimable, claimable_posts
 from steelyard.nodes.config import Role
-from steelyard.nodes.parts import Parts
 from steelyard.nodes.runner import run_node
 from steelyard.numbers import ONE
 from steelyard.rules import Step
 from support.cheats import one_wrong_number
-from support.fleet import BOND, PARTS, POOL, Fleet, Windows, open_first, staged
-
-ALL = {
-    "w0": (Role.WORKER,),
-    "w1": (Role.WORKER,),
-    "agg0": (Role.AGGREGATOR,),
-    "agg1": (Role.AGGREGATOR,),
-    "challenger": (Role.CHALLENGER,),
-}
-SHORT = Windows(submit=6, attest=3, turn=2, post=5, challenge=2)
-
-
-async def run_all(
-    fleet: Fleet,
-    roles: Mapping[str, tuple[Role, ...]],
-    parts: Mapping[str, Parts] | None = None,
-    timeout_s: float = 90,
-) -> dict[str, str]:
-    """Run nodes until each ends; their outcomes by name."""
-    nodes = {
-        name: asyncio.create_task(
-            run_node(
-                fleet.config(name, *mine),
-                on_event=fleet.listener(name),
-                parts=(parts or {}).get(name, PARTS),
-            )
-        )
-        for name, mine in roles.items()
-    }
-    await open_first(fleet)
-    async with asyncio.timeout(timeout_s):
-        await asyncio.gather(*nodes.values())
-    return {name: task.result().status for name, task in nodes.items()}
+from support.fleet import ALL, BOND, PARTS, POOL, SHORT, run_all, staged
 
 
 async def test_a_job_runs_from_its_first_opening_to_its_end(start_chain: StartChain, tmp_path: Path) -> None:

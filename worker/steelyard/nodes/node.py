@@ -24,7 +24,7 @@ from steelyard.nodes.parts import Parts
 from steelyard.nodes.retention import Retention
 from steelyard.nodes.tasks import Tasks
 from steelyard.nodes.telling import tell
-from steelyard.nodes.training import TrainerLike, Training
+from steelyard.nodes.training import TrainerLike
 from steelyard.nodes.upkeep import upkeep
 from steelyard.nodes.worker_rules import worker
 
@@ -39,7 +39,7 @@ class Node:
 
     def __init__(self, desk: Desk, parts: Parts, trainer: TrainerLike | None) -> None:
         self._desk, self._roles = desk, desk.config.roles
-        training = Training(desk, trainer) if trainer is not None else None
+        training = parts.training(desk, trainer) if trainer is not None else None
         self._tasks = Tasks(Dispatch(desk, parts, training, self._rank).perform, self._failure)
         self._retention = Retention(desk, training)
         self._caught_up = False

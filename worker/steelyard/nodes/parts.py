@@ -12,7 +12,7 @@ from steelyard.learning.trainer import Trainer
 from steelyard.nodes.aggregator_acts import AggregatorActs
 from steelyard.nodes.challenger_acts import ChallengerActs
 from steelyard.nodes.desk import Desk
-from steelyard.nodes.training import TrainerLike
+from steelyard.nodes.training import TrainerLike, Training
 
 
 def _trainer(scratch: Path, settings: TrainerSettings) -> TrainerLike:
@@ -29,5 +29,6 @@ class Parts:
 
     store: Callable[[StoreConfig], ContentStore] = _store
     trainer: Callable[[Path, TrainerSettings], TrainerLike] = _trainer
+    training: Callable[[Desk, TrainerLike], Training] = Training
     aggregator: Callable[[Desk], AggregatorActs] = AggregatorActs
     challenger: Callable[[Desk], ChallengerActs] = ChallengerActs
