@@ -105,6 +105,8 @@ def run(arguments: Sequence[str]) -> int:
     out = Output(json="--json" in arguments)
     try:
         code = app(args=arguments, prog_name="steelyard", standalone_mode=False)
+        if code == failures.INTERRUPTED:  # Typer's answer to Ctrl-C
+            return failures.report_interrupt(out)
         return code if isinstance(code, int) else 0
     except SteelyardError as error:
         return failures.report(error, out)

@@ -126,9 +126,10 @@ async def _leave(job: int) -> None:
     async with work(signing=True) as at:
         await terms_of(at.client, job)
         identity = await at.identity()
-        seat = (await read_view(at.client, job)).seats.get(identity)
+        view = await read_view(at.client, job)
+        seat = view.seats.get(identity)
         coordinator = at.contracts.coordinator
-        if seat is not None and seat.leaving:
+        if seat is not None and (seat.leaving or view.ended is not None):
             await at.send(coordinator.release(job, identity), f"free the stake of {identity} in job {job}")
         else:
             await at.send(coordinator.leave(job), f"leave job {job}")
