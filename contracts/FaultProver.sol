@@ -124,7 +124,11 @@ contract FaultProver is IFaultProver {
     /// @dev FedAvg's mean of the proof's coordinate over clipped updates.
     function _weightedMean(uint8 encoding, Layout memory layout, bytes calldata proof) private pure returns (int256) {
         unchecked {
+            // From zero.
+            // slither-disable-next-line uninitialized-local
             int256 sum;
+            // From zero.
+            // slither-disable-next-line uninitialized-local
             uint256 weights;
             uint256 at = layout.updates;
             for (uint256 i; i < layout.n; ++i) {

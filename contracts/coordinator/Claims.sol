@@ -72,6 +72,8 @@ abstract contract Claims is Payouts {
         due.work = workers * submission.weight / round.weightSum;
         due.shares = 1;
         uint256 worked = included ? due.work : 0;
+        // Nothing if not heard.
+        // slither-disable-next-line uninitialized-local
         uint256 attested;
         (bool sits, bool heard) = _attested(job, round, submission.serial, submission.slot);
         if (sits) {

@@ -38,6 +38,8 @@ abstract contract Payouts is CoordinatorBase {
 
     /// @dev Gives the sponsor what shares rounded down have left of the escrow.
     function _returnDust(Job storage job, uint64 id) internal {
+        // The token is in the job's terms.
+        // slither-disable-next-line unused-return
         (, uint256 left) = VAULT.escrowOf(id);
         if (left == 0) return;
         emit ICoordinator.Returned(id, 0, left);

@@ -12,11 +12,14 @@ library BitCounters {
     /// @param bitmaps At most 31, so that no count passes five bits.
     /// @param threshold 0 to 31.
     function inAtLeast(uint256[] memory bitmaps, uint256 threshold) internal pure returns (uint256 slots) {
+        // All five start at zero.
+        // slither-disable-start uninitialized-local
         uint256 ones;
         uint256 twos;
         uint256 fours;
         uint256 eights;
         uint256 sixteens;
+        // slither-disable-end uninitialized-local
         unchecked {
             for (uint256 i; i < bitmaps.length; ++i) {
                 uint256 carry = bitmaps[i];
@@ -45,6 +48,8 @@ library BitCounters {
             bitmap = (bitmap + (bitmap >> 4)) & (type(uint256).max / 17);
             // 16-bit lanes from here on: a byte cannot hold the count of 256.
             bitmap = (bitmap & (type(uint256).max / 257)) + ((bitmap >> 8) & (type(uint256).max / 257));
+            // The quotient is exact: 1 in each lane, whose product is the sum of all lanes in the highest.
+            // slither-disable-next-line divide-before-multiply
             return (bitmap * (type(uint256).max / 65_535)) >> 240;
         }
     }

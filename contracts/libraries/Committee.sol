@@ -17,6 +17,8 @@ library Committee {
         if (members <= SIZE) return submitted;
 
         // Hashes are uniform, so a ceiling sorts most of them out by one comparison each.
+        // Divided first, since the product would not fit; the ceiling needs no exactness.
+        // slither-disable-next-line divide-before-multiply
         uint256 ceiling = members > EXPECTED ? type(uint256).max / members * EXPECTED : type(uint256).max;
         uint256[] memory hashes = _below(ceiling, submitted, seed);
         if (hashes.length < SIZE) {
@@ -75,6 +77,8 @@ library Committee {
             }
             for { let at := first } lt(at, end) { at := add(at, 32) } {
                 let hash := mload(at)
+                // `shl` takes the shift first: this is 1 << slot, as meant.
+                // slither-disable-next-line incorrect-shift
                 if lt(hash, bound) { drawn := or(drawn, shl(and(hash, 0xff), 1)) }
             }
         }

@@ -84,6 +84,8 @@ library Trees {
     function zeroStateRoot(uint256 blockCount) internal pure returns (bytes32) {
         bytes32 zeros = keccak256(new bytes(129));
         bytes32 padding = EMPTY_LEAF;
+        // Zero = none yet.
+        // slither-disable-next-line uninitialized-local
         bytes32 edge;
 
         for (uint256 level = 1 << depth(blockCount); level > 1; level >>= 1) {
