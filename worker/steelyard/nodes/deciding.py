@@ -21,7 +21,6 @@ class Situation:
     terms: JobTerms
     now: int  # chain time, unix seconds
     block: int  # the last handled
-    seats_rank: int = 0  # how late this node is to do what is anyone's
     attest_wait: float = 0.5
     train_on_held: bool = False
     evaluate: bool = False

@@ -131,6 +131,7 @@ def _posted(view: View, event: ev.Posted) -> None:
     opening.closed, opening.post = True, post
     opening.posts += 1
     view.posts[event.id] = post
+    view.left_bonds.discard((opening.number, event.result.poster))  # it backs this one
 
 
 def _ready(view: View, event: ev.Ready) -> None:

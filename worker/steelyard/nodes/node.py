@@ -45,14 +45,14 @@ class Node:
         self._caught_up = False
         self._block = self._saved = 0
         self._ask_bond_at = 0.0
+        self._resuming: list[asyncio.Task[None]] = []
         self._ended_at: float | None = None
 
     async def run(self, stop: asyncio.Event) -> str:
         """Work until the job ends, the seat is gone, or `stop` is set."""
         desk = self._desk
         desk.view = fold(desk.info.job, desk.journal.events())
-        with contextlib.suppress(ChainError):
-            await desk.client.resume()
+        self._resume()
         follower = desk.client.follow(desk.journal.cursor(), addresses=[desk.coordinator.address])
         waker = asyncio.create_task(_relay(stop, self._tasks.wake))
         try:
@@ -66,6 +66,9 @@ class Node:
             return "stopped"
         finally:
             waker.cancel()
+            for task in self._resuming:
+                task.cancel()
+            await asyncio.gather(waker, *self._resuming, return_exceptions=True)
             await self._tasks.stop()
 
     # ------------------------------------------------------------------ the chain
@@ -89,8 +92,7 @@ class Node:
         if batch.rollback_to is not None:
             self._tasks.roll_back(batch.rollback_to)
             desk.view = fold(desk.info.job, desk.journal.events())
-            with contextlib.suppress(ChainError):
-                await desk.client.resume()
+            self._resume()
         else:
             for event in mine:
                 apply(desk.view, event)
@@ -100,6 +102,20 @@ class Node:
             tell(desk.report, desk.view, event)
         self._block = batch.to_block
         await self._retention.look()
+
+    def _resume(self) -> None:
+        """See to transactions that a crash or a reorganisation left open, while the node goes on."""
+
+        async def resume() -> None:
+            try:
+                await self._desk.client.resume()
+            except ChainError as error:
+                self._desk.report.say(
+                    "problem", what="resume", error=type(error).__name__, message=error.message
+                )
+
+        self._resuming = [task for task in self._resuming if not task.done()]
+        self._resuming.append(asyncio.create_task(resume()))
 
     async def _find_clock(self) -> None:
         """Ask the chain for the one time that events do not carry."""
@@ -132,7 +148,7 @@ class Node:
         s = self._situation(now)
         wanted = self._wishes(s)
         self._tasks.want(wanted, self._block)
-        if self._desk.view.ended is not None and not wanted and not self._tasks.busy:
+        if self._desk.view.ended is not None and not self._tasks.busy and self._tasks.hopeless(wanted):
             return await self._end()
         return self._gone(s)
 

@@ -44,6 +44,7 @@ LATE = {
 }
 """Custom errors that say that somebody was first: no news, unless it happens again."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S, BROKE_PAUSE_S = 0.1, 10.0, 30.0
+HOPELESS = 5  # failures in a row after which an ended job is not waited for
 AGAIN_S = 0.5  # before an act that is not a transaction and left itself wanted is done again
 
 
@@ -74,6 +75,12 @@ class Tasks:
     def busy(self) -> bool:
         """Whether anything runs."""
         return bool(self._running)
+
+    def hopeless(self, wanted: Iterable[Action]) -> bool:
+        """Whether each of these failed again and again."""
+        return all(
+            (failed := self._failed.get(action)) is not None and failed.times >= HOPELESS for action in wanted
+        )
 
     def want(self, wanted: Iterable[Action], block: int) -> None:
         """Start what is new, stop what is no longer wanted and has sent nothing."""
