@@ -13,7 +13,7 @@ CHEAT ?= 1
 KEEP ?= 0
 export CHAIN CHEAT KEEP
 
-.PHONY: help demo setup setup-all check test gas soak clean
+.PHONY: help demo setup setup-dev setup-brownie setup-all check test gas soak clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' Makefile

@@ -61,8 +61,7 @@ def stages() -> list[Stage]:
         Stage(name="brownie", command=("scripts/brownie", "test"), counts="pytest"),
         Stage(name="gas", command=(PYTHON, "scripts/gas.py", "--check")),
         Stage(name="pytest", command=(PYTHON, "-m", "pytest", "--durations=15"), counts="pytest", minutes=30),
-        Stage(name="demo", command=("make", "--no-print-directory", "demo", "CHAIN=anvil", "CHEAT=1")),
-        Stage(name="demo-ganache", command=("make", "--no-print-directory", "demo", "CHAIN=ganache")),
+        Stage(name="demo", command=("make", "--no-print-directory", "demo")),
     ]
 
 
