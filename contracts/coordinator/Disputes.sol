@@ -109,15 +109,17 @@ contract Disputes is CoordinatorBase {
         if (!member.staked || seat.since >= submission.serial) return false;
 
         member.staked = false;
+        JobState memory state = job.state.load();
         if (seat.until == type(uint32).max) {
-            JobState memory state = job.state.load();
             job.removeFromSet(state, seat.slot);
             job.state.store(state);
             seat.until = state.lastSerial;
             emit ICoordinator.Left(id, submission.worker, submission.slot, state.lastSerial, true);
         }
-        // No stake backs what it would submit from here on.
-        if (seat.until > submission.serial) seat.until = uint32(submission.serial);
+        // No stake backs what it would still submit to the open round; what it has submitted keeps its slot taken.
+        uint32 head = state.head;
+        bool pending = head > submission.serial && seat.until >= head && BitCounters.has(job.missing[head], seat.slot);
+        if (pending) seat.until = head - 1;
         return true;
     }
 

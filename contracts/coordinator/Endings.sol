@@ -36,13 +36,14 @@ contract Endings is Payouts {
             job.state.store(state);
         }
         bool over = state.status >= RoundLib.CLOSED || number <= state.settledNumber;
-        if (!over || !job.leftBonds[number][account]) revert ICoordinator.NoBondHere(id, number, account);
+        uint256 bonds = job.leftBonds[number][account];
+        if (!over || bonds == 0) revert ICoordinator.NoBondHere(id, number, account);
 
-        job.leftBonds[number][account] = false;
+        job.leftBonds[number][account] = 0;
 
         emit ICoordinator.BondReleased(id, number, account);
 
-        VAULT.unlock(account, IVault.Purse.Bond, job.terms.bond);
+        VAULT.unlock(account, IVault.Purse.Bond, bonds * job.terms.bond);
     }
 
     function stop(uint64 id) external {

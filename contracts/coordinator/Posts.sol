@@ -26,7 +26,7 @@ abstract contract Posts is CoordinatorBase {
         uint256 submitters = j.submitted(round, serial);
         round.tally = _judge(j, state, round, result, submitters);
         // A bond that a void result of this round left behind backs the next one.
-        bool bonded = round.posts != 0 && j.leftBonds[round.number][result.poster];
+        bool bonded = round.posts != 0 && j.leftBonds[round.number][result.poster] != 0;
 
         bytes32 id = RoundLib.idOf(result);
         j.results[serial] = id;
@@ -35,7 +35,7 @@ abstract contract Posts is CoordinatorBase {
         round.clock = uint40(block.timestamp);
         round.mark = 0;
         j.rounds[serial].store(round);
-        if (bonded) j.leftBonds[round.number][result.poster] = false;
+        if (bonded) --j.leftBonds[round.number][result.poster];
 
         emit ICoordinator.Posted(
             job, serial, id, result, uint8(RoundLib.committeeSize(round)), RoundLib.holdBy(round, j.terms)

@@ -85,6 +85,8 @@ contract Repairs is CoordinatorBase {
         bool ready = _makeReady(job, id, serial, seat);
         bool held = _markHold(job, id, serial, posted, seat);
         if (!ready && !held) revert ICoordinator.AlreadyHeld(id, serial, seat.worker);
+        // Whether that made K is in the event.
+        // slither-disable-next-line unused-return
         if (held) job.countHolds(posted, id, serial, job.childOf(serial));
     }
 
@@ -95,6 +97,8 @@ contract Repairs is CoordinatorBase {
         Round memory round = job.rounds[serial].load();
         uint256 submitters = job.submitted(round, serial);
         uint256 committee = job.committee(round, serial, submitters);
+        // Who is included does not matter to the next committee.
+        // slither-disable-next-line unused-return
         (, uint256 heard) = job.included(round, serial, submitters, committee);
         bool ran; // the last try ran to its deadline
         if (job.results[serial] != 0 && serial != 0) {
@@ -117,7 +121,8 @@ contract Repairs is CoordinatorBase {
         Job storage job = _self.jobs[id];
         JobState memory state = job.state.load();
         if (state.status >= RoundLib.CLOSED) revert ICoordinator.JobOver(id, state.status);
-        if (serial != state.head) revert ICoordinator.WrongSerial(id, state.head, serial);
+        // The initial model was never open, so nothing of it can have failed.
+        if (serial != state.head || serial == 0) revert ICoordinator.WrongSerial(id, state.head, serial);
         Round memory round = job.rounds[serial].load();
         Round memory parent = job.rounds[round.parentSerial].load();
         // Submissions to this opening count as holds of the parent, and are lost with it.
@@ -205,6 +210,8 @@ contract Repairs is CoordinatorBase {
         if (block.timestamp >= attestBy + job.terms.postWindow) return true;
         if (block.timestamp < attestBy) return false;
         uint256 committee = job.committee(round, serial, submitters);
+        // Who was heard does not matter here.
+        // slither-disable-next-line unused-return
         (uint256 included,) = job.included(round, serial, submitters, committee);
         return BitCounters.count(included) < job.terms.minUpdates;
     }

@@ -88,6 +88,8 @@ library RoundLib {
 
     /// @notice The time from which on a posted result cannot be challenged, 0 while it is not held.
     function finalAt(Round memory posted, JobTerms storage terms) internal view returns (uint40) {
+        // Zero is what stands for "not held" and no time that anyone could bring about.
+        // slither-disable-next-line incorrect-equality
         return posted.mark == 0 ? 0 : posted.mark + terms.challengeWindow;
     }
 
@@ -247,7 +249,7 @@ library RoundLib {
         address poster = job.aggregators[job.aggregatorSeats[posterSeat(round)]].account;
         bytes32 result = job.results[serial];
         delete job.results[serial];
-        if (cause != CONVICTED) job.leftBonds[round.number][poster] = true;
+        if (cause != CONVICTED) ++job.leftBonds[round.number][poster];
 
         emit ICoordinator.ResultVoid(id, uint64(serial), result, poster, cause);
     }
@@ -255,6 +257,8 @@ library RoundLib {
     /// @notice Counts holds that are due and makes final, oldest first, what can be. The caller stores `state`.
     function settle(Job storage job, JobState memory state, uint64 id) internal {
         uint256[] memory path = new uint256[](MAX_UNSETTLED + 1);
+        // From zero.
+        // slither-disable-next-line uninitialized-local
         uint256 length;
         for (uint256 at = state.head; at != state.settledSerial; at = job.rounds[at].parentSerial) {
             path[length++] = at;

@@ -24,7 +24,7 @@ struct Job {
     mapping(address operator => Aggregator) aggregators;
     mapping(address account => address operator) aggregatorOperators;
     address[32] aggregatorSeats; // operators
-    mapping(uint256 number => mapping(address account => bool)) leftBonds; // locked by results that are void
+    mapping(uint256 number => mapping(address account => uint256)) leftBonds; // how many void results left locked
 }
 
 /// @notice All that the Coordinator stores.

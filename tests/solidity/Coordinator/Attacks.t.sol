@@ -174,6 +174,10 @@ contract AttacksTest is Market {
         assertEq(registry.accountOf(worker(0)).slashed, 1);
         vm.expectRevert(abi.encodeWithSelector(ICoordinator.AlreadyMalformed.selector, job, serial, uint8(0)));
         coordinator.convictUpdate(submissions[serial][0], root, _malformedProof(bad));
+        // No stake backs it any more, so the open round does not take its update.
+        vm.expectRevert(abi.encodeWithSelector(ICoordinator.NotMember.selector, job, operator(0)));
+        vm.prank(operator(0));
+        coordinator.submit(job, serial + 1, id, bytes32("seal"), 0x55, bytes32("file"));
         for (uint256 i = 1; i < 4; ++i) {
             submit(job, i);
         }
