@@ -212,7 +212,9 @@ def row(name: str, accuracies: list[float], sent: int, seconds: float, baseline:
     """A line of the table."""
     rounds = " | ".join(f"{accuracy:.2f}" for accuracy in accuracies)
     size = f"{sent / 1e6:.2f}" if sent else "-"
-    return f"| {name} | {rounds} | {accuracies[-1] - baseline:+.2f} | {size} | {seconds:.0f} |"
+    return (
+        f"| {name} | {rounds} | {round(accuracies[-1] - baseline, 2) + 0.0:+.2f} | {size} | {seconds:.0f} |"
+    )
 
 
 async def compare(data: Dataset, seed: int, encodings: list[Encoding], folder: Path) -> float:
