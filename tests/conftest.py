@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,13 +11,12 @@ from hypothesis import settings
 
 from steelyard.chain import devnet
 from steelyard.chain.devnet import DevChain
+from support.chains import StartChain
 
 KINDS: tuple[devnet.Kind, ...] = ("anvil", "ganache", "geth")
 # How long an example takes says nothing on a shared machine. In CI the same examples are tried at every run.
 settings.register_profile("steelyard", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("steelyard")
-
-StartChain = Callable[..., DevChain]
 
 
 def wanted_kinds() -> list[devnet.Kind]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import StartChain
+from support.chains import StartChain
 from support.crashing import Supervised, check_all_is_right, plan, root_of, run_crashing
 from support.fleet import Windows, staged
 

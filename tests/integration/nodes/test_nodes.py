@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import StartChain
 from steelyard.blocks import Encoding
 from steelyard.chain.structs import Purse
 from steelyard.nodes.claims import claim_posts, claim_shares, claimable, claimable_posts
@@ -16,6 +15,7 @@ from steelyard.nodes.config import Role
 from steelyard.nodes.runner import run_node
 from steelyard.numbers import ONE
 from steelyard.rules import Step
+from support.chains import StartChain
 from support.cheats import one_wrong_number
 from support.fleet import ALL, BOND, PARTS, POOL, SHORT, run_all, staged
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import StartChain
 from steelyard.chain.structs import Purse
 from steelyard.content import EmbeddedStore, StoreConfig
 from steelyard.errors import ConfigError, NodeError
@@ -16,6 +15,7 @@ from steelyard.nodes.config import Role
 from steelyard.nodes.events import NodeEvent
 from steelyard.nodes.runner import run_node
 from steelyard.nodes.verify import pull_model, verify_round
+from support.chains import StartChain
 from support.cheats import RefusedBlock, one_wrong_number
 from support.fleet import ALL, PARTS, SHORT, STAKE, Fleet, Windows, run_all, staged
 

@@ -1,0 +1,9 @@
+"""Types of the fixtures that start development chains (tests/conftest.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from steelyard.chain.devnet import DevChain
+
+StartChain = Callable[..., DevChain]
