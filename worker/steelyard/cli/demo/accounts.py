@@ -75,5 +75,7 @@ def _actor(
         "peers": [] if role == "sponsor" else [peer],
     }
     (home / FILE_NAME).write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
-    (home / "networks.toml").write_text(f"[networks.{chain.kind}]\npoll_s = {settings.poll_s}\n")
+    patience = {"poll_s": settings.poll_s, "rpc_timeout_s": 60.0, "outage_s": 120.0, "deadline_s": 180.0}
+    lines = [f"[networks.{chain.kind}]", *(f"{key} = {value}" for key, value in patience.items())]
+    (home / "networks.toml").write_text("\n".join(lines) + "\n")
     return Actor(name=name, role=role, address=made.address or "", home=home)

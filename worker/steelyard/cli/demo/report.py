@@ -32,7 +32,8 @@ async def build(
     view = await read_view(client, job)
     events = await _events(client)
     numbers = {serial: opening.number for serial, opening in view.openings.items()}
-    sent = await transactions(client, deployment, numbers)
+    head = (await client.head(fresh=True)).number
+    sent = await transactions(client, deployment, numbers, head)
     rounds = [
         _round(opening, progress, sizes, sent)
         for opening in view.openings.values()
@@ -42,6 +43,7 @@ async def build(
     return {
         "version": VERSION,
         **facts,
+        "head_block": head,
         "coordinator": at.contracts.coordinator.address,
         "vault": at.contracts.vault.address,
         "token": terms.token,

@@ -40,10 +40,9 @@ class Transaction:
 
 
 async def transactions(
-    client: ChainClient, deployment: Deployment, rounds: Mapping[int, int]
+    client: ChainClient, deployment: Deployment, rounds: Mapping[int, int], head: int
 ) -> list[Transaction]:
-    """All of them, in order.  rounds: round numbers by serial."""
-    head = (await client.head(fresh=True)).number
+    """All of them up to block `head`, in order.  rounds: round numbers by serial."""
     blocks = await _many(client, [("eth_getBlockByNumber", [hex(n), True]) for n in range(head + 1)])
     raw = [tx for block in blocks for tx in block["transactions"]]
     receipts = await _many(client, [("eth_getTransactionReceipt", [tx["hash"]]) for tx in raw])
