@@ -13,6 +13,7 @@ import contract_coverage
 import lock_platforms
 import run_tests
 import setup as setup_script
+import soak
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -189,3 +190,19 @@ def test_all_taken_is_complete_and_an_empty_report_is_not() -> None:
         contract_coverage.read_report(["SF:contracts/A.sol", "DA:3,1", "BRDA:3,0,0,1"])
     )
     assert not contract_coverage.report({})
+
+
+def test_a_soak_counts_kills_by_role_and_place() -> None:
+    tally = soak.Tally()
+    tally.add(
+        [
+            "{'w0': ('send.after:2', 1), 'agg0': ('*:7', 2), 'challenger': ('tx.sent:3', 0)}\n",
+            ".{'w0': ('send.after:4', 1)}\n",
+            "2 passed in 63.56s (0:01:03)\n",
+        ]
+    )
+    assert tally.right == 2
+    assert tally.killed == {"worker": 2, "aggregator": 2, "challenger": 0}
+    assert tally.points == {"send.after": 2, "*": 2, "tx.sent": 0}
+    assert tally.survived == 1
+    assert "**2 of 3 jobs right**, 4 kills" in soak.summary(tally, 3, 1.0)
