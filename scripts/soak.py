@@ -78,10 +78,11 @@ def summary(tally: Tally, seeds: int, minutes: float) -> str:
     points = "\n".join(f"| `{point}` | {kills} |" for point, kills in sorted(tally.points.items()))
     return f"""# Soak
 
-Jobs on anvil with every node in a process of its own. In each, three nodes are killed with `kill -9` at points
-drawn from the seed (journal writes, sends, receipts, batches) and started again, while one aggregator cheats. A job
-is right when all its rounds are final, no effect happened twice, nobody but the cheat was slashed and tokens add
-up. `make soak` measures and writes this file; CI runs the first 20 seeds.
+Jobs on anvil with every node in a process of its own. In each, three nodes are killed with `kill -9` at
+points drawn from the seed (journal writes, sends, receipts, batches) and started again, while one
+aggregator cheats. A job is right when all its rounds are final, no effect happened twice, nobody but the
+cheat was slashed and tokens add up. `make soak` measures and writes this file; CI runs the first 20
+seeds.
 
 At commit `{commit}`: **{tally.right} of {seeds} jobs right**, {sum(tally.killed.values())} kills in
 {minutes:.0f} minutes. {tally.survived} nodes ended before they came to where they were to die.
