@@ -116,7 +116,10 @@ class TransactionTimeout(ChainError):
 
 
 class Reverted(ChainError):
-    """The contract refused. `name` is the custom error, `args_by_name` its fields, `data` the raw revert bytes."""
+    """The contract refused.
+
+    `name` is the custom error, `args_by_name` its fields, `data` the raw revert bytes.
+    """
 
     def __init__(
         self,
