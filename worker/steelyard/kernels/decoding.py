@@ -15,11 +15,20 @@ from numba import carray, types
 
 from steelyard.kernels.arrays import Bools, Bytes, Int32, Int64, UInt64
 from steelyard.kernels.jit import INT64, READ_BYTES, compiled, inlined
-from steelyard.kernels.words import add8, add32, add32_be, any_lowest8, as_pointer, load_be32
+from steelyard.kernels.words import (
+    add8,
+    add32,
+    add32_be,
+    any_lowest8,
+    as_pointer,
+    load_be32,
+    prefetch,
+)
 
 INT_MAX = 2**31 - 1
 MAX_SHIFT = 31
 ONE = 65536
+AHEAD = 1024  # bytes: 32 files in turn are too many streams for the processor to foresee
 TILE = 256  # blocks whose running sums, 64 KiB, stay close while every update is added to them
 
 _I64 = types.int64
@@ -107,7 +116,14 @@ def clip(values: Int32, factor: int) -> None:
 
 @inlined
 def _add_clipped(
-    data: Bytes, at: int, encoding: int, weight: int, factor: int, total: Int64, to: int, values: Int32
+    data: Bytes,
+    at: int,
+    encoding: int,
+    weight: int,
+    factor: int,
+    total: Int64,
+    to: int,
+    values: Int32,
 ) -> None:
     """Add `weight * clipped value` of any block to total[to : to + 32]; values is room for 32."""
     decode_one(data, np.uint64(at), encoding, values, np.uint64(0))
@@ -117,7 +133,16 @@ def _add_clipped(
 
 
 @compiled(
-    types.void(types.uint64[::1], _I64, _I64, _I64, types.int64[::1], INT64, INT64, types.int64[:, ::1])
+    types.void(
+        types.uint64[::1],
+        _I64,
+        _I64,
+        _I64,
+        types.int64[::1],
+        INT64,
+        INT64,
+        types.int64[:, ::1],
+    )
 )
 def _weighted_sums(
     addresses: UInt64,
@@ -145,10 +170,19 @@ def _weighted_sums(
                 if not data[np.uint64(bitmap) + bit // np.uint64(8)] << (bit % np.uint64(8)) & np.uint64(128):
                     continue
                 if plain == 0:
+                    prefetch(data, at + AHEAD)
+                    prefetch(data, at + AHEAD + 64)
                     add32_be(data, at, flat, 32 * b, weight, 0)
                 elif plain == 1 and data[np.uint64(at)] < 24:  # beyond, values may need the clamp
                     if not any_lowest8(data, at + 1):
-                        add8(data, at + 1, flat, 32 * b, weight, np.int64(data[np.uint64(at)]))
+                        add8(
+                            data,
+                            at + 1,
+                            flat,
+                            32 * b,
+                            weight,
+                            np.int64(data[np.uint64(at)]),
+                        )
                 else:
                     _add_clipped(data, at, encoding, weight, factor, flat, 32 * b, values)
                 at += size

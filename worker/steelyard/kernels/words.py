@@ -48,14 +48,18 @@ def _adder(bits: int, *, swap: bool) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             source = context.make_array(signature.args[0])(context, builder, args[0]).data
             target = context.make_array(signature.args[2])(context, builder, args[2]).data
-            narrow, wide = ir.VectorType(ir.IntType(bits), 32), ir.VectorType(ir.IntType(64), 32)
+            narrow, wide = (
+                ir.VectorType(ir.IntType(bits), 32),
+                ir.VectorType(ir.IntType(64), 32),
+            )
             source = builder.bitcast(builder.gep(source, [args[1]]), narrow.as_pointer())
             target = builder.bitcast(builder.gep(target, [args[3]]), wide.as_pointer())
             value = builder.load(source, align=1)
             if swap:
                 kind = ir.FunctionType(narrow, [narrow])
                 value = builder.call(
-                    cgutils.get_or_insert_function(builder.module, kind, f"llvm.bswap.v32i{bits}"), [value]
+                    cgutils.get_or_insert_function(builder.module, kind, f"llvm.bswap.v32i{bits}"),
+                    [value],
                 )
             value = builder.sext(value, wide)
             product = builder.mul(value, _spread(builder, builder.sext(args[4], ir.IntType(64))))
@@ -112,3 +116,18 @@ def as_pointer(typing: Any, address: Any) -> Any:  # noqa: ARG001
         return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
 
     return types.CPointer(types.uint8)(types.uint64), codegen
+
+
+@intrinsic
+def prefetch(typing: Any, data: Any, at: Any) -> Any:  # noqa: ARG001
+    """Ask for the cache line of a byte, which need not exist."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source = context.make_array(signature.args[0])(context, builder, args[0]).data
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [source.type, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [builder.gep(source, [args[1]]), number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(data, types.int64), codegen
