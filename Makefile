@@ -13,10 +13,10 @@ CHEAT ?= 1
 KEEP ?= 0
 export CHAIN CHEAT KEEP
 
-.PHONY: help demo setup setup-dev setup-brownie setup-all check test gas soak clean
+.PHONY: help demo setup setup-dev setup-brownie setup-benchmarks setup-all check test gas soak clean
 
 help: ## say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-17s %s\n", $$1, $$2}' Makefile
 
 demo: ## install what is missing, then train, cheat, convict and pay on a development chain (CHAIN, CHEAT, KEEP)
 	@$(SETUP) node run kernels
@@ -30,6 +30,9 @@ setup-dev: ## ... and the tools of `make check`
 
 setup-brownie: ## ... and Brownie, in an environment of its own
 	@$(SETUP) node brownie
+
+setup-benchmarks: ## ... and what benchmarks/ compares with, Flower among it
+	@$(SETUP) node run kernels benchmarks
 
 setup-all: ## ... and Slither and, where Go is at hand, geth: all that `make test` needs
 	@$(SETUP) node dev kernels brownie slither geth

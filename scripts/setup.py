@@ -75,6 +75,11 @@ def slither() -> None:
     _environment(".venv-slither", "slither", "Slither")
 
 
+def benchmarks() -> None:
+    """Flower and what else benchmarks/ compares with."""
+    _environment(".venv-flwr", "benchmarks", "Flower")
+
+
 def geth() -> None:
     """Build geth where Go is at hand; where not, the tests on geth are skipped."""
     if shutil.which("go") is None:
@@ -93,6 +98,7 @@ PARTS: dict[str, tuple[Callable[[], None], tuple[str, ...], str]] = {
     "kernels": (kernels, ("worker/steelyard/kernels/*.py",), "worker/steelyard/kernels/__pycache__"),
     "brownie": (brownie, ("requirements/brownie.txt",), ".venv-brownie"),
     "slither": (slither, ("requirements/slither.txt",), ".venv-slither"),
+    "benchmarks": (benchmarks, ("requirements/benchmarks.txt",), ".venv-flwr"),
     "geth": (geth, (), ".cache/go"),
 }
 

@@ -129,7 +129,7 @@ def test_a_platform_that_npm_left_out_is_added() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["run", "dev", "brownie", "slither"])
+@pytest.mark.parametrize("name", ["run", "dev", "brownie", "slither", "benchmarks"])
 def test_locks_have_a_hash_for_every_version_and_name_no_index(name: str) -> None:
     text = (ROOT / "requirements" / f"{name}.txt").read_text()
     pinned = re.findall(r"^[a-z0-9][^\n]*==[^\n]*\\\n    --hash=sha256:", text, re.MULTILINE)
