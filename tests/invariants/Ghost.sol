@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {Vm} from "forge-std/Vm.sol";
+
+import {ICoordinator, Result, Round, Submission} from "../../contracts/interfaces/ICoordinator.sol";
+import {IVault} from "../../contracts/interfaces/IVault.sol";
+import {Market} from "../solidity/support/Market.sol";
+
+/// @title What really happened, kept beside the contracts
+/// @notice Follows the events of every act and judges each as it comes. What it knows and the contracts do not: which
+/// results are right, whose files are out, who lies. A promise that is broken is written down in `broken` by its number
+/// in docs/invariants.md, since an act of a campaign must not revert.
+abstract contract Ghost is Market {
+    enum Life {
+        None,
+        Standing,
+        Void,
+        Final
+    }
+
+    /// @notice A posted result.
+    struct Post {
+        uint64 job;
+        uint64 serial;
+        uint24 number;
+        address poster;
+        bytes32 parent;
+        int32 value; // of all the model's values
+        bool right; // in every bit
+        bool convictable; // its fault is a number that anyone who has the files can show
+        bool captured; // liars had K seats or more of its committee
+        bool paid;
+        Life life;
+        uint40 knownSince; // when its files came out, 0 = not yet
+        uint40 finalAt; // 0 while it is not held
+        uint256 committee;
+        uint256 holds; // by `hold`
+        uint64 child; // the opening that came with it
+    }
+
+    uint256 public constant WORKERS = 6;
+    uint256 public constant LIARS = 2; // the first workers
+    uint256 public constant AGGREGATORS = 3;
+    uint256 public constant HONEST_AGGREGATOR = 1;
+
+    // Kinds of update.
+    uint8 public constant SOUND = 0;
+    uint8 public constant MALFORMED = 1; // its file is out, and is no update
+    uint8 public constant WITHHELD = 2; // sound, and its file is not out
+
+    address[] public workers;
+    address[] public aggregators;
+    address[] public people; // all that can own money in the Vault
+    mapping(address account => uint256) internal numberOf; // of a worker, plus one
+    mapping(address account => bool) public honest;
+    mapping(address account => address) public payoutNow;
+    mapping(address account => bool) public wasPayout;
+
+    mapping(bytes32 id => Post) internal posts;
+    mapping(bytes32 id => Result) internal resultOf;
+    mapping(uint64 job => bytes32[]) internal history; // all posted results
+    mapping(uint64 job => bytes32[]) internal finals;
+    mapping(uint64 job => mapping(uint64 serial => mapping(uint256 slot => Submission))) internal sent;
+    mapping(uint64 job => mapping(uint64 serial => mapping(uint256 slot => uint8))) internal kinds;
+    mapping(uint64 job => mapping(uint64 serial => uint256)) internal sentSlots;
+    mapping(uint64 job => mapping(uint64 serial => mapping(uint256 slot => bool))) internal claimed;
+    mapping(uint64 job => mapping(uint64 serial => bool)) internal dead; // openings that are void
+    mapping(uint64 job => uint64) internal lastOpened;
+
+    mapping(address token => uint256) public moneyIn;
+    mapping(address token => uint256) public moneyOut;
+    mapping(address token => uint256) public donated; // sent to the Vault past its ledgers
+    mapping(uint64 job => mapping(uint64 serial => uint256)) public paidOf; // out of a round's pool
+    mapping(uint64 job => uint256) public spent; // out of the escrow
+    mapping(address account => uint256) public boundBonds; // behind results that stand
+    mapping(address account => uint256) public leftBonds; // behind results that are void
+    mapping(uint64 job => mapping(uint24 number => mapping(address account => uint256))) internal leftAt;
+
+    /// What the next post and the next submission are; the chain does not know.
+    mapping(bytes32 id => Post) internal drafts;
+    uint8 internal nextKind;
+    bytes32 private _posting; // the result of this transaction
+
+    string[] public broken;
+    mapping(bytes32 name => uint256) public tally; // of what came about, for the campaign's summary
+
+    function postOf(bytes32 id) external view returns (Post memory) {
+        return posts[id];
+    }
+
+    function brokenCount() external view returns (uint256) {
+        return broken.length;
+    }
+
+    function must(bool holds, string memory which) internal {
+        if (!holds) broken.push(which);
+    }
+
+    // ---------------------------------------------------------------- events
+    function digest(Vm.Log[] memory logs) internal {
+        _posting = 0;
+        for (uint256 i; i < logs.length; ++i) {
+            if (logs[i].emitter == address(coordinator)) _ofCoordinator(logs[i]);
+            else if (logs[i].emitter == address(vault)) _ofVault(logs[i]);
+            else _ofToken(logs[i]);
+        }
+    }
+
+    function _ofCoordinator(Vm.Log memory log) private {
+        bytes32 what = log.topics[0];
+        if (what == ICoordinator.Submitted.selector) _onSubmitted(log);
+        else if (what == ICoordinator.Posted.selector) _onPosted(log);
+        else if (what == ICoordinator.RoundOpened.selector) _onOpened(log);
+        else if (what == ICoordinator.OpeningVoid.selector) _onOpeningVoid(log);
+        else if (what == ICoordinator.Held.selector) _onHeld(log);
+        else if (what == ICoordinator.HeldByAll.selector) _onHeldByAll(log);
+        else if (what == ICoordinator.ResultVoid.selector) _onVoid(log);
+        else if (what == ICoordinator.Convicted.selector) _onConvicted(log);
+        else if (what == ICoordinator.UpdateMalformed.selector) _onMalformed(log);
+        else if (what == ICoordinator.Final.selector) _onFinal(log);
+        else _ofMoney(log);
+    }
+
+    function _ofMoney(Vm.Log memory log) private {
+        bytes32 what = log.topics[0];
+        if (what == ICoordinator.Claimed.selector) _onClaimed(log);
+        else if (what == ICoordinator.Returned.selector) _pay(_job(log), _serial(log), abi.decode(log.data, (uint256)));
+        else if (what == ICoordinator.AggregatorPaid.selector) _onAggregatorPaid(log);
+        else if (what == ICoordinator.BondReleased.selector) _onBondReleased(log);
+        else if (what == ICoordinator.Released.selector) _onReleased(log);
+        else if (what == ICoordinator.JobEnded.selector) _onEnded(log);
+    }
+
+    function _job(Vm.Log memory log) private pure returns (uint64) {
+        return uint64(uint256(log.topics[1]));
+    }
+
+    function _serial(Vm.Log memory log) private pure returns (uint64) {
+        return uint64(uint256(log.topics[2]));
+    }
+
+    function _third(Vm.Log memory log) private pure returns (address) {
+        return address(uint160(uint256(log.topics[3])));
+    }
+
+    // ---------------------------------------------------------------- rounds
+    function _onSubmitted(Vm.Log memory log) private {
+        Submission memory s;
+        s.job = _job(log);
+        s.serial = _serial(log);
+        (s.worker, s.slot, s.weight, s.sealedRoot, s.codec, s.digest) =
+            abi.decode(log.data, (address, uint8, uint24, bytes32, uint8, bytes32));
+        must((sentSlots[s.job][s.serial] >> s.slot) & 1 == 0, "I12: a second submission of one slot");
+        sent[s.job][s.serial][s.slot] = s;
+        kinds[s.job][s.serial][s.slot] = nextKind;
+        sentSlots[s.job][s.serial] |= 1 << s.slot;
+    }
+
+    function _onPosted(Vm.Log memory log) private {
+        (bytes32 id, Result memory r,,) = abi.decode(log.data, (bytes32, Result, uint8, uint40));
+        must(posts[id].life == Life.None, "I10: an id that was posted before");
+        must(keccak256(abi.encode(r)) == id, "I10: an id that is not its result's");
+        Post memory p = drafts[id];
+        (p.job, p.serial, p.poster, p.parent) = (r.job, r.serial, r.poster, r.parent);
+        (Round memory opened,,, uint256 committee,) = coordinator.roundOf(r.job, r.serial);
+        p.number = opened.number;
+        p.committee = committee;
+        p.captured = bits(committee & liarsAt(r.job, r.serial)) >= bits(committee) / 2 + 1;
+        p.life = Life.Standing;
+        if (p.knownSince != 0) p.knownSince = uint40(block.timestamp);
+        posts[id] = p;
+        resultOf[id] = r;
+        history[r.job].push(id);
+        _posting = id;
+
+        if (r.attempt != 0 && leftAt[r.job][p.number][r.poster] != 0) {
+            --leftAt[r.job][p.number][r.poster];
+            --leftBonds[r.poster];
+        }
+        ++boundBonds[r.poster];
+        ++tally[p.right ? bytes32("right results") : bytes32("wrong results")];
+    }
+
+    function _onOpened(Vm.Log memory log) private {
+        (uint64 job, uint64 serial) = (_job(log), _serial(log));
+        (, bytes32 parent, uint64 parentSerial,,,) =
+            abi.decode(log.data, (uint24, bytes32, uint64, uint256, uint16, uint40));
+        must(serial == lastOpened[job] + 1, "I7: a serial that is not the next");
+        must(parentSerial < serial, "I7: a parent that is not older");
+        lastOpened[job] = serial;
+        if (_posting != 0 && parent == _posting) posts[parent].child = serial;
+        ++tally["openings"];
+    }
+
+    function _onOpeningVoid(Vm.Log memory log) private {
+        (uint64 job, uint64 serial) = (_job(log), _serial(log));
+        dead[job][serial] = true;
+        // Submissions to it were holds of its parent, and count no longer.
+        for (uint256 i; i < history[job].length; ++i) {
+            if (posts[history[job][i]].child == serial) posts[history[job][i]].child = 0;
+        }
+    }
+
+    function _onHeld(Vm.Log memory log) private {
+        (bytes32 id,, uint8 slot) = abi.decode(log.data, (bytes32, address, uint8));
+        must((posts[id].holds >> slot) & 1 == 0, "I9: a hold that counts twice");
+        posts[id].holds |= 1 << slot;
+    }
+
+    function _onHeldByAll(Vm.Log memory log) private {
+        (bytes32 id, uint40 finalAt) = abi.decode(log.data, (bytes32, uint40));
+        Post storage p = posts[id];
+        uint256 holders = p.holds | (p.child == 0 ? 0 : sentSlots[p.job][p.child]);
+        must(bits(holders & p.committee) >= bits(p.committee) / 2 + 1, "I9: held by fewer than K");
+        must(p.finalAt == 0 && p.life == Life.Standing, "I9: counted when it should not be");
+        must(finalAt == block.timestamp + CHALLENGE, "I9: a challenge window of another length");
+        p.finalAt = finalAt;
+    }
+
+    function _onVoid(Vm.Log memory log) private {
+        (bytes32 id, address poster, uint8 cause) = abi.decode(log.data, (bytes32, address, uint8));
+        Post storage p = posts[id];
+        must(p.life == Life.Standing, "I10: void, and did not stand");
+        must(poster == p.poster, "I5: another poster answers for a result");
+        p.life = Life.Void;
+        --boundBonds[p.poster];
+        if (cause != 1) {
+            ++leftBonds[p.poster];
+            ++leftAt[p.job][p.number][p.poster];
+        }
+        ++tally[cause == 0 ? bytes32("not held") : cause == 1 ? bytes32("convicted") : bytes32("built on void")];
+    }
+
+    function _onConvicted(Vm.Log memory log) private {
+        (, bytes32 id,) = abi.decode(log.data, (address, bytes32, bool));
+        must(!posts[id].right, "I3: a right result was convicted");
+        must(posts[id].finalAt == 0 || block.timestamp < posts[id].finalAt, "I11: convicted after the window");
+    }
+
+    function _onMalformed(Vm.Log memory log) private {
+        uint8 slot = abi.decode(log.data, (uint8));
+        must(kinds[_job(log)][_serial(log)][slot] == MALFORMED, "I3: a sound update was convicted");
+        ++tally["malformed"];
+    }
+
+    function _onFinal(Vm.Log memory log) private {
+        (uint24 number, bytes32 id) = abi.decode(log.data, (uint24, bytes32));
+        Post storage p = posts[id];
+        bytes32[] storage chain = finals[p.job];
+        must(p.life == Life.Standing, "I10: final, and did not stand");
+        must(p.finalAt != 0 && block.timestamp >= p.finalAt, "I9: final before its time");
+        must(number == chain.length + 1 && number == p.number, "I8: a number left out");
+        must(chain.length == 0 || p.parent == chain[chain.length - 1], "I8: built on another than the last final one");
+        if (!p.right) {
+            // Only where liars had a majority, and nobody honest could show the fault in time.
+            must(p.captured, "I1: a wrong result is final");
+            bool shown = p.convictable && p.knownSince != 0 && p.knownSince < p.finalAt;
+            must(!shown, "I2: a fault that was there to show is final");
+            ++tally["captured"];
+        }
+        p.life = Life.Final;
+        chain.push(id);
+        ++tally["final"];
+    }
+
+    // ---------------------------------------------------------------- money
+    function _pay(uint64 job, uint64 serial, uint256 amount) private {
+        spent[job] += amount;
+        if (serial != 0) paidOf[job][serial] += amount; // 0: what rounding left
+    }
+
+    function _onClaimed(Vm.Log memory log) private {
+        (uint64 job, uint64 serial) = (_job(log), _serial(log));
+        (uint8 slot, uint256 work, uint256 attesting) = abi.decode(log.data, (uint8, uint256, uint256));
+        must(!claimed[job][serial][slot], "I6: a share paid twice");
+        must(_third(log) == sent[job][serial][slot].worker, "I6: another's share");
+        claimed[job][serial][slot] = true;
+        _pay(job, serial, work + attesting);
+        bytes32 id = resultId(job, serial);
+        bool earned = (resultOf[id].included >> slot) & 1 == 1 && kinds[job][serial][slot] != MALFORMED;
+        uint256 share = uint256(POOL) * 7000 / 10_000 / bits(sentSlots[job][serial]);
+        must(!earned || work == share, "I6: less than its share");
+        ++tally["claims"];
+    }
+
+    function _onAggregatorPaid(Vm.Log memory log) private {
+        (uint64 job, uint64 serial) = (_job(log), _serial(log));
+        Post storage p = posts[resultId(job, serial)];
+        must(!p.paid, "I6: a poster paid twice");
+        must(p.life == Life.Final && p.poster == _third(log), "I6: paid for another's result");
+        p.paid = true;
+        --boundBonds[p.poster];
+        _pay(job, serial, abi.decode(log.data, (uint256)));
+    }
+
+    function _onBondReleased(Vm.Log memory log) private {
+        (uint64 job, uint24 number, address account) = (_job(log), uint24(uint256(log.topics[2])), _third(log));
+        must(leftAt[job][number][account] != 0, "I5: a bond released that was not left");
+        leftBonds[account] -= leftAt[job][number][account];
+        leftAt[job][number][account] = 0;
+        ++tally["bonds released"];
+    }
+
+    function _onReleased(Vm.Log memory log) private {
+        uint64 job = _job(log);
+        address who = address(uint160(uint256(log.topics[2])));
+        if (coordinator.stateOf(job).status >= 2) return;
+        uint64 at = coordinator.stateOf(job).head;
+        uint64 settled = coordinator.stateOf(job).settledSerial;
+        uint8 slot = abi.decode(log.data, (uint8));
+        while (at > settled) {
+            bool its = (sentSlots[job][at] >> slot) & 1 == 1 && sent[job][at][slot].worker == who;
+            must(!its, "I13: released with a round unsettled");
+            at = round(job, at).parentSerial;
+        }
+    }
+
+    function _onEnded(Vm.Log memory log) private {
+        (, uint24 finalRounds, uint256 returned) = abi.decode(log.data, (bool, uint24, uint256));
+        must(finalRounds == finals[_job(log)].length, "I8: ended with another count");
+        spent[_job(log)] += returned;
+        ++tally["jobs ended"];
+    }
+
+    function _ofVault(Vm.Log memory log) private {
+        bytes32 what = log.topics[0];
+        if (what == IVault.Deposited.selector) {
+            moneyIn[address(token)] += abi.decode(log.data, (uint256));
+        } else if (what == IVault.Funded.selector) {
+            moneyIn[address(uint160(uint256(log.topics[2])))] += abi.decode(log.data, (uint256));
+        } else if (what == IVault.Slashed.selector) {
+            must(!honest[address(uint160(uint256(log.topics[1])))], "I3: an honest party was slashed");
+            ++tally["slashed"];
+        } else if (what == IVault.Withdrawn.selector) {
+            address account = address(uint160(uint256(log.topics[2])));
+            must(_third(log) == payoutNow[account], "I14: money to another than the payout address");
+            moneyOut[address(uint160(uint256(log.topics[1])))] += abi.decode(log.data, (uint256));
+        }
+    }
+
+    function _ofToken(Vm.Log memory log) private {
+        if (log.topics.length != 3 || log.topics[0] != keccak256("Transfer(address,address,uint256)")) return;
+        if (address(uint160(uint256(log.topics[1]))) != address(vault)) return;
+        must(wasPayout[address(uint160(uint256(log.topics[2])))], "I14: tokens to one who is nobody's payout address");
+    }
+
+    // ---------------------------------------------------------------- help
+    uint32 public constant CHALLENGE = 40; // seconds, of all jobs
+
+    function liarsAt(uint64 job, uint64 serial) public view returns (uint256 slots) {
+        for (uint256 left = sentSlots[job][serial]; left != 0; left &= left - 1) {
+            uint256 slot = lowest(left);
+            if (!honest[sent[job][serial][slot].worker]) slots |= 1 << slot;
+        }
+    }
+
+    function bits(uint256 set) public pure returns (uint256 count) {
+        for (; set != 0; set &= set - 1) {
+            ++count;
+        }
+    }
+
+    /// @dev Sets here are small: slots below 16.
+    function lowest(uint256 set) public pure returns (uint256 slot) {
+        while ((set >> slot) & 1 == 0) ++slot;
+    }
+}
