@@ -16,6 +16,8 @@ from steelyard.config import FILE_NAME, Config
 
 SPONSOR, CHALLENGER = "sponsor", "challenger"
 DEPLOYMENT = "deployment.json"
+# Ganache 7.9.2 never answers some of the eth_estimateGas that come while it mines (3 % under load): ask again.
+RPC_TIMEOUT_S = {"anvil": 20.0, "ganache": 3.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,12 @@ def _actor(
         "peers": [] if role == "sponsor" else [peer],
     }
     (home / FILE_NAME).write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
-    patience = {"poll_s": settings.poll_s, "rpc_timeout_s": 60.0, "outage_s": 120.0, "deadline_s": 180.0}
+    patience = {
+        "poll_s": settings.poll_s,
+        "rpc_timeout_s": RPC_TIMEOUT_S[chain.kind],
+        "outage_s": 120.0,
+        "deadline_s": 180.0,
+    }
     lines = [f"[networks.{chain.kind}]", *(f"{key} = {value}" for key, value in patience.items())]
     (home / "networks.toml").write_text("\n".join(lines) + "\n")
     return Actor(name=name, role=role, address=made.address or "", home=home)
