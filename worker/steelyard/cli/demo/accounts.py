@@ -16,7 +16,7 @@ from steelyard.config import FILE_NAME, Config
 
 SPONSOR, CHALLENGER = "sponsor", "challenger"
 DEPLOYMENT = "deployment.json"
-# Ganache 7.9.2 never answers some of the eth_estimateGas that come while it mines (3 % under load): ask again.
+# Ganache 7.9.2 never answers some eth_estimateGas that come while it mines (3 % under load): ask again.
 RPC_TIMEOUT_S = {"anvil": 20.0, "ganache": 3.0}
 
 

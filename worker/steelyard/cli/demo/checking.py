@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,7 +44,8 @@ async def check(report: Path, out: Output) -> str:
 def invite(out: Output, chain: DevChain, actors: Sequence[Actor], report: Mapping[str, Any]) -> None:
     """Addresses, and the next commands to try."""
     sponsor = next(actor for actor in actors if actor.name == SPONSOR)
-    steelyard, job = f"steelyard --config {sponsor.config}", report["job"]
+    program = "steelyard" if shutil.which("steelyard") else Path(sys.executable).with_name("steelyard")
+    steelyard, job = f"{program} --config {sponsor.config}", report["job"]
     out.emit(
         {"rpc_url": chain.url, "config": sponsor.config, "job": job},
         facts(
