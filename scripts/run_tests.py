@@ -60,7 +60,7 @@ def stages() -> list[Stage]:
         Stage(name="coverage", command=(PYTHON, "scripts/contract_coverage.py")),
         Stage(name="brownie", command=("scripts/brownie", "test"), counts="pytest"),
         Stage(name="gas", command=(PYTHON, "scripts/gas.py", "--check")),
-        Stage(name="pytest", command=(PYTHON, "-m", "pytest", "--durations=15"), counts="pytest", minutes=30),
+        Stage(name="pytest", command=(PYTHON, "-m", "pytest", "--durations=15"), counts="pytest", minutes=50),
         Stage(name="demo", command=("make", "--no-print-directory", "demo")),
     ]
 
