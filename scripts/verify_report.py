@@ -1,8 +1,8 @@
 """Check a demo's report.json against chain and content: `python scripts/verify_report.py report.json`.
 
 It imports none of Steelyard's code. It rebuilds, from logs and public files alone, every model from the first
-to the last, the wrong number for which somebody was convicted, and where every token is; it compares that with
-the report. Exit code 0 where all agree, 1 with the first disagreement, 2 where something cannot be read.
+to the last, the wrong number for which somebody was convicted, and where every token is; it compares that
+with the report. Exit code 0 where all agree, 1 with the first disagreement, 2 where something is unreadable.
 """
 
 from __future__ import annotations
