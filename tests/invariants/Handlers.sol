@@ -33,9 +33,10 @@ contract HonestParty is Handler {
         for (uint64 job = 1; job <= WORLD.jobs(); ++job) {
             if (WORLD.status(job) >= 2) continue;
             for (uint256 i = WORLD.LIARS(); i < WORLD.WORKERS(); ++i) {
-                _work(job, i);
+                if (!_away(i)) _work(job, i);
             }
             if (seed & 1 == 1) _aggregate(job);
+            if (seed & 2 == 2) challenge(job - 1, 1, seed & 4 == 4);
         }
     }
 
@@ -54,7 +55,7 @@ contract HonestParty is Handler {
         WORLD.build(job, WORLD.HONEST_AGGREGATOR(), World.Build.Right);
     }
 
-    function challenge(uint256 seed, uint256 age, bool announce) external {
+    function challenge(uint256 seed, uint256 age, bool announce) public {
         bytes32 id = WORLD.recent(WORLD.pick(seed), age % 3);
         Ghost.Post memory p = WORLD.postOf(id);
         if (p.life != Ghost.Life.Standing || !p.convictable || p.knownSince == 0) return;
@@ -72,6 +73,11 @@ contract HonestParty is Handler {
             if (WORLD.kindOf(job, serial, slot) != WORLD.MALFORMED()) continue;
             WORLD.convictUpdate(job, serial, slot, WORLD.people(WORLD.WORKERS() + WORLD.AGGREGATORS() + 1), announce);
         }
+    }
+
+    /// @dev One worker after another is away for some rounds.
+    function _away(uint256 i) private view returns (bool) {
+        return (block.timestamp / 256) % 8 == i;
     }
 
     /// @dev Submits, attests and holds, whatever is due.
@@ -99,7 +105,7 @@ contract LyingMinority is Handler {
     constructor(World world) Handler(world) {}
 
     /// @notice One in four updates is malformed, one in four withheld.
-    function lieInUpdates(uint256 seed) external {
+    function lieInUpdates(uint256 seed) public {
         uint64 job = WORLD.pick(seed);
         for (uint256 i; i < WORLD.LIARS(); ++i) {
             uint8 kind = uint8((seed >> (16 + i)) % 4);
@@ -114,14 +120,15 @@ contract LyingMinority is Handler {
         }
     }
 
-    function lieInAttestations(uint256 seed, uint256 bitmap) external {
+    function lieInAttestations(uint256 seed, uint256 bitmap) public {
         uint64 job = WORLD.pick(seed);
+        if (_open(job)) return;
         for (uint256 i; i < WORLD.LIARS(); ++i) {
             WORLD.say(job, i, seed & 256 == 0 ? bitmap : type(uint256).max);
         }
     }
 
-    function holdAnything(uint256 seed, uint256 age) external {
+    function holdAnything(uint256 seed, uint256 age) public {
         uint64 job = WORLD.pick(seed);
         bytes32 id = WORLD.recent(job, age % 4);
         for (uint256 i; i < WORLD.LIARS(); ++i) {
@@ -138,7 +145,7 @@ contract LyingMinority is Handler {
 contract LyingAggregators is Handler {
     constructor(World world) Handler(world) {}
 
-    function postAnything(uint256 seed) external {
+    function postAnything(uint256 seed) public {
         uint64 job = WORLD.pick(seed);
         if (WORLD.headOf(job) == 0 || WORLD.standing(job, WORLD.headOf(job)) != 0) return;
         for (uint256 agg; agg < 3; agg += 2) {
@@ -188,9 +195,11 @@ contract ColludingSponsor is Handler {
 /// @notice Whoever calls too early or too late. Time passes here; honest programs mostly watch it pass.
 contract Untimely is Handler {
     HonestParty private immutable _HONEST;
+    LyingMinority private immutable _MINORITY;
+    LyingAggregators private immutable _AGGREGATORS;
 
-    constructor(World world, HonestParty honest) Handler(world) {
-        _HONEST = honest;
+    constructor(World world, HonestParty honest, LyingMinority minority, LyingAggregators aggregators) Handler(world) {
+        (_HONEST, _MINORITY, _AGGREGATORS) = (honest, minority, aggregators);
     }
 
     function wait(uint256 seed, uint256 dt) external {
@@ -209,12 +218,22 @@ contract Untimely is Handler {
         if (to > block.timestamp + 1) _pass(to - 1 - block.timestamp, seed);
     }
 
-    /// @dev In one of eight cases nobody watches, and in three of four of the others the honest aggregator does as well.
+    /// @dev In one of four cases no honest worker watches. Liars are about in half of them.
     function _pass(uint256 dt, uint256 seed) private {
-        bool watched = seed % 8 != 0;
-        if (watched) _HONEST.shift((seed >> 3) % 4 == 0 ? 0 : 1);
+        bool watched = seed % 4 != 0;
+        if ((seed >> 2) % 2 == 0) {
+            _MINORITY.lieInUpdates(seed >> 16);
+            _MINORITY.lieInAttestations(seed >> 16, (seed >> 3) % 3 == 0 ? seed >> 32 : type(uint256).max);
+        }
+        if (watched) _HONEST.shift(0);
+        if ((seed >> 4) % 2 == 0) {
+            _AGGREGATORS.postAnything(seed >> 16);
+            _MINORITY.holdAnything(seed >> 16, 0);
+            _MINORITY.holdAnything(seed >> 16, 1);
+        }
+        if ((seed >> 5) % 4 != 0) _HONEST.shift((seed >> 7) & 7 | 1);
         WORLD.pass(dt, watched);
-        if ((seed >> 5) % 2 == 0) WORLD.settle(WORLD.pick(seed >> 6));
+        if ((seed >> 10) % 2 == 0) WORLD.settle(WORLD.pick(seed >> 11));
     }
 
     function submitUntimely(uint256 seed) external {
@@ -314,14 +333,18 @@ contract Leavers is Handler {
 
     function _takeOut(uint256 seed, uint256 amount) private {
         address who = WORLD.people(seed % 12);
-        IVault.Purse purse = seed & 256 == 0 ? IVault.Purse.Stake : IVault.Purse.Bond;
-        if (seed & 512 == 0) WORLD.unbond(who, purse, amount % 60 ether);
-        else WORLD.withdraw(who);
+        if (seed & 512 == 0) {
+            WORLD.withdraw(who);
+        } else if (seed & 256 == 0) {
+            WORLD.unbond(who, IVault.Purse.Stake, amount % 60 ether);
+        } else if (seed % 12 != WORLD.WORKERS() + 1) {
+            WORLD.unbond(who, IVault.Purse.Bond, WORLD.freeBond(who) >> (amount % 2));
+        }
     }
 
     function _putIn(uint256 seed, uint256 amount) private {
-        IVault.Purse purse = seed & 256 == 0 ? IVault.Purse.Stake : IVault.Purse.Bond;
-        WORLD.deposit(WORLD.people(seed % 9), purse, amount % 100 ether);
+        if (seed & 256 == 0) WORLD.deposit(WORLD.people(seed % 9), IVault.Purse.Stake, amount % 100 ether);
+        else WORLD.deposit(WORLD.people(6 + seed % 3), IVault.Purse.Bond, amount % 5000 ether);
     }
 }
 
@@ -369,8 +392,13 @@ contract Crowd is Handler {
 
     function throwOut(uint256 seed) external {
         if (seed & 4 == 0) _end(seed);
-        else if (seed & 1 == 0) WORLD.removeMember(WORLD.pick(seed >> 8), WORLD.workers((seed >> 16) % 6));
-        else WORLD.removeAggregator(WORLD.pick(seed >> 8), WORLD.aggregators((seed >> 16) % 3));
+        uint64 job = WORLD.pick(seed >> 8);
+        for (uint256 i; i < WORLD.WORKERS(); ++i) {
+            WORLD.removeMember(job, WORLD.workers(i));
+        }
+        for (uint256 i; i < WORLD.AGGREGATORS(); ++i) {
+            WORLD.removeAggregator(job, WORLD.aggregators(i));
+        }
     }
 
     function _end(uint256 seed) private {

@@ -60,7 +60,7 @@ contract World is Ghost {
         vm.prank(sponsor);
         token.approve(address(vault), type(uint256).max);
         digest(vm.getRecordedLogs());
-        createJob(0);
+        createJob(5);
         for (uint256 i; i < WORKERS; ++i) {
             join(1, workers[i]);
         }
@@ -140,7 +140,7 @@ contract World is Ghost {
         (terms.submitWindow, terms.attestWindow, terms.turnWindow) = (20, 10, 5);
         (terms.postWindow, terms.challengeWindow, terms.maxTries) = (10, CHALLENGE, 2);
         terms.deadline = uint40(block.timestamp + 2000);
-        terms.rounds = uint24(12 - seed % 4);
+        terms.rounds = uint24(3 + seed % 8);
         terms.minUpdates = uint16(2 + (seed >> 8) % 2);
         terms.maxMembers = 8;
         terms.maxSlashed = 1000;
@@ -263,7 +263,7 @@ contract World is Ghost {
         r.transcriptRoot = kind == Build.Fog
             ? keccak256(abi.encode("fog", serial))
             : Openings.transcriptLeaf(_blocks(r, flat(posts[r.parent].value), state));
-        r.table = keccak256(bytes.concat(hex"05", table(bits(r.included))));
+        r.table = keccak256(bytes.concat(hex"05", entries(bits(r.included))));
         r.digest = keccak256(state);
         Post storage draft = drafts[keccak256(abi.encode(r))];
         draft.value = value;
@@ -336,9 +336,9 @@ contract World is Ghost {
         }
     }
 
-    function table(uint256 n) public pure returns (bytes memory entries) {
+    function entries(uint256 n) public pure returns (bytes memory all_) {
         for (uint256 i; i < n; ++i) {
-            entries = abi.encodePacked(entries, uint24(1), uint24(65_536));
+            all_ = abi.encodePacked(all_, uint24(1), uint24(65_536));
         }
     }
 
@@ -352,7 +352,7 @@ contract World is Ghost {
     function proofFor(bytes32 id, uint8 coordinate) public view returns (bytes memory proof) {
         Result memory r = resultOf[id];
         bytes[] memory blocks = _blocks(r, flat(posts[r.parent].value), flat(posts[id].value));
-        proof = abi.encodePacked(uint32(0), coordinate, blocks[0], blocks[1], table(blocks.length - 2));
+        proof = abi.encodePacked(uint32(0), coordinate, blocks[0], blocks[1], entries(blocks.length - 2));
         for (uint256 i = 2; i < blocks.length; ++i) {
             proof = abi.encodePacked(proof, uint16(blocks[i].length), blocks[i]);
         }
@@ -443,6 +443,10 @@ contract World is Ghost {
 
     function unbond(address who, IVault.Purse purse, uint256 amount) public returns (bool) {
         return act(who, address(vault), abi.encodeCall(IVault.unbond, (purse, amount)));
+    }
+
+    function freeBond(address who) external view returns (uint256) {
+        return vault.balanceOf(who, IVault.Purse.Bond).free;
     }
 
     function deposit(address who, IVault.Purse purse, uint256 amount) external returns (bool) {
