@@ -129,8 +129,10 @@ contract Coordinator is ICoordinator, Posts, Claims {
         uint256 missing = j.missing[serial];
         if (!BitCounters.has(missing, seat.slot)) revert AlreadySubmitted(job, serial, seat.slot);
 
-        bool awaited = seat.since >= round.parentSerial || !BitCounters.has(j.missing[round.parentSerial], seat.slot)
-            || j.members[seat.worker].ready == serial;
+        // As the opening counted: newcomers and who submitted to the last round. A newcomer in the slot of one who had
+        // missed that round was not counted, and says by `hold` that it is there.
+        bool awaited =
+            !BitCounters.has(j.missing[round.parentSerial], seat.slot) || j.members[seat.worker].ready == serial;
         j.missing[serial] = missing & ~(1 << seat.slot);
         j.submissions[serial][seat.slot] = keccak256(
             abi.encode(Submission(job, serial, seat.slot, seat.worker, seat.weight, sealedRoot, codec, digest))

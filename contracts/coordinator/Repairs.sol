@@ -171,9 +171,9 @@ contract Repairs is CoordinatorBase {
         Round memory round = job.rounds[head].load();
         bool open = head != serial && round.parentSerial == serial && block.timestamp < round.clock
             && !RoundLib.has(round, RoundLib.POSTED) && BitCounters.has(job.missing[head], seat.slot)
-            && head <= seat.until;
+            && seat.since < head && head <= seat.until;
         // Newcomers, and who submitted to the last round, are awaited anyhow.
-        if (!open || seat.since >= serial || !BitCounters.has(job.missing[serial], seat.slot)) return false;
+        if (!open || !BitCounters.has(job.missing[serial], seat.slot)) return false;
         Member storage member = job.members[seat.worker];
         if (member.ready == head) return false;
 

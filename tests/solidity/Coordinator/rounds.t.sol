@@ -212,6 +212,46 @@ contract RoundsTest is Acts {
         assertEq(round(job, head(job)).clock, block.timestamp);
     }
 
+    /// Worker 3 has the slot of worker 2, who missed the first round and is gone. The second is open.
+    function _inherited() private returns (uint64 job) {
+        JobTerms memory terms = defaultTerms();
+        terms.autoOpen = false;
+        job = startedJob(terms, 3);
+        submitAll(job, 2);
+        wait(100);
+        attestAll(job, 2);
+        leave(job, 2);
+        post(job, elected(job), 3);
+        makeFinal(job, 1, 2);
+        coordinator.release(job, worker(2));
+        registerWorker(3);
+        join(job, 3);
+        assertEq(coordinator.seatOf(job, operator(3)).slot, 2);
+        vm.prank(sponsor);
+        coordinator.openRound(job);
+        wait(1);
+    }
+
+    function test_submit_WhenItHasTheSlotOfOneWhoMissedTheLastRound_OthersAreStillAwaited() public {
+        uint64 job = _inherited();
+        uint40 by = round(job, 2).clock;
+        submit(job, 3);
+        submit(job, 0);
+        assertEq(round(job, 2).clock, by);
+        submit(job, 1);
+        assertEq(round(job, 2).clock, block.timestamp);
+    }
+
+    function test_hold_WhenItHasTheSlotOfOneWhoMissedTheLastRound_TheOpeningWaitsForIt() public {
+        uint64 job = _inherited();
+        uint40 by = round(job, 2).clock;
+        hold(job, 1, 3);
+        submitAll(job, 2);
+        assertEq(round(job, 2).clock, by);
+        submit(job, 3);
+        assertEq(round(job, 2).clock, block.timestamp);
+    }
+
     function test_submit_WhenFewerAreAwaitedThanARoundNeeds_TheWindowRunsToItsEnd() public {
         // Two missed the last round and one left, so one is awaited; a round needs two.
         uint64 job = startedJob(defaultTerms(), 4);
