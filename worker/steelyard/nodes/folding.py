@@ -102,7 +102,7 @@ def _submitted(view: View, event: ev.Submitted) -> None:
 
 def _closed(view: View, event: ev.SubmissionsClosed) -> None:
     opening = view.openings[event.serial]
-    opening.closed, opening.clock = True, None
+    opening.closed, opening.clock, opening.closing_block = True, None, event.at.block
 
 
 def _drawn(view: View, event: ev.CommitteeDrawn) -> None:
@@ -155,7 +155,7 @@ def _result_void(view: View, event: ev.ResultVoid) -> None:
     if event.cause == PARENT_VOID:
         opening.void = True
     else:
-        opening.clock = None
+        opening.clock, opening.closing_block = None, 0
         for seat, account in view.aggregators.items():
             opening.demoted |= (account == event.poster) << seat
     if event.cause != CONVICTED:
@@ -169,7 +169,7 @@ def _opening_void(view: View, event: ev.OpeningVoid) -> None:
 def _retried(view: View, event: ev.Retried) -> None:
     opening = view.openings[event.serial]
     opening.closed, opening.clock = True, None
-    opening.tries, opening.drawn = event.tries, event.committee
+    opening.tries, opening.drawn, opening.closing_block = event.tries, event.committee, 0
     opening.heard = {}
 
 

@@ -44,7 +44,7 @@ class Node:
         self._retention = Retention(desk, training)
         self._caught_up = False
         self._block = self._saved = 0
-        self._ask_bond_at = 0.0
+        self._look_at = self._ask_bond_at = 0.0
         self._resuming: list[asyncio.Task[None]] = []
         self._ended_at: float | None = None
 
@@ -57,7 +57,8 @@ class Node:
         waker = asyncio.create_task(_relay(stop, self._tasks.wake))
         try:
             while not stop.is_set():
-                await self._look(follower)
+                if self._tasks.mined or time.monotonic() >= self._look_at:
+                    await self._look(follower)
                 if self._tasks.fatal is not None:
                     raise self._tasks.fatal
                 if self._caught_up and (ended := await self._decide()):
@@ -74,6 +75,8 @@ class Node:
     # ------------------------------------------------------------------ the chain
     async def _look(self, follower: Follower) -> None:
         """Read what is new, batch by batch, until the head."""
+        self._tasks.mined = False
+        self._look_at = time.monotonic() + self._desk.client.network.poll_s
         while (batch := await follower.poll()) is not None:
             await self._take(batch)
             if batch.to_block >= batch.head.number - self._desk.client.network.confirmations:
@@ -90,7 +93,7 @@ class Node:
             self._saved = batch.to_block
             desk.journal.apply(batch, mine)
         if batch.rollback_to is not None:
-            self._tasks.roll_back(batch.rollback_to)
+            self._tasks.roll_back()
             desk.view = fold(desk.info.job, desk.journal.events())
             self._resume()
         else:
@@ -98,6 +101,9 @@ class Node:
                 apply(desk.view, event)
         if any(type(event) in BOND_EVENTS for event in mine):
             desk.local.free_bond = None
+        head = desk.view.head
+        if head is not None and head.closing_block == batch.head.number:
+            head.clock = batch.head.timestamp
         for event in mine:
             tell(desk.report, desk.view, event)
         self._block = batch.to_block
@@ -140,14 +146,15 @@ class Node:
         """Until something is done here, or it is time to look at the chain again."""
         self._tasks.wake.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._tasks.wake.wait(), self._desk.client.network.poll_s)
+            left = max(0.0, self._look_at - time.monotonic())
+            await asyncio.wait_for(self._tasks.wake.wait(), max(left, 0.001))
 
     # ------------------------------------------------------------------ decisions
     async def _decide(self) -> str | None:
         now = await self._desk.client.chain_time()
         s = self._situation(now)
         wanted = self._wishes(s)
-        self._tasks.want(wanted, self._block)
+        self._tasks.want(wanted)
         if self._desk.view.ended is not None and not self._tasks.busy and self._tasks.hopeless(wanted):
             return await self._end()
         return self._gone(s)

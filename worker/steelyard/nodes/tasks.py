@@ -66,8 +66,8 @@ class Tasks:
         self._perform, self._failure = perform, failure
         self._running: dict[Action, asyncio.Task[None]] = {}
         self._failed: dict[Action, Failed] = {}
-        self._done: dict[Action, int] = {}  # transactions: the block after which they count as done
-        self._block = 0
+        self._done: set[Action] = set()  # transactions that were mined
+        self.mined = False  # whether one was since the owner last looked at the chain
         self.fatal: BaseException | None = None
         self.wake = asyncio.Event()
 
@@ -82,9 +82,8 @@ class Tasks:
             (failed := self._failed.get(action)) is not None and failed.times >= HOPELESS for action in wanted
         )
 
-    def want(self, wanted: Iterable[Action], block: int) -> None:
+    def want(self, wanted: Iterable[Action]) -> None:
         """Start what is new, stop what is no longer wanted and has sent nothing."""
-        self._block = block
         now, listed = time.monotonic(), set()
         for action in wanted:
             listed.add(action)
@@ -98,9 +97,9 @@ class Tasks:
         for action in [action for action in self._failed if action not in listed]:
             del self._failed[action]
 
-    def roll_back(self, block: int) -> None:
-        """Forget what was done in later blocks: it may have to be done again."""
-        self._done = {action: at for action, at in self._done.items() if at <= block}
+    def roll_back(self) -> None:
+        """Forget which transactions were mined: asked for again, the client finds those that still are."""
+        self._done.clear()
 
     async def stop(self) -> None:
         """Cancel everything and wait for it to end."""
@@ -121,7 +120,8 @@ class Tasks:
         else:
             self._failed.pop(action, None)
             if isinstance(action, ON_CHAIN):
-                self._done[action] = self._block
+                self._done.add(action)
+                self.mined = True
             else:
                 self._failed[action] = Failed(times=0, again_at=time.monotonic() + AGAIN_S)
         finally:

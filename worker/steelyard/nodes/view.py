@@ -82,6 +82,7 @@ class Opening:
         int | None
     )  # when submissions end or ended, or the current try began; None = read it from the chain
     submissions: dict[int, Sealed] = field(default_factory=dict)
+    closing_block: int = 0  # whose time is the clock, where everyone awaited had submitted
     closed: bool = False  # before its deadline, by everyone awaited, or by what came later
     tries: int = 0
     drawn: int | None = None  # committee that the chain stored
