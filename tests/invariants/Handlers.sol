@@ -337,9 +337,14 @@ contract Leavers is Handler {
             WORLD.withdraw(who);
         } else if (seed & 256 == 0) {
             WORLD.unbond(who, IVault.Purse.Stake, amount % 60 ether);
-        } else if (seed % 12 != WORLD.WORKERS() + 1) {
-            WORLD.unbond(who, IVault.Purse.Bond, WORLD.freeBond(who) >> (amount % 2));
+        } else {
+            _takeBond(WORLD.people(WORLD.WORKERS() + 2 * (seed % 2)), amount % 4);
         }
+    }
+
+    /// @dev A lying aggregator's, mostly down to what no longer covers a post.
+    function _takeBond(address who, uint256 part) private {
+        WORLD.unbond(who, IVault.Purse.Bond, part == 0 ? WORLD.freeBond(who) / 2 : WORLD.freeBond(who));
     }
 
     function _putIn(uint256 seed, uint256 amount) private {
