@@ -162,6 +162,21 @@ async def test_a_committee_is_drawn_among_more_than_sixteen(start_chain: StartCh
         assert len(attested) <= 16
 
 
+async def test_an_aggregator_that_stays_away_is_removed_and_the_job_goes_on(
+    start_chain: StartChain, tmp_path: Path
+) -> None:
+    windows = dataclasses.replace(SHORT, attest=2, turn=1)
+    async with staged(
+        start_chain("anvil"), tmp_path, workers=("w0", "w1"), windows=windows, rounds=8
+    ) as fleet:
+        async with fleet.client("agg1") as client:
+            await client.send(client.contracts.coordinator.enlist(fleet.job))
+        roles = {name: roles for name, roles in ALL.items() if name != "agg1"}
+        assert set((await run_all(fleet, roles, timeout_s=200)).values()) == {"closed"}
+        removed = [e for e in fleet.said("tx") if e.fields["what"] == "removeAggregator"]
+        assert len(removed) == 1
+
+
 async def test_a_reorganisation_is_followed(start_chain: StartChain, tmp_path: Path) -> None:
     chain = start_chain("anvil")
     async with staged(chain, tmp_path, workers=("w0", "w1"), windows=SHORT, rounds=2) as fleet:

@@ -362,6 +362,41 @@ class TestUpkeep:
         assert not upkeep(situation(story, 10_000))
 
 
+def rounds_without(slot: int, count: int, poster: int = 10) -> Chronicle:
+    """Rounds of three members in which one of them does nothing, all posted by the same aggregator."""
+    story = Chronicle()
+    story.members(3)
+    story.aggregators(10, 11)
+    for serial in range(1, count + 1):
+        story.opened(
+            serial, serial, 3, parent=id_of(serial - 1), above=serial - 1, at=START, with_post=serial > 1
+        )
+        story.submitted(serial, *({0, 1, 2} - {slot}), close=True)
+        story.posted(serial, id_of(serial), poster=poster, included=3, size=2, hold_by=START + 10**6)
+        story.tell(ev.Final, serial=serial, number=serial, id=id_of(serial))
+    story.opened(count + 1, count + 1, 3, parent=id_of(count), above=count, at=START, with_post=True)
+    return story
+
+
+class TestAbsences:
+    def test_a_member_that_missed_three_rounds_is_removed(self) -> None:
+        job = terms(rounds=9)
+        assert not acts(upkeep(situation(rounds_without(2, 2), 10, job=job)))
+        wanted = upkeep(situation(rounds_without(2, 3), 10, job=job))
+        assert wanted == [Upkeep(act="removeMember", serial=2, mark=3, account=who(2))]
+
+    def test_one_that_leaves_anyhow_is_not(self) -> None:
+        story = rounds_without(2, 3)
+        story.tell(ev.Left, worker=who(2), slot=2, until=4, removed=False)
+        assert not upkeep(situation(story, 10, job=terms(rounds=9)))
+
+    def test_an_aggregator_whose_turns_others_took_three_times_is_removed(self) -> None:
+        job = terms(rounds=9)
+        assert not acts(upkeep(situation(rounds_without(9, 4), 10, job=job)))
+        wanted = upkeep(situation(rounds_without(9, 5), 10, job=job))
+        assert wanted == [Upkeep(act="removeAggregator", serial=1, mark=0, account=who(11))]
+
+
 def test_included_needs_k_of_the_committee_and_no_proof_against_it() -> None:
     story = Chronicle()
     story.members(4)

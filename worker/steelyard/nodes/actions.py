@@ -120,6 +120,7 @@ class Upkeep:
     act: str  # the contract's function
     serial: int
     mark: int
+    account: str = ""  # who is to be removed
     not_before: int | None = field(default=None, compare=False)
 
 

@@ -73,6 +73,12 @@ class CommonActs:
                 "drawCommittee": coordinator.draw_committee,
             }
             return methods[action.act](job, action.serial)
+        if action.act in ("removeAggregator", "removeMember"):
+            remove = {
+                "removeAggregator": coordinator.remove_aggregator,
+                "removeMember": coordinator.remove_member,
+            }
+            return remove[action.act](job, action.account)
         plain = {
             "settle": coordinator.settle,
             "openRound": coordinator.open_round,

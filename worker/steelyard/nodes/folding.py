@@ -43,6 +43,7 @@ def _joined(view: View, event: ev.Joined) -> None:
         weight=event.weight,
         shard=event.shard - 1 if event.shard else None,
         cid=data,
+        block=event.at.block,
     )
 
 
@@ -68,6 +69,7 @@ def _enlisted(view: View, event: ev.AggregatorEnlisted) -> None:
 def _retired(view: View, event: ev.AggregatorRetired) -> None:
     view.aggregators.pop(event.index, None)
     view.retirements[event.account] += 1
+    view.missed[event.account] = 0
 
 
 def _opened(view: View, event: ev.RoundOpened) -> None:
@@ -128,6 +130,7 @@ def _posted(view: View, event: ev.Posted) -> None:
         block=event.at.block,
         transaction=event.at.transaction,
     )
+    _count_turn(view, opening, event.result.poster)
     opening.closed, opening.post = True, post
     opening.posts += 1
     view.posts[event.id] = post
@@ -136,6 +139,15 @@ def _posted(view: View, event: ev.Posted) -> None:
 
 def _ready(view: View, event: ev.Ready) -> None:
     view.openings[event.serial].ready |= 1 << event.slot
+
+
+def _count_turn(view: View, opening: Opening, poster: str) -> None:
+    """Who posts makes up for what it missed; whose turn another takes has missed one."""
+    first = committee.elected(opening, sum(1 << seat for seat in view.aggregators))
+    elected = view.aggregators.get(first) if first is not None else None
+    if elected is not None and elected != poster:
+        view.missed[elected] += 1
+    view.missed[poster] = 0
 
 
 def _held(view: View, event: ev.Held) -> None:

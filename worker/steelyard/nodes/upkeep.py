@@ -7,6 +7,7 @@ in the simulation, for free.
 from __future__ import annotations
 
 from steelyard.nodes import committee
+from steelyard.nodes.absences import removals
 from steelyard.nodes.actions import Action, Upkeep
 from steelyard.nodes.committee import MAX_UNSETTLED
 from steelyard.nodes.deciding import Situation
@@ -26,7 +27,7 @@ def upkeep(s: Situation) -> list[Action]:
     if stale is not None:
         return [_retry(s.view.openings[stale.serial], not_before=stale.hold_by)]
     if head.post is None:
-        return _mend(s, head) or _settle(s) or _end(s)
+        return _mend(s, head) or _settle(s) or removals(s) or _end(s)
     return _open_next(s) or _end(s)
 
 

@@ -112,6 +112,7 @@ class Seat:
     weight: int
     shard: int | None  # index
     cid: Cid | None  # of its data
+    block: int  # of its joining
     leaving: bool = False
     removed: bool = False
 
@@ -133,6 +134,7 @@ class View:
         self.paid_posts: set[int] = set()  # serials
         self.claimed: set[tuple[int, int]] = set()  # serial, slot
         self.left_bonds: set[tuple[int, str]] = set()  # round number, account
+        self.missed: Counter[str] = Counter()  # turns that others took since an aggregator's last post
         self.retirements: Counter[str] = Counter()  # of aggregators, by account
         self.initial: bytes | None = None  # id of the initial model, known from the first opening
 
