@@ -223,6 +223,10 @@ abstract contract Ghost is Market {
         Post storage p = posts[id];
         must(p.life == Life.Standing, "I10: void, and did not stand");
         must(poster == p.poster, "I5: another poster answers for a result");
+        // Not convicted, and on a parent that stays: dropped for itself, which only a result that K did not hold may be.
+        Life below = posts[p.parent].life;
+        bool alone = cause == 0 || (cause == 2 && (below == Life.None || below == Life.Final));
+        must(!alone || p.finalAt == 0, "I9: a result that K hold was dropped");
         p.life = Life.Void;
         --boundBonds[p.poster];
         if (cause != 1) {
