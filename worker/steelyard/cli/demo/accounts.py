@@ -16,8 +16,7 @@ from steelyard.config import FILE_NAME, Config
 
 SPONSOR, CHALLENGER = "sponsor", "challenger"
 DEPLOYMENT = "deployment.json"
-# Ganache 7.9.2 never answers some eth_estimateGas that come while it mines (3 % under load): ask again.
-RPC_TIMEOUT_S = {"anvil": 20.0, "ganache": 3.0}
+RPC_TIMEOUT_S = 20.0  # all processes share two cores with the training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +78,7 @@ def _actor(
     (home / FILE_NAME).write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
     patience = {
         "poll_s": settings.poll_s,
-        "rpc_timeout_s": RPC_TIMEOUT_S[chain.kind],
+        "rpc_timeout_s": RPC_TIMEOUT_S,
         "outage_s": 120.0,
         "deadline_s": 180.0,
     }
