@@ -122,7 +122,7 @@ def _is_back(s: Situation, opening: Opening, seat: Seat, post: Post) -> bool:
     if opening.parent != post.id or not takes_part(opening, seat) or has_submitted(opening, seat):
         return False
     before = s.view.openings[post.serial]
-    away = takes_part(before, seat) and not has_submitted(before, seat)
+    away = takes_part(before, seat) and seat.slot not in before.submissions
     return away and not opening.ready >> seat.slot & 1
 
 
