@@ -17,7 +17,7 @@ from steelyard.nodes.runner import run_node
 from steelyard.nodes.verify import pull_model, verify_round
 from support.chains import StartChain
 from support.cheats import RefusedBlock, one_wrong_number
-from support.fleet import ALL, PARTS, SHORT, STAKE, Fleet, Windows, run_all, staged
+from support.fleet import ALL, PARTS, SHORT, STAKE, Fleet, Windows, open_first, run_all, staged
 
 
 async def dying(fleet: Fleet, name: str, role: Role, moment: str, **wanted: object) -> str:
@@ -175,6 +175,25 @@ async def test_an_aggregator_that_stays_away_is_removed_and_the_job_goes_on(
         assert set((await run_all(fleet, roles, timeout_s=200)).values()) == {"closed"}
         removed = [e for e in fleet.said("tx") if e.fields["what"] == "removeAggregator"]
         assert len(removed) == 1
+
+
+async def test_a_node_that_starts_again_on_a_chain_that_stands_still_goes_on(
+    start_chain: StartChain, tmp_path: Path
+) -> None:
+    async with staged(
+        start_chain("anvil"), tmp_path, workers=("w0",), aggregators=("agg0",), windows=SHORT, rounds=1
+    ) as fleet:
+        worker = asyncio.create_task(dying(fleet, "w0", Role.WORKER, "closed"))
+        await open_first(fleet)
+        assert await worker == "stopped"  # nobody else is there: no block comes until it acts again
+        roles = {"w0": (Role.WORKER,), "agg0": (Role.AGGREGATOR,)}
+        nodes = [
+            run_node(fleet.config(name, *mine), on_event=fleet.listener(name), parts=PARTS)
+            for name, mine in roles.items()
+        ]
+        async with asyncio.timeout(60):
+            ended = await asyncio.gather(*nodes)
+        assert {node.status for node in ended} == {"closed"}
 
 
 async def test_a_reorganisation_is_followed(start_chain: StartChain, tmp_path: Path) -> None:

@@ -53,7 +53,9 @@ class Node:
         desk = self._desk
         desk.view = fold(desk.info.job, desk.journal.events())
         self._resume()
-        follower = desk.client.follow(desk.journal.cursor(), addresses=[desk.coordinator.address])
+        cursor = desk.journal.cursor()
+        follower = desk.client.follow(cursor, addresses=[desk.coordinator.address])
+        self._block = self._saved = follower.cursor.number
         waker = asyncio.create_task(_relay(stop, self._tasks.wake))
         try:
             while not stop.is_set():
