@@ -110,3 +110,17 @@ async def test_a_worker_that_dies_for_good_after_attesting_does_not_stop_the_job
         assert (await dying).status == "stopped"
         assert set(ended.values()) == {"closed"}
         assert len({event.fields["id"] for event in fleet.said("final")}) == 2
+
+
+async def test_files_of_settled_rounds_leave_the_disk(start_chain: StartChain, tmp_path: Path) -> None:
+    async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), rounds=6) as fleet:
+        assert set((await run_all(fleet, ALL)).values()) == {"closed"}
+        for name in ALL:
+            (job,) = (fleet.root / "homes" / name).glob("job-*")
+            kept = sorted(int(path.name) for path in (job / "updates").iterdir())
+            results = {int(path.name.partition("-")[0]) for path in (job / "results").glob("[0-9]*-*")}
+            assert min([*kept, *results]) >= 5
+            if name.startswith("w"):
+                own = {int(path.stem) for path in (job / "own").iterdir()}
+                assert own == {5, 6}
+                assert 6 in {int(path.stem) for path in (job / "kept").iterdir()}

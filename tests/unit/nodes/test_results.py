@@ -279,3 +279,12 @@ async def test_old_results_leave_the_disk(bench: Bench) -> None:
     assert right.state.exists()
     bench.results.drop_before(2)
     assert not right.state.exists()
+
+
+async def test_old_updates_leave_the_disk(bench: Bench) -> None:
+    path = (await bench.updates.check(bench.opening, 0, 5)).path
+    bench.updates.drop(2)
+    assert path.exists()
+    bench.updates.drop(1)
+    assert not path.exists()
+    assert not path.parent.exists()

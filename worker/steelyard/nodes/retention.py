@@ -7,6 +7,7 @@ from steelyard.errors import ContentError
 from steelyard.nodes.desk import Desk
 from steelyard.nodes.training import Training
 
+NAME = "retention"  # in the journal: how far files were dropped
 GRACE_S = 60.0  # files younger than this survive a collection: somebody may be using them
 
 
@@ -15,7 +16,8 @@ class Retention:
 
     def __init__(self, desk: Desk, training: Training | None) -> None:
         self._desk, self._training = desk, training
-        self._done_before = 0
+        done = desk.journal.intent(NAME)
+        self._done_before = int(done.body["before"]) if done else 0
 
     async def look(self) -> None:
         """Drop what has become old; cheap where nothing has."""
@@ -28,9 +30,9 @@ class Retention:
         if first <= self._done_before:
             return
         old = [o for o in desk.view.openings.values() if self._done_before <= o.serial < first]
-        self._done_before = first
         cids = [sealed.cid for opening in old for sealed in opening.submissions.values() if sealed.cid]
-        cids += [p.cid for p in desk.view.posts.values() if p.cid and p.serial < first]
+        posts = [p for p in desk.view.posts.values() if self._done_before <= p.serial < first]
+        cids += [post.cid for post in posts if post.cid]
         for opening in old:
             desk.updates.drop(opening.serial)
         desk.results.drop_before(first)
@@ -38,6 +40,8 @@ class Retention:
             self._training.drop_before(first)
         self._forget(first)
         await self._unpin(cids)
+        self._done_before = first
+        self._desk.journal.write(NAME, {"before": first}, done=True)
 
     def _forget(self, first: int) -> None:
         local = self._desk.local

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,12 +83,12 @@ class Updates:
                 raise FormatError(f"update of slot {slot}: {checked.why}", remedy="it cannot be rebuilt from")
         return self._opened[path]
 
-    def drop(self, serial: int) -> list[Path]:
-        """Forget an opening's files; returns those that were there."""
-        found = list((self._folder / str(serial)).glob("*.update"))
-        for path in found:
-            self._opened.pop(path, None)
-        return found
+    def drop(self, serial: int) -> None:
+        """Remove an opening's files from the folder; the store collects its own when they are unpinned."""
+        place = self._folder / str(serial)
+        for path in [path for path in self._opened if path.parent == place]:
+            del self._opened[path]
+        shutil.rmtree(place, ignore_errors=True)
 
     def _look(self, path: Path, serial: int) -> Looked:
         step = self._info.step
