@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from steelyard.content import EmbeddedStore, StoreConfig
-
-MakeStore = Callable[..., Awaitable[EmbeddedStore]]
+from support.stores import MakeStore
 
 
 @pytest.fixture

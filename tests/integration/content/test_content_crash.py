@@ -11,9 +11,9 @@ from random import Random
 
 import pytest
 
-from conftest import MakeStore
 from steelyard.content import Cid, cid_of_path
 from steelyard.content.layout import LEAF_BYTES
+from support.stores import MakeStore
 
 MIB = LEAF_BYTES
 CHILD = """

@@ -14,9 +14,9 @@ import aiohttp
 import pytest
 from mangling_proxy import Proxy, garbage, never_answers, status
 
-from conftest import MakeStore
 from steelyard.content import EmbeddedStore
 from steelyard.errors import ContentMissing
+from support.stores import MakeStore
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ from mangling_proxy import Proxy, blocks_only, dies_after, honest, ignores_range
 from steelyard.content import FOREVER, Cid, EmbeddedStore, StoreConfig
 from steelyard.content.layout import LEAF_BYTES
 from steelyard.errors import ContentCorrupt, ContentError, ContentMissing, ContentTooLarge, DiskFull
-
-from conftest import MakeStore  # isort: skip
+from support.stores import MakeStore
 
 MIB = LEAF_BYTES
 SIZES = [0, 1, 1000, MIB - 1, MIB, MIB + 1, 2 * MIB, 2 * MIB + 1, 17 * MIB - 1, 33 * MIB + 5]

@@ -12,11 +12,11 @@ from random import Random
 import aiohttp
 import pytest
 
-from conftest import MakeStore
 from steelyard.content import Cid, EmbeddedStore
 from steelyard.content.dagpb import decode_node
 from steelyard.content.layout import LEAF_BYTES, hash_leaves
 from steelyard.errors import ConfigError
+from support.stores import MakeStore
 
 MIB = LEAF_BYTES
 DATA = Random(1).randbytes(2 * MIB + 500)

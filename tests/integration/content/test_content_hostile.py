@@ -15,12 +15,12 @@ import mangling_proxy as peers
 import pytest
 from mangling_proxy import Proxy, Reply
 
-from conftest import MakeStore
 from steelyard.content import Cid, EmbeddedStore
 from steelyard.content.cid import DAG_PB, RAW
 from steelyard.content.dagpb import DIRECTORY, FILE, Link, Node, encode_node
 from steelyard.content.layout import LEAF_BYTES
 from steelyard.errors import ContentCorrupt, ContentError, ContentMissing, ContentTooLarge
+from support.stores import MakeStore
 
 MIB = LEAF_BYTES
 HOSTILE: dict[str, Callable[[], Reply]] = {
