@@ -133,16 +133,17 @@ class Index:
     ) -> Freed:
         """Forget what no pin keeps and is older than `grace_s`; `remove` deletes its file, and files unknown.
 
-        One transaction, as adding is: nothing that another process adds meanwhile can fall to it.
+        Forgotten first, deleted after: a kill in between leaves a file that nobody knows, which the next call
+        deletes, and never an entry without its file. Each step is one transaction, as adding is: nothing that
+        another process adds meanwhile can fall to it.
         """
         now = time.time()
         with self._write():
             rows = self._all(queries.KEPT, {"now": now, "young": now - grace_s})
-            for key, kind, _ in rows:
-                if kind == "file":
-                    remove(Cid.from_bytes(key))
+            for key, _, _ in rows:
                 for sql in ("entries WHERE cid", "blocks WHERE root", "links WHERE parent", "pins WHERE cid"):
                     self._db.execute(f"DELETE FROM {sql} = ?", (key,))  # noqa: S608 - the four texts above
+        with self._write():
             known = {row[0] for row in self._all("SELECT cid FROM entries", ())}
             for cid in on_disk():
                 if cid.to_bytes() not in known:
