@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from steelyard.errors import JournalError
+from steelyard.sqlite import open_shared
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS intent (
@@ -106,9 +107,7 @@ class SqliteTxJournal:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._db = sqlite3.connect(path, timeout=20.0, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.executescript(_SCHEMA)
+            self._db = open_shared(path, _SCHEMA, busy_s=20.0)
         except (sqlite3.Error, OSError) as error:
             raise JournalError(
                 f"{path} cannot be opened: {error}", remedy="free disk space or move the file away"

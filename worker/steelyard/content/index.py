@@ -20,6 +20,7 @@ from steelyard.content.dagpb import decode_node
 from steelyard.content.layout import Layout
 from steelyard.content.store import Entry, Freed, Held
 from steelyard.errors import ContentError, DiskFull
+from steelyard.sqlite import open_shared
 
 BUSY_S = 10.0  # seconds to wait for another process's write
 
@@ -40,8 +41,8 @@ class Index:
         self._lock = threading.RLock()
         self._path = path
         with self._errors():
-            self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-            self._db.executescript(queries.PRIOR + queries.SCHEMA)
+            self._db = open_shared(path, queries.SCHEMA, busy_s=BUSY_S, check_same_thread=False)
+            self._db.executescript(queries.SETTINGS)
 
     def close(self) -> None:
         """Close the connection; what was written stays."""

@@ -1,6 +1,6 @@
 """The tables of the embedded store's index and the queries that walk directories."""
 
-PRIOR = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-2000;"
+SETTINGS = "PRAGMA synchronous=NORMAL; PRAGMA cache_size=-2000;"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries(
     cid BLOB PRIMARY KEY, kind TEXT NOT NULL, size INTEGER NOT NULL, provided INTEGER NOT NULL,
