@@ -8,9 +8,8 @@ from typing import Any
 from steelyard.chain.structs import Purse, Result
 from steelyard.cli.jobs.history import terms_of
 from steelyard.cli.work import Token, Work
-from steelyard.nodes.claims import Share, posts_of, read_view, shares_of
-
-BATCH = 10  # claims in one transaction
+from steelyard.errors import Reverted
+from steelyard.nodes.claims import Share, in_batches, posts_of, read_view, shares_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,21 +56,35 @@ async def _earned(at: Work, job: int, identity: str) -> Earnings:
 
 
 async def claim(at: Work, identity: str, owed: list[Earnings]) -> list[dict[str, Any]]:
-    """Claim all that is owed, then withdraw credits and what has unbonded.  Returns what moved, by token."""
-    coordinator = at.contracts.coordinator
+    """Claim all that is owed, then withdraw credits and what has unbonded.  Returns what moved, by token.
+
+    What a node or another person claims meanwhile is left out.
+    """
     for each in owed:
-        for first in range(0, len(each.shares), BATCH):
-            batch = each.shares[first : first + BATCH]
-            call = coordinator.claim([share.result for share in batch], [share.submission for share in batch])
-            await at.send(call, f"claim {len(batch)} shares of job {each.job}", not_before=each.as_of)
-        for first in range(0, len(each.posts), BATCH):
-            posts = each.posts[first : first + BATCH]
-            paid = coordinator.claim_posts(posts)
-            await at.send(paid, f"claim {len(posts)} posts of job {each.job}", not_before=each.as_of)
-        for number in each.bonds:
-            call = coordinator.release_bond(each.job, number, identity)
-            await at.send(call, f"free the bond of round {number} of job {each.job}")
+        await _claim_job(at, identity, each)
     return await _withdraw(at, identity, {each.token.address: each.token for each in owed})
+
+
+async def _claim_job(at: Work, identity: str, owed: Earnings) -> None:
+    coordinator, job = at.contracts.coordinator, owed.job
+
+    async def shares(batch: list[Share]) -> None:
+        call = coordinator.claim([share.result for share in batch], [share.submission for share in batch])
+        await at.send(call, f"claim {len(batch)} shares of job {job}", not_before=owed.as_of)
+
+    async def posts(batch: list[Result]) -> None:
+        call = coordinator.claim_posts(batch)
+        await at.send(call, f"claim {len(batch)} posts of job {job}", not_before=owed.as_of)
+
+    await in_batches(owed.shares, shares)
+    await in_batches(owed.posts, posts)
+    for number in owed.bonds:
+        call = coordinator.release_bond(job, number, identity)
+        try:
+            await at.send(call, f"free the bond of round {number} of job {job}")
+        except Reverted as error:
+            if error.name != "NoBondHere":  # somebody has freed it meanwhile
+                raise
 
 
 async def _withdraw(at: Work, identity: str, tokens: dict[str, Token]) -> list[dict[str, Any]]:

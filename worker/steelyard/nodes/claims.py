@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from steelyard.chain.client import ChainClient
 from steelyard.chain.records import Event, Receipt
 from steelyard.chain.structs import Result, Submission
+from steelyard.errors import Reverted
 from steelyard.nodes.desk import Desk
 from steelyard.nodes.folding import concerns, fold
 from steelyard.nodes.view import Post, View
 
 BATCH = 10  # shares or posts in one transaction
+
+T = TypeVar("T", "Share", Result)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,27 +60,62 @@ async def claimable_posts(client: ChainClient, job: int, account: str | None = N
     return posts_of(view, account, await client.chain_time())
 
 
+async def in_batches(items: Sequence[T], claim: Callable[[list[T]], Awaitable[None]]) -> None:
+    """Call `claim` with at most ten at a time, without those that somebody else has claimed meanwhile.
+
+    Anybody may claim for anybody, so that a node and a person at its keyboard often do so at once.
+    """
+    for start in range(0, len(items), BATCH):
+        batch = list(items[start : start + BATCH])
+        while batch:
+            try:
+                await claim(batch)
+                break
+            except Reverted as error:
+                batch = _without_claimed(batch, error)
+
+
+def _without_claimed(batch: list[T], error: Reverted) -> list[T]:
+    """The batch without the item that was refused as paid before. Raises any other refusal again."""
+    paid = error.args_by_name if error.name == "AlreadyClaimed" else {}
+    left = [item for item in batch if _place(item) != (paid.get("job"), paid.get("serial"), paid.get("slot"))]
+    if len(left) == len(batch):
+        raise error
+    return left
+
+
+def _place(item: Share | Result) -> tuple[int, int, int]:
+    """Job, serial and slot, as AlreadyClaimed names them; a post has slot 0."""
+    if isinstance(item, Result):
+        return item.job, item.serial, 0
+    return item.submission.job, item.submission.serial, item.submission.slot
+
+
 async def claim_shares(client: ChainClient, shares: Sequence[Share]) -> list[Receipt]:
-    """Claim shares, at most ten a transaction."""
-    receipts = []
-    for start in range(0, len(shares), BATCH):
-        batch = shares[start : start + BATCH]
+    """Claim shares, at most ten a transaction; those that others claimed meanwhile are left out."""
+    receipts: list[Receipt] = []
+
+    async def send(batch: list[Share]) -> None:
         call = client.contracts.coordinator.claim(
             [share.result for share in batch], [share.submission for share in batch]
         )
         places = ",".join(f"{share.submission.serial}/{share.submission.slot}" for share in batch)
         receipts.append(await client.send(call, intent=f"claim:{batch[0].submission.job}:{places}"))
+
+    await in_batches(shares, send)
     return receipts
 
 
 async def claim_posts(client: ChainClient, posts: Sequence[Result]) -> list[Receipt]:
-    """Have posters paid and their bonds unlocked, at most ten a transaction."""
-    receipts = []
-    for start in range(0, len(posts), BATCH):
-        batch = posts[start : start + BATCH]
+    """Have posters paid and their bonds unlocked, at most ten a transaction; paid ones are left out."""
+    receipts: list[Receipt] = []
+
+    async def send(batch: list[Result]) -> None:
         call = client.contracts.coordinator.claim_posts(batch)
         serials = ",".join(str(result.serial) for result in batch)
         receipts.append(await client.send(call, intent=f"claimPosts:{batch[0].job}:{serials}"))
+
+    await in_batches(posts, send)
     return receipts
 
 
