@@ -1,9 +1,11 @@
 """What a round costs beside training: opening block to opening block, every node a process of its own.
 
-rounds.py                     2 and 10 workers, 20 rounds each, 10,016 parameters, on anvil
+rounds.py                     2 and 10 workers, 20 rounds each, 10,016 parameters, on anvil; then Flower's
+rounds.py --no-flower         without Flower
 
 Workers train nothing: their update is drawn from the round. Everyone attests; every file goes over HTTP
-between the nodes' own stores; one aggregator posts. Run it on a machine that does nothing else.
+between the nodes' own stores; one aggregator posts. Flower's clients train nothing either: deployed, a
+SuperLink and 2 SuperNodes; simulated, the same app on Ray. Run it on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
+
+import flower_rounds  # noqa: E402
 
 from steelyard.blocks import Encoding  # noqa: E402
 from steelyard.chain import devnet  # noqa: E402
@@ -86,19 +90,38 @@ async def _run(fleet: Fleet, roles: dict[str, str]) -> dict[int, float]:
     return opened
 
 
+def beside(rounds: int, simulated: int) -> None:
+    """Print what Flower takes, where it is installed."""
+    if not flower_rounds.present():
+        print("Flower is not there to compare with: `make setup-benchmarks` installs it")
+        return
+    tell("Flower deployed, 2 SuperNodes", flower_rounds.deployed(2, rounds, BLOCKS * 32))
+    tell("Flower simulated, 2 nodes", flower_rounds.simulated(2, simulated, BLOCKS * 32))
+
+
+def tell(who: str, times: list[float]) -> None:
+    """Print one line of figures."""
+    print(
+        f"{who}, {BLOCKS * 32:,} parameters: median of {len(times)} rounds {statistics.median(times):.3f} s "
+        f"(fastest {min(times):.3f}, slowest {max(times):.3f}; load {os.getloadavg()[0]:.1f})",
+        flush=True,
+    )
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description="Round overhead without training.")
     parser.add_argument("--workers", type=int, nargs="*", default=[2, 10])
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--flower", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--flower-rounds", type=int, default=6, help="deployed; simulated it runs --rounds")
     given = parser.parse_args()
     for workers in given.workers:
         with devnet.running("anvil", accounts=3) as chain, tempfile.TemporaryDirectory() as folder:
             times = asyncio.run(measure(chain, Path(folder), workers, given.rounds))
-        print(
-            f"{workers} workers, {BLOCKS * 32:,} parameters: median of {len(times)} rounds "
-            f"{statistics.median(times):.3f} s (fastest {min(times):.3f}, slowest {max(times):.3f})"
-        )
+        tell(f"Steelyard, {workers} workers", times)
+    if given.flower:
+        beside(given.flower_rounds, given.rounds)
 
 
 if __name__ == "__main__":
