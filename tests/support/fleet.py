@@ -307,12 +307,13 @@ async def run_all(
     roles: Mapping[str, tuple[Role, ...]],
     parts: Mapping[str, Parts] | None = None,
     timeout_s: float = 90,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, str]:
     """Run nodes until each ends; their outcomes by name."""
     nodes = {
         name: asyncio.create_task(
             run_node(
-                fleet.config(name, *mine),
+                fleet.config(name, *mine, **(settings or {}).get(name, {})),
                 on_event=fleet.listener(name),
                 parts=(parts or {}).get(name, PARTS),
             )

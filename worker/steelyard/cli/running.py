@@ -52,6 +52,9 @@ class Wishes:
     linger_s: float
     wait_s: float
     with_parent: bool  # end once stdin is closed
+    archive: bool = False
+    keep_rounds: int = 2
+    keep_s: float = 600.0
 
 
 async def run_roles(wishes: Wishes) -> None:
@@ -133,6 +136,9 @@ async def node_config(session: Session, wishes: Wishes) -> NodeConfig:
         claim=wishes.claim,
         linger_s=wishes.linger_s,
         fetch_s=session.config.fetch_timeout_s,
+        archive=wishes.archive,
+        keep_rounds=wishes.keep_rounds,
+        keep_s=wishes.keep_s,
     )
 
 

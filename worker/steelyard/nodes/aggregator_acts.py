@@ -6,7 +6,6 @@ import asyncio
 
 from steelyard.chain.contracts import result_id
 from steelyard.chain.structs import Result
-from steelyard.content import FOREVER
 from steelyard.nodes.actions import Collect, Enlist, Publish
 from steelyard.nodes.desk import Desk
 from steelyard.nodes.local import Rebuilt
@@ -47,7 +46,7 @@ class AggregatorActs:
             digest=digest,
             poster=desk.local.identity,
         )
-        await desk.store.add(computed.published, provide=True, pin_until=FOREVER)
+        await desk.store.add(computed.published, provide=True, pin_until=desk.info.unsettled_until)
         await asyncio.sleep(action.rank * desk.config.wait_turn_s)
         id_ = result_id(result)
         name = desk.name("post", opening.serial, action.attempt, id_.hex()[:16])

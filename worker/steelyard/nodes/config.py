@@ -50,6 +50,8 @@ class NodeConfig:
     claim: bool = False  # claim own shares once the job has ended
     linger_s: float = 0.0  # seconds to go on handing out files once the job has ended
     keep_rounds: int = 2  # final rounds whose files are kept
+    keep_s: float = 600.0  # seconds for which earlier rounds' files stay pinned and handed out
+    archive: bool = False  # keep what was ever held of the job for good
     turn_s: float | None = (
         None  # seconds by which each next node waits with what is anyone's; None by network
     )
@@ -65,6 +67,11 @@ class NodeConfig:
         if not 0 < self.attest_wait <= 1:
             raise ConfigError(
                 f"attest_wait is {self.attest_wait}", remedy="give a fraction above 0, at most 1"
+            )
+        if self.keep_rounds < 1 or not 0 <= self.keep_s < float("inf"):
+            raise ConfigError(
+                f"keep_rounds is {self.keep_rounds} and keep_s {self.keep_s}",
+                remedy="keep one round at least, and some seconds, 0 at least",
             )
         if self.network.deployment is None:
             raise ConfigError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from steelyard.blocks import Encoding
 from steelyard.chain.client import ChainClient
 from steelyard.chain.contracts import Contracts
 from steelyard.chain.structs import JobTerms
-from steelyard.content import Cid, ContentStore
+from steelyard.content import FOREVER, Cid, ContentStore
 from steelyard.errors import ConfigError, NodeError
 from steelyard.manifest import MEMBERSHIPS, JobFacts, Manifest
 from steelyard.numbers import STATE_BLOCK
@@ -19,6 +20,7 @@ from steelyard.trees import sealed_root
 from steelyard.updates import HEADER
 
 MAX_MANIFEST = 1 << 24  # bytes
+DAY_S = 86_400.0
 ZERO_ADDRESS = "0x" + "00" * 20
 
 
@@ -50,6 +52,12 @@ class JobInfo:
         return (
             HEADER.size + (self.step.block_count + 7) // 8 + self.step.block_count * self.step.encoding.size
         )
+
+    @property
+    def unsettled_until(self) -> float:
+        """Unix seconds at which all its rounds are settled at the latest, with a day to spare."""
+        windows = self.terms.submit_window + self.terms.challenge_window
+        return max(time.time(), self.terms.deadline) + windows + DAY_S
 
     def seal(self, serial: int, worker: str, update_root: bytes) -> bytes:
         """What `worker` submits for an update of this root."""
@@ -105,7 +113,14 @@ class JobInfo:
 
 
 async def fetch(
-    store: ContentStore, cid: Cid, dest: Path, *, max_bytes: int, timeout_s: float, provide: bool = True
+    store: ContentStore,
+    cid: Cid,
+    dest: Path,
+    *,
+    max_bytes: int,
+    timeout_s: float,
+    provide: bool = True,
+    pin_until: float = FOREVER,
 ) -> Path:
     """Get a file by CID to `dest`; one that is there already is kept if its bytes still are the CID's."""
     if await asyncio.to_thread(dest.exists):
@@ -114,7 +129,7 @@ async def fetch(
         await asyncio.to_thread(dest.unlink)
     await asyncio.to_thread(dest.parent.mkdir, parents=True, exist_ok=True)
     return await store.get(
-        cid, dest, max_bytes=max_bytes, timeout_s=timeout_s, provide=provide, pin_until=float("inf")
+        cid, dest, max_bytes=max_bytes, timeout_s=timeout_s, provide=provide, pin_until=pin_until
     )
 
 

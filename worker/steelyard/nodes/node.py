@@ -64,6 +64,7 @@ class Node:
                 if self._tasks.fatal is not None:
                     raise self._tasks.fatal
                 if self._caught_up and (ended := await self._decide()):
+                    await self._retention.finish()
                     return ended
                 await self._pause()
             return "stopped"
@@ -73,6 +74,7 @@ class Node:
                 task.cancel()
             await asyncio.gather(waker, *self._resuming, return_exceptions=True)
             await self._tasks.stop()
+            await self._retention.close()
 
     # ------------------------------------------------------------------ the chain
     async def _look(self, follower: Follower) -> None:
@@ -84,6 +86,7 @@ class Node:
             if batch.to_block >= batch.head.number - self._desk.client.network.confirmations:
                 break
         self._caught_up = True
+        self._retention.look()
         await self._find_clock()
         if Role.AGGREGATOR in self._roles:
             await self._find_bond()
@@ -109,7 +112,6 @@ class Node:
         for event in mine:
             tell(desk.report, desk.view, event)
         self._block = batch.to_block
-        await self._retention.look()
 
     def _resume(self) -> None:
         """See to transactions that a crash or a reorganisation left open, while the node goes on."""

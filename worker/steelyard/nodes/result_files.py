@@ -94,7 +94,14 @@ class ResultFiles:
         if post.cid is None:
             raise FormatError("what it names is no CID", remedy="it cannot be rebuilt")
         place, size = self._folder / f"{post.serial}-posted-{post.id.hex()[:16]}", self._info.result_bytes
-        whole = await fetch(self._store, post.cid, place / "result", max_bytes=size, timeout_s=timeout_s)
+        whole = await fetch(
+            self._store,
+            post.cid,
+            place / "result",
+            max_bytes=size,
+            timeout_s=timeout_s,
+            pin_until=self._info.unsettled_until,
+        )
         if whole.stat().st_size != size:
             raise FormatError(
                 f"its file has {whole.stat().st_size} bytes, not {size}", remedy="it cannot be rebuilt"

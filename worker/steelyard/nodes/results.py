@@ -9,7 +9,7 @@ from pathlib import Path
 from steelyard.aggregation import Inputs, Roots, open_inputs, roots_of
 from steelyard.chain.proof_bytes import pack_arithmetic
 from steelyard.chain.structs import Result
-from steelyard.content import FOREVER, ContentStore
+from steelyard.content import ContentStore
 from steelyard.errors import ContentTooLarge, FormatError, NodeError
 from steelyard.nodes.crashpoints import crashpoint
 from steelyard.nodes.events import slots_of
@@ -126,7 +126,7 @@ class Results:
     async def _right(self, post: Post, computed: Computed) -> Rebuilt:
         if computed.cid != post.cid:
             return _unbuildable(post, f"its roots are right, and its CID is not {computed.cid}")
-        await self._store.add(computed.published, provide=True, pin_until=FOREVER)
+        await self._store.add(computed.published, provide=True, pin_until=self._info.unsettled_until)
         return Rebuilt(id=post.id, verdict=Verdict.RIGHT, state=computed.state, momentum=computed.momentum)
 
     async def _compare(

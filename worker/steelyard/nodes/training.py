@@ -153,7 +153,14 @@ class Training:
         sizes = {shard.cid: shard.size for shard in desk.info.manifest.shards}
         size = sizes.get(str(seat.cid), 1 << 40)
         path = desk.folder / "data" / str(seat.cid)
-        return await fetch(desk.store, seat.cid, path, max_bytes=size, timeout_s=desk.fetch_s)
+        return await fetch(
+            desk.store,
+            seat.cid,
+            path,
+            max_bytes=size,
+            timeout_s=desk.fetch_s,
+            pin_until=desk.info.unsettled_until,
+        )
 
     async def _encode(self, opening: Opening, parent: Rebuilt, local: Path) -> tuple[WrittenUpdate, Cid]:
         desk, step = self._desk, self._desk.info.step

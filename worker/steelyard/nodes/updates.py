@@ -56,7 +56,12 @@ class Updates:
         try:
             async with self._gate:
                 await fetch(
-                    self._store, sealed.cid, path, max_bytes=self._info.update_bytes, timeout_s=timeout_s
+                    self._store,
+                    sealed.cid,
+                    path,
+                    max_bytes=self._info.update_bytes,
+                    timeout_s=timeout_s,
+                    pin_until=self._info.unsettled_until,
                 )
         except (ContentTooLarge, CidError) as error:
             return Checked(path=path, held=False, why=error.message)

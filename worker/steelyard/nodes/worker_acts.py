@@ -7,7 +7,7 @@ import contextlib
 import os
 import time
 
-from steelyard.content import FOREVER, Cid
+from steelyard.content import Cid
 from steelyard.errors import NodeError
 from steelyard.nodes.actions import Attest, Hold, Provide, Submit
 from steelyard.nodes.desk import Desk
@@ -48,7 +48,7 @@ class WorkerActs:
         link.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.link(path, link)
-        await desk.store.add(path, provide=True, pin_until=FOREVER)
+        await desk.store.add(path, provide=True, pin_until=desk.info.unsettled_until)
         desk.local.provided.add(action.serial)
 
     async def _confirmed_past(self, moment: int) -> None:

@@ -27,6 +27,9 @@ def run(
     train_on_held: Annotated[bool, typer.Option(help="Train on a held result before rebuilding it.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of training.")] = 1,
     linger: Annotated[float, typer.Option(min=0, help="Seconds to hand out files after the end.")] = 0.0,
+    archive: Annotated[bool, typer.Option(help="Keep all files of the job for good.")] = False,
+    keep_rounds: Annotated[int, typer.Option(min=1, help="Final rounds whose files are kept.")] = 2,
+    keep_for: Annotated[str, typer.Option(help="How much longer earlier rounds' files are kept.")] = "10m",
     wait: Annotated[float, typer.Option(min=0, help="Seconds for deployment, job and seat to appear.")] = 0.0,
     with_parent: Annotated[bool, typer.Option(help="End once stdin is closed.", hidden=True)] = False,
 ) -> None:
@@ -35,6 +38,7 @@ def run(
     Prints what happens, a line each; with --json one JSON object a line.
     """
     from steelyard.cli.running import Wishes, run_roles
+    from steelyard.cli.times import seconds
 
     unknown = sorted(set(role) - set(ROLES))
     if unknown:
@@ -44,6 +48,7 @@ def run(
     wishes = Wishes(
         job=job, roles=frozenset(role), listen=listen, data=data, evaluate=evaluate, claim=claim,
         train_on_held=train_on_held, threads=threads, linger_s=linger, wait_s=wait,
-        with_parent=with_parent,
+        with_parent=with_parent, archive=archive, keep_rounds=keep_rounds,
+        keep_s=seconds(keep_for, "--keep-for"),
     )  # fmt: skip
     do(run_roles(wishes))
