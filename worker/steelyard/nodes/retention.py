@@ -3,7 +3,7 @@
 | what | pinned until |
 |---|---|
 | the initial model, the manifest, the model that an ended job leaves | for good |
-| results and updates that are not settled, own ones too, and those of the last `keep_rounds` final rounds | then |
+| results and updates that are not settled, and of the last `keep_rounds` final rounds | they no longer are |
 | results and updates of earlier rounds | `keep_s` seconds after that |
 | everything, where `archive` is set | for good |
 
