@@ -49,6 +49,16 @@ async def test_a_rate_limit_told_in_json_is_waited_out(anvil_bench: Bench, proxy
     assert await client.read(anvil_bench.box.call("total")) == 0
 
 
+async def test_a_geth_that_indexes_after_its_start_is_waited_for(
+    anvil_bench: Bench, proxy: Middleman
+) -> None:
+    client = await anvil_bench.client(13, url=proxy.url)
+    busy = {"error": {"code": -32000, "message": "transaction indexing is in progress"}}
+    proxy.rules.append(times(2, busy, "eth_getTransactionReceipt"))
+    await client.send(anvil_bench.box.call("add"))
+    assert await client.read(anvil_bench.box.call("total")) == 1
+
+
 async def test_an_rpc_that_stays_away_is_unreachable_in_bounded_time(
     anvil_bench: Bench, proxy: Middleman
 ) -> None:

@@ -20,7 +20,15 @@ from .transport import Transport
 log = logging.getLogger(__name__)
 logging.getLogger("web3").setLevel(logging.WARNING)  # at DEBUG it prints the URL, key and all
 
-_BUSY = ("rate limit", "too many requests", "request count exceeded", "capacity", "throughput", "try again")
+_BUSY = (
+    "rate limit",
+    "too many requests",
+    "request count exceeded",
+    "capacity",
+    "throughput",
+    "try again",
+    "indexing is in progress",
+)
 _FATAL_STATUS = (400, 401, 403, 404, 405)  # asking again changes nothing
 _TRANSIENT = (ClientError, OSError, TimeoutError, ValueError, TypeError, KeyError, Web3Exception)
 
