@@ -75,16 +75,16 @@ async def collect(grace: str) -> None:
         freed = await store.gc(grace_s=grace_s)
         held = await store.held()
     document = {**dataclasses.asdict(freed), "held_bytes": held.held_bytes}
-    said = f"deleted {freed.entries} entries, {sizes.show(freed.freed_bytes)}; {sizes.show(held.held_bytes)} are left"
-    session.out.emit(document, said)
+    gone, left = sizes.show(freed.freed_bytes), sizes.show(held.held_bytes)
+    session.out.emit(document, f"deleted {freed.entries} entries, {gone}; {left} are left")
 
 
 async def fetch(place: str, output: Path, max_bytes: str, timeout_s: float | None) -> None:
     """Put a file or a folder at `output`, which must not exist yet."""
     cid, path = parse(place)
-    if output.exists() or output.is_symlink():
-        raise ConfigError(f"{output} exists", remedy="give a name that is free")
-    limit, patience_s, started = sizes.parse(max_bytes, "--max-bytes"), _patience(timeout_s), time.monotonic()
+    _see_free(output)
+    limit, patience_s = sizes.parse(max_bytes, "--max-bytes"), _patience(timeout_s)
+    started = time.monotonic()
     async with _store() as store:
         if await _is_directory(store, cid, path, patience_s):
             for name in path.split("/") if path else ():
@@ -93,33 +93,22 @@ async def fetch(place: str, output: Path, max_bytes: str, timeout_s: float | Non
         else:
             await store.get(cid, output, path=path, max_bytes=limit, timeout_s=patience_s)
     taken = time.monotonic() - started
-    files = [each for each in output.rglob("*") if each.is_file()] if output.is_dir() else [output]
-    count = sum(each.stat().st_size for each in files)
-    document = {
-        "place": place,
-        "path": output,
-        "files": len(files),
-        "bytes": count,
-        "seconds": round(taken, 3),
-    }
-    pairs = [
-        ("written", output),
-        ("files", len(files)),
-        ("size", sizes.show(count)),
-        ("seconds", f"{taken:.1f}"),
-    ]
+    files, count = _written(output)
+    document = {"place": place, "path": output, "files": files, "bytes": count, "seconds": round(taken, 3)}
+    pairs = [("written", output), ("files", files), ("size", sizes.show(count)), ("seconds", f"{taken:.1f}")]
     current().out.emit(document, facts([*pairs, ("checked", f"equal to {place}")]))
 
 
 async def provide(what: str, *, withhold: bool) -> None:
     """Add a path, or hand out (or no longer) what is held."""
-    path = Path(what)
+    path, kind = Path(what), _kind(Path(what))
+    if kind and withhold:
+        raise ConfigError(f"{what} is a path", remedy="give the CID that it was provided under")
     async with _store() as store:
-        if path.exists():
-            if withhold:
-                raise ConfigError(f"{what} is a path", remedy="give the CID that it was provided under")
-            put = store.add_directory if path.is_dir() else store.add
-            cid = await put(path, provide=True, pin_until=FOREVER)
+        if kind == "directory":
+            cid = await store.add_directory(path, provide=True, pin_until=FOREVER)
+        elif kind == "file":
+            cid = await store.add(path, provide=True, pin_until=FOREVER)
         else:
             cid = _cid_or_path(what)
             await (store.withhold(cid) if withhold else store.provide(cid))
@@ -154,6 +143,24 @@ async def _is_directory(store: ContentStore, cid: Cid, path: str, timeout_s: flo
             raise
         return False
     return True
+
+
+def _see_free(output: Path) -> None:
+    """Raise ConfigError for a name that is taken: nothing of a person's is written over."""
+    if output.exists() or output.is_symlink():
+        raise ConfigError(f"{output} exists", remedy="give a name that is free")
+
+
+def _written(output: Path) -> tuple[int, int]:
+    """Files and bytes at a path."""
+    files = [each for each in output.rglob("*") if each.is_file()] if output.is_dir() else [output]
+    return len(files), sum(each.stat().st_size for each in files)
+
+
+def _kind(path: Path) -> str:
+    if not path.exists():
+        return ""
+    return "directory" if path.is_dir() else "file"
 
 
 def _cid_or_path(text: str) -> Cid:
