@@ -1,7 +1,8 @@
 """Jobs whose nodes are killed at seeded points, many of them: `make soak` writes docs/soak.md.
 
-soak.py                          200 seeds
+soak.py                          200 seeds, several at once: most of a job is waiting
 soak.py --first 40 --seeds 10    ten of them, and writes nothing
+soak.py --at-once 1              one job after another
 """
 
 from __future__ import annotations
@@ -14,17 +15,21 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 ROOT = Path(__file__).resolve().parents[1]
 SUMMARY = ROOT / "docs" / "soak.md"
 SEEDS = 200
 MINUTES_A_SEED = 6
+BATCH = 10  # seeds that one pytest runs, so that its start counts little
+JOBS_A_CPU = 2
 ROLES = {"w": "worker", "agg": "aggregator", "challenger": "challenger"}  # by how the test names its nodes
 KILLS = re.compile(r"\{'.*\}$")
 PASSED = re.compile(r"(\d+) passed")
+FAILED = re.compile(r"^(?:FAILED|ERROR) .*\[(\d+)\]")
 
 
 @dataclass(kw_only=True)
@@ -32,25 +37,38 @@ class Tally:
     """What a soak came to."""
 
     right: int = 0
+    wrong: set[int] = field(default_factory=set)  # seeds
     killed: Counter[str] = field(default_factory=Counter)  # by role
     points: Counter[str] = field(default_factory=Counter)  # by where
     survived: int = 0  # nodes that ended before they reached where they were to die
+    lock: Lock = field(default_factory=Lock)
 
-    def add(self, output: Iterable[str]) -> None:
-        """Count the lines that the test prints for each job."""
-        for line in output:
-            if passed := PASSED.search(line):
-                self.right += int(passed[1])
-            if shown := KILLS.search(line.strip()):
-                for name, (point, kills) in ast.literal_eval(shown[0]).items():
-                    self.survived += not kills
-                    self.killed[ROLES[name.rstrip("0123456789")]] += kills
-                    self.points[point.split(":")[0]] += kills
+    def add(self, line: str) -> None:
+        """Count what a line of the test's output says; it prints one for each job."""
+        if passed := PASSED.search(line):
+            self.right += int(passed[1])
+        if failed := FAILED.search(line):
+            self.wrong.add(int(failed[1]))
+        if shown := KILLS.search(line.strip()):
+            for name, (point, kills) in ast.literal_eval(shown[0]).items():
+                self.survived += not kills
+                self.killed[ROLES[name.rstrip("0123456789")]] += kills
+                self.points[point.split(":")[0]] += kills
 
 
-def run(first: int, seeds: int) -> Tally:
-    """Run the seeds from `first` on, showing what they print."""
+def run(first: int, seeds: int, at_once: int) -> Tally:
+    """Run the seeds from `first` on, `at_once` at a time, showing what they print."""
     tally = Tally()
+    batch = max(1, min(BATCH, -(-seeds // at_once)))
+    starts = range(first, first + seeds, batch)
+    with ThreadPoolExecutor(at_once) as pool:
+        for done in [pool.submit(run_batch, tally, at, min(batch, first + seeds - at)) for at in starts]:
+            done.result()
+    return tally
+
+
+def run_batch(tally: Tally, first: int, seeds: int) -> None:
+    """Run these seeds one after another in a pytest of their own."""
     command = [sys.executable, "-m", "pytest", "-q", "-s", "tests/integration/nodes/test_crashes.py"]
     wanted = {"STEELYARD_CRASH_FIRST": str(first), "STEELYARD_CRASH_SEEDS": str(seeds)}
     command += ["-o", f"timeout={MINUTES_A_SEED * 60}", "-m", ""]
@@ -63,10 +81,11 @@ def run(first: int, seeds: int) -> Tally:
         text=True,
     )
     for line in process.stdout or ():
-        sys.stdout.write(line)
-        tally.add([line])
+        with tally.lock:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            tally.add(line)
     process.wait()
-    return tally
 
 
 def summary(tally: Tally, seeds: int, minutes: float) -> str:
@@ -76,6 +95,7 @@ def summary(tally: Tally, seeds: int, minutes: float) -> str:
     ).stdout.strip()
     roles = "\n".join(f"| {role} | {kills} |" for role, kills in sorted(tally.killed.items()))
     points = "\n".join(f"| `{point}` | {kills} |" for point, kills in sorted(tally.points.items()))
+    wrong = f" Wrong: {', '.join(map(str, sorted(tally.wrong)))}." if tally.wrong else ""
     return f"""# Soak
 
 Jobs on anvil with every node in a process of its own. In each, three nodes are killed with `kill -9` at
@@ -85,7 +105,7 @@ cheat was slashed and tokens add up. `make soak` measures and writes this file; 
 seeds.
 
 At commit `{commit}`: **{tally.right} of {seeds} jobs right**, {sum(tally.killed.values())} kills in
-{minutes:.0f} minutes. {tally.survived} nodes ended before they came to where they were to die.
+{minutes:.0f} minutes.{wrong} {tally.survived} nodes ended before they came to where they were to die.
 
 | killed | times |
 |---|---:|
@@ -102,9 +122,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Kill nodes at seeded points, many times.")
     parser.add_argument("--first", type=int, default=0, metavar="SEED")
     parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N")
+    jobs = JOBS_A_CPU * (os.cpu_count() or 1)
+    parser.add_argument("--at-once", type=int, default=jobs, metavar="N", help="jobs at a time")
     given = parser.parse_args()
     started = time.monotonic()
-    tally = run(given.first, given.seeds)
+    tally = run(given.first, given.seeds, max(given.at_once, 1))
     text = summary(tally, given.seeds, (time.monotonic() - started) / 60)
     print(text)
     if given.first == 0 and given.seeds >= SEEDS:

@@ -6,12 +6,16 @@ import asyncio
 import contextlib
 import json
 import multiprocessing
+import os
 import random
 import signal
+import sys
 from collections import Counter
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from steelyard.chain.client import ChainClient
 from steelyard.chain.events import Convicted, Final, Slashed, UpdateMalformed
@@ -20,9 +24,7 @@ from steelyard.nodes.claims import claim_posts, claim_shares, claimable, claimab
 from support.fleet import Fleet, open_first
 from support.node_process import forked
 
-# Imports cost a second of processor time: they are made once, and every life of a node is forked from there.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["support.preloaded"])
 
 POINTS = {
     "*": 40,
@@ -51,6 +53,17 @@ def plan(seed: int, name: str) -> str:
     return f"{point}:{draw.randint(1, POINTS[point])}"
 
 
+def start_forks() -> None:
+    """Start the server that lives are forked from, where none runs yet.
+
+    Imports cost two seconds of processor time, so it makes them once. Up to Python 3.13 it does not get this
+    process's import path, and passes over in silence what it cannot import.
+    """
+    FORKS.set_forkserver_preload(["support.preloaded"])
+    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))):
+        forkserver.ensure_running()
+
+
 @dataclass(kw_only=True)
 class Supervised:
     """A node in a process of its own, started again whenever it is killed."""
@@ -70,6 +83,7 @@ class Supervised:
 
     async def run(self) -> None:
         """Until it ends by itself. Raises RuntimeError where it fails."""
+        start_forks()
         while not self.outcome:
             crash = "" if self.kills else self.crash
             place = (self.fleet.root, self.name, self.role, crash, self.cheat, self.log)

@@ -194,15 +194,18 @@ def test_all_taken_is_complete_and_an_empty_report_is_not() -> None:
 
 def test_a_soak_counts_kills_by_role_and_place() -> None:
     tally = soak.Tally()
-    tally.add(
-        [
-            "{'w0': ('send.after:2', 1), 'agg0': ('*:7', 2), 'challenger': ('tx.sent:3', 0)}\n",
-            ".{'w0': ('send.after:4', 1)}\n",
-            "2 passed in 63.56s (0:01:03)\n",
-        ]
-    )
+    for line in (
+        "seed 7: {'w0': ('send.after:2', 1), 'agg0': ('*:7', 2), 'challenger': ('tx.sent:3', 0)}\n",
+        ".seed 8: {'w0': ('send.after:4', 1)}\n",
+        "FAILED tests/integration/nodes/test_crashes.py::test_a_job_ends[9] - TimeoutError\n",
+        "1 failed, 2 passed in 63.56s (0:01:03)\n",
+    ):
+        tally.add(line)
     assert tally.right == 2
+    assert tally.wrong == {9}
     assert tally.killed == {"worker": 2, "aggregator": 2, "challenger": 0}
     assert tally.points == {"send.after": 2, "*": 2, "tx.sent": 0}
     assert tally.survived == 1
-    assert "**2 of 3 jobs right**, 4 kills" in soak.summary(tally, 3, 1.0)
+    said = soak.summary(tally, 3, 1.0)
+    assert "**2 of 3 jobs right**, 4 kills" in said
+    assert "Wrong: 9." in said

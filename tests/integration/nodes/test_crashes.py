@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -21,7 +20,12 @@ WINDOWS = Windows(submit=40, attest=20, turn=12, post=30, challenge=6)
 async def crash_job(start_chain: StartChain, tmp_path: Path, seed: int) -> list[Supervised]:
     """One job in which a worker, an aggregator and the challenger die once, and another aggregator cheats."""
     async with staged(
-        start_chain("anvil"), root_of(tmp_path, seed), workers=("w0", "w1"), windows=WINDOWS, rounds=ROUNDS
+        start_chain("anvil"),
+        root_of(tmp_path, seed),
+        workers=("w0", "w1"),
+        windows=WINDOWS,
+        poll_s=0.1,
+        rounds=ROUNDS,
     ) as fleet:
         nodes = [
             Supervised(fleet=fleet, name="w0", role="worker", crash=plan(seed, "w0")),
@@ -42,5 +46,4 @@ async def test_a_job_ends_right_whoever_is_killed_wherever(
     start_chain: StartChain, tmp_path: Path, seed: int
 ) -> None:
     nodes = await crash_job(start_chain, tmp_path, seed)
-    print({node.name: (node.crash, node.kills) for node in nodes if node.crash})
-    await asyncio.sleep(0)
+    print(f"seed {seed}:", {node.name: (node.crash, node.kills) for node in nodes if node.crash})
