@@ -12,6 +12,8 @@ SteelyardError                 1
 │   ├── ContentMissing             nobody handed the file out in time
 │   ├── ContentCorrupt             bytes unlike their hash
 │   ├── ContentTooLarge            more bytes than the caller allows
+│   ├── ContentSealed              encrypted, and no key here opens it
+│   ├── DaemonError                the IPFS daemon does not answer, or refuses
 │   └── DiskFull                   no room to write
 ├── ChainError                 6   Ethereum
 │   ├── Unreachable                the RPC does not answer
@@ -84,6 +86,14 @@ class ContentCorrupt(ContentError):
 
 
 class ContentTooLarge(ContentError):
+    pass
+
+
+class DaemonError(ContentError):
+    pass
+
+
+class ContentSealed(ContentError):
     pass
 
 
