@@ -24,7 +24,6 @@ LIMITS = {
     "submit": 72_000,
     "attest": 60_000,
     "post: opens the next round, 4 attestors": 170_000,
-    "post: opens the next round, 4 attestors, in the turn of an absent one": 180_000,
     "post: opens the next round, 16 attestors": 220_000,
     "claim: first ever": 105_000,
     "claim: the slots exist": 75_000,

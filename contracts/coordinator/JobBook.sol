@@ -18,14 +18,15 @@ import {IVault} from "../interfaces/IVault.sol";
 import {IWorkerRegistry} from "../interfaces/IWorkerRegistry.sol";
 import {BitCounters} from "../libraries/BitCounters.sol";
 import {Trees} from "../libraries/Trees.sol";
+import {Aggregators} from "./Aggregators.sol";
 import {CoordinatorBase} from "./CoordinatorBase.sol";
 import {RoundLib} from "./RoundLib.sol";
 import {Slots} from "./Slots.sol";
 import {Job} from "./State.sol";
 
-/// @title Jobs, members and aggregators
+/// @title Jobs and members; aggregators are in a part of its own
 /// @notice Module of the Coordinator; `ICoordinator` describes each act.
-contract JobBook is CoordinatorBase {
+contract JobBook is Aggregators {
     using RoundLib for Job;
     using Slots for JobState;
     using Slots for Round;
@@ -40,8 +41,8 @@ contract JobBook is CoordinatorBase {
     }
 
     uint32 private constant STAYS = type(uint32).max;
-    uint256 private constant ABSENCES = 3; // that cost a seat
-    uint256 private constant AGGREGATOR_SEATS = 32;
+    uint40 private constant LONGEST_WINDOW = 365 days;
+    uint40 private constant LONGEST_JOB = 10 * 365 days; // what stays locked does so no longer
 
     // Admissions.
     uint8 private constant OPEN = 0;
@@ -58,7 +59,8 @@ contract JobBook is CoordinatorBase {
         id = ++_self.jobCount;
         Job storage job = _self.jobs[id];
         job.terms = terms;
-        if (!RoundLib.fits(job.terms)) revert ICoordinator.BadTerms("deadline");
+        bool ends = terms.deadline <= block.timestamp + LONGEST_JOB;
+        if (!ends || !RoundLib.fits(job.terms)) revert ICoordinator.BadTerms("deadline");
         job.sponsor = msg.sender;
         job.results[0] = keccak256(abi.encode(_initial(id, terms)));
         job.state.frozen = true; // set 0 is empty and stays so: the initial model had no members
@@ -159,6 +161,7 @@ contract JobBook is CoordinatorBase {
             job.seats[operator] = job.seats[before];
             delete job.seats[before];
             job.members[account].operator = operator;
+            emit ICoordinator.Reseated(id, account, operator);
         }
         address aggregating = job.aggregatorOperators[account];
         if (aggregating != address(0) && aggregating != operator) {
@@ -168,49 +171,8 @@ contract JobBook is CoordinatorBase {
             delete job.aggregators[aggregating];
             job.aggregatorOperators[account] = operator;
             job.aggregatorSeats[seat.index - 1] = operator;
+            emit ICoordinator.Reseated(id, account, operator);
         }
-
-        emit ICoordinator.Reseated(id, account, operator);
-    }
-
-    function enlist(uint64 id) external {
-        Job storage job = _self.jobs[id];
-        JobState memory state = job.state.load();
-        if (job.sponsor == address(0)) revert ICoordinator.UnknownJob(id);
-        if (state.status >= RoundLib.CLOSED) revert ICoordinator.JobOver(id, state.status);
-        address account = REGISTRY.identityOf(msg.sender);
-        if (job.aggregatorOperators[account] != address(0)) revert ICoordinator.AlreadyAggregator(id, account);
-        _requireUnusedByAggregator(job, msg.sender);
-        uint128 free = VAULT.balanceOf(account, IVault.Purse.Bond).free;
-        if (free < job.terms.bond) {
-            revert IVault.InsufficientFree(account, IVault.Purse.Bond, free, job.terms.bond);
-        }
-        uint256 index = BitCounters.lowest(~uint256(state.aggregators));
-        if (index >= AGGREGATOR_SEATS) revert ICoordinator.AggregatorSeatsFull(id);
-
-        job.state.aggregators = state.aggregators | uint32(1 << index);
-        job.aggregatorSeats[index] = msg.sender;
-        job.aggregators[msg.sender] = Aggregator({account: account, index: uint8(index + 1), missed: 0});
-        job.aggregatorOperators[account] = msg.sender;
-
-        emit ICoordinator.AggregatorEnlisted(id, account, uint8(index));
-    }
-
-    function retire(uint64 id) external {
-        Job storage job = _self.jobs[id];
-        address account = job.aggregators[msg.sender].account;
-        if (account == address(0)) account = msg.sender;
-        _requireOwn(account);
-        _retire(job, id, account, false);
-    }
-
-    function removeAggregator(uint64 id, address account) external {
-        Job storage job = _self.jobs[id];
-        uint8 missed = job.aggregators[job.aggregatorOperators[account]].missed;
-        if (missed < ABSENCES && VAULT.balanceOf(account, IVault.Purse.Bond).free >= job.terms.bond) {
-            revert ICoordinator.NotAbsent(id, account);
-        }
-        _retire(job, id, account, true);
     }
 
     // ---------------------------------------------------------------- terms
@@ -236,6 +198,8 @@ contract JobBook is CoordinatorBase {
         if (
             terms.submitWindow < minWindow || terms.attestWindow < minWindow || terms.turnWindow < minWindow
                 || terms.postWindow <= terms.turnWindow || terms.challengeWindow < minWindow
+                || terms.submitWindow > LONGEST_WINDOW || terms.attestWindow > LONGEST_WINDOW
+                || terms.postWindow > LONGEST_WINDOW || terms.challengeWindow > LONGEST_WINDOW
         ) revert ICoordinator.BadTerms("windows");
     }
 
@@ -314,39 +278,5 @@ contract JobBook is CoordinatorBase {
     function _requireUnused(Job storage job, address operator) private view {
         address other = job.seats[operator].worker;
         if (other != address(0)) revert IWorkerRegistry.OperatorTaken(operator, other);
-    }
-
-    function _requireUnusedByAggregator(Job storage job, address operator) private view {
-        address other = job.aggregators[operator].account;
-        if (other != address(0)) revert IWorkerRegistry.OperatorTaken(operator, other);
-    }
-
-    function _requireOwn(address account) private view {
-        if (msg.sender != account && msg.sender != REGISTRY.accountOf(account).operator) {
-            revert IVault.NotAllowed(msg.sender);
-        }
-    }
-
-    // ---------------------------------------------------------------- aggregators
-    /// @dev A result that is not final names its poster by its seat, so that seat stays until then.
-    function _retire(Job storage job, uint64 id, address account, bool removed) private {
-        address operator = job.aggregatorOperators[account];
-        if (operator == address(0)) revert ICoordinator.NotAggregator(id, account);
-        uint8 index = job.aggregators[operator].index - 1;
-        JobState memory state = job.state.load();
-        job.settle(state, id);
-        for (uint256 at = state.head; at != state.settledSerial; at = job.rounds[at].parentSerial) {
-            if (job.results[at] != 0 && RoundLib.posterSeat(job.rounds[at].load()) == index) {
-                revert ICoordinator.StillCommitted(id, account, uint32(at));
-            }
-        }
-
-        state.aggregators &= ~uint32(1 << index);
-        job.state.store(state);
-        delete job.aggregatorSeats[index];
-        delete job.aggregators[operator];
-        delete job.aggregatorOperators[account];
-
-        emit ICoordinator.AggregatorRetired(id, account, index, removed);
     }
 }

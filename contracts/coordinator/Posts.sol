@@ -86,11 +86,13 @@ abstract contract Posts is CoordinatorBase {
         Round memory round,
         Result calldata result,
         uint256 submitters
-    ) private returns (uint48) {
+    ) private view returns (uint48) {
         bool early = block.timestamp < round.clock + j.terms.attestWindow;
         uint256 size = _checkIncluded(j, round, result, submitters, early);
-        uint256 seat = _takeTurn(j, state, round, result);
-        return RoundLib.postTally(size, seat, BitCounters.count(submitters), early);
+        (uint256 seat, uint256 skipped) = _takeTurn(j, state, round, result);
+        // A conviction leaves no more time to attest, so what follows an early post is as early.
+        early = early || RoundLib.postedEarly(round);
+        return RoundLib.postTally(size, seat, BitCounters.count(submitters), early, skipped);
     }
 
     function _openNext(
@@ -129,34 +131,34 @@ abstract contract Posts is CoordinatorBase {
         return BitCounters.count(committee);
     }
 
-    /// @dev Checks whose turn it is and keeps count of the turns that were missed. Returns the poster's seat.
+    /// @dev Checks whose turn it is. Returns the poster's seat, and the one whose turn it took, plus one; 0 where it was
+    /// its own.
     function _takeTurn(Job storage j, JobState memory state, Round memory round, Result calldata result)
         private
-        returns (uint8)
+        view
+        returns (uint256 index, uint256 skipped)
     {
         Aggregator memory seat = j.aggregators[msg.sender];
         if (seat.account == address(0) || seat.account != result.poster) {
             revert ICoordinator.NotAggregator(result.job, msg.sender);
         }
-        uint8 index = seat.index - 1;
-        uint8 elected = _elected(j, state, round);
+        index = seat.index - 1;
+        uint256 elected = _elected(j, state, round);
         if (index != elected) {
             uint40 anyoneFrom = round.clock + j.terms.attestWindow + j.terms.turnWindow;
-            Aggregator storage absent = j.aggregators[j.aggregatorSeats[elected]];
             if (block.timestamp < anyoneFrom) {
-                revert ICoordinator.NotYourTurn(result.job, result.serial, absent.account, anyoneFrom);
+                address account = j.aggregators[j.aggregatorSeats[elected]].account;
+                revert ICoordinator.NotYourTurn(result.job, result.serial, account, anyoneFrom);
             }
-            if (absent.missed < type(uint8).max) ++absent.missed;
+            skipped = elected + 1;
         }
-        if (seat.missed != 0) j.aggregators[msg.sender].missed = 0;
-        return index;
     }
 
     /// @dev Seats take turns by the round's number; those whose result in this round became void go last.
-    function _elected(Job storage j, JobState memory state, Round memory round) private view returns (uint8) {
+    function _elected(Job storage j, JobState memory state, Round memory round) private view returns (uint256) {
         uint256 seats = state.aggregators;
         uint256 willing = round.posts == 0 ? seats : seats & ~j.demoted[state.head];
         if (willing == 0) willing = seats;
-        return uint8(BitCounters.nth(willing, round.number % BitCounters.count(willing)));
+        return BitCounters.nth(willing, round.number % BitCounters.count(willing));
     }
 }

@@ -100,10 +100,9 @@ contract Repairs is CoordinatorBase {
         // Who is included does not matter to the next committee.
         // slither-disable-next-line unused-return
         (, uint256 heard) = job.included(round, serial, submitters, committee);
-        bool ran; // the last try ran to its deadline
+        bool ran = !RoundLib.postedEarly(round); // the last try ran to its deadline
         if (job.results[serial] != 0 && serial != 0) {
             if (!job.expired(round, serial)) revert ICoordinator.NothingToRetry(id, serial);
-            ran = !RoundLib.postedEarly(round);
             _strikeUnheld(job, state, id, serial, round);
         } else {
             if (serial != state.head) revert ICoordinator.WrongSerial(id, state.head, serial);
@@ -111,7 +110,6 @@ contract Repairs is CoordinatorBase {
             if (committee == 0 || round.tries >= job.terms.maxTries || !_failed(job, round, serial, submitters)) {
                 revert ICoordinator.NothingToRetry(id, serial);
             }
-            ran = true;
         }
         job.state.store(state);
         _tryAgain(job, id, serial, round, ran && heard != 0 ? heard : committee);
@@ -129,7 +127,8 @@ contract Repairs is CoordinatorBase {
         _requireHeld(job, parent, id, round.parentSerial, serial);
         if (!_beyondRetry(job, round, serial)) revert ICoordinator.NothingToReopen(id, serial);
 
-        state.failures += 1;
+        // A job may survive 255 failures, and results made void can bring more of them.
+        if (state.failures != type(uint8).max) ++state.failures;
         uint256 parentSerial = round.parentSerial;
         state.head = uint32(parentSerial);
         emit ICoordinator.OpeningVoid(id, serial);
@@ -243,6 +242,7 @@ contract Repairs is CoordinatorBase {
         if (!last) ++round.tries;
         round.flags |= RoundLib.COMMITTEE_STORED | RoundLib.SEEDED;
         round.clock = last ? 0 : uint40(block.timestamp);
+        round.tally &= ~RoundLib.EARLY;
         job.committees[serial] = committee;
         job.rounds[serial].store(round);
 

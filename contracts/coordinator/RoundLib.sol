@@ -10,7 +10,7 @@ import {Job} from "./State.sol";
 /// @dev `tally`, lowest bits first.
 ///  before a post: seed (32) | awaited submissions (16)
 ///  after a post:  holders by `hold`, by rank in the committee (16) | committee size (8) | poster's seat (8) |
-///                 submissions (9) | posted early (1)
+///                 submissions (9) | posted early (1) | seat whose turn the poster took, plus one (6)
 library RoundLib {
     using Slots for JobState;
     using Slots for Round;
@@ -46,6 +46,7 @@ library RoundLib {
 
     uint256 internal constant MAX_UNSETTLED = 4;
     uint256 internal constant COMMITTEE_SIZE = 16;
+    uint48 internal constant EARLY = 1 << 41; // in the tally; before a post no count there is as high
 
     function has(Round memory round, uint8 flag) internal pure returns (bool) {
         return round.flags & flag != 0;
@@ -68,12 +69,22 @@ library RoundLib {
         return (round.tally >> 32) & 0x1ff;
     }
 
+    /// @notice Whether the current try's attesting was cut short by a post, be it void by now.
     function postedEarly(Round memory round) internal pure returns (bool) {
-        return (round.tally >> 41) & 1 == 1;
+        return round.tally & EARLY != 0;
     }
 
-    function postTally(uint256 size, uint256 seat, uint256 submissions, bool early) internal pure returns (uint48) {
-        return uint48((size << 16) | (seat << 24) | (submissions << 32) | (early ? 1 << 41 : 0));
+    /// @notice The aggregator's seat whose turn the poster took, plus one; 0 where it was its own.
+    function skippedSeat(Round memory round) internal pure returns (uint256) {
+        return round.tally >> 42;
+    }
+
+    function postTally(uint256 size, uint256 seat, uint256 submissions, bool early, uint256 skipped)
+        internal
+        pure
+        returns (uint48)
+    {
+        return uint48((size << 16) | (seat << 24) | (submissions << 32) | (skipped << 42)) | (early ? EARLY : 0);
     }
 
     /// @notice How many of a committee must attest or hold.

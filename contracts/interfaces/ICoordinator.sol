@@ -3,7 +3,8 @@ pragma solidity 0.8.30;
 
 import {Step} from "./IFaultProver.sol";
 
-/// @notice What a sponsor fixes when it creates a job; in storage in this order, eight slots. Windows are in seconds.
+/// @notice What a sponsor fixes when it creates a job; in storage in this order, eight slots. Windows are in seconds, at
+/// most 365 days.
 struct JobTerms {
     Step step;
     // slot 1: all that a round's phases need
@@ -12,7 +13,7 @@ struct JobTerms {
     uint32 turnWindow; // after attesting: only the elected aggregator posts before this has passed
     uint32 postWindow; // after attesting: no one posts after this has passed
     uint32 challengeWindow; // after the K-th member holds
-    uint40 deadline; // absolute time from which on nothing is posted
+    uint40 deadline; // absolute time from which on nothing is posted, at most 10 years of 365 days ahead
     uint24 rounds; // at most; fewer where the sponsor stops or the deadline is near
     uint16 minUpdates; // submissions and included updates that make a round
     uint8 maxTries; // attestings of one opening after the first, at least 2
@@ -117,7 +118,7 @@ struct Member {
 struct Aggregator {
     address account; // identity
     uint8 index; // plus one
-    uint8 missed; // turns since its last post that another had to take
+    uint32 since; // last serial given out before it enlisted
 }
 
 /// @title Jobs and rounds
@@ -274,7 +275,7 @@ interface ICoordinator {
     /// its slot and shard. Anyone may call.
     function release(uint64 job, address worker) external;
 
-    /// @notice Moves a member's or aggregator's seats to its present operator key.
+    /// @notice Moves a member's or aggregator's seats to its present operator key. Anyone may call.
     function reseat(uint64 job, address worker) external;
 
     /// @notice Enters the caller's identity in the turn of aggregators. Needs a free bond of the job's size.
@@ -282,7 +283,8 @@ interface ICoordinator {
 
     function retire(uint64 job) external;
 
-    /// @notice Removes an aggregator that missed three turns in a row or cannot cover the bond.
+    /// @notice Removes an aggregator whose last three turns others took, in results that stand and with no post of its
+    /// own since, or that cannot cover the bond.
     function removeAggregator(uint64 job, address account) external;
 
     /// @notice The sponsor's log of who may read a private shard (CID of its wrapped key).

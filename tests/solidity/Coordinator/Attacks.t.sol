@@ -393,6 +393,52 @@ contract AttacksTest is Market {
         assertEq(committee, 7);
     }
 
+    /// Two liars of four (K is 3) post early while one honest attestor is still to speak, convict themselves, and withhold
+    /// the next result: were those heard now the committee, two would be K of it.
+    function test_AnEarlyPostConvictedByItsOwnFriends() public {
+        uint64 job = startedJob(defaultTerms(), 4);
+        for (uint256 i; i < 4; ++i) {
+            submit(job, i);
+        }
+        for (uint256 i; i < 3; ++i) {
+            attest(job, i, 15);
+        }
+        uint256 first = elected(job);
+        Result memory wrong = buildResult(job, first, 15, 1);
+        postResult(first, wrong);
+        _convict(wrong);
+        Result memory withheld = buildResult(job, 1 - first, 15, 1);
+        postResult(1 - first, withheld);
+        vm.warp(block.timestamp + 100);
+        coordinator.retry(job, 1);
+        (,,, uint256 committee,) = coordinator.roundOf(job, 1);
+        assertEq(committee, 15, "the fourth keeps its seat");
+
+        // Nor where nobody posts after the conviction. This try ran to its deadline.
+        for (uint256 i; i < 3; ++i) {
+            attest(job, i, 15);
+        }
+        first = elected(job);
+        wrong = buildResult(job, first, 15, 1);
+        postResult(first, wrong);
+        _convict(wrong);
+        vm.warp(block.timestamp + 60);
+        coordinator.retry(job, 1);
+        (,,, committee,) = coordinator.roundOf(job, 1);
+        assertEq(committee, 15, "the fourth keeps its seat");
+
+        // A try that ran to its deadline still leaves out who was not heard.
+        for (uint256 i; i < 3; ++i) {
+            attest(job, i, 15);
+        }
+        vm.warp(block.timestamp + 50);
+        post(job, elected(job), 15);
+        vm.warp(block.timestamp + 100);
+        coordinator.retry(job, 1);
+        (,,, committee,) = coordinator.roundOf(job, 1);
+        assertEq(committee, 7);
+    }
+
     function test_FewerThanKLiarsHoldingWhatNobodyCanRebuild() public {
         uint64 job = startedJob(defaultTerms(), 4);
         _all(job, 4);

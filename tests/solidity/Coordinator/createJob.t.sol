@@ -73,6 +73,30 @@ contract CreateJobTest is Acts {
         _refuse(terms, "windows");
     }
 
+    function test_createJob_WhenAWindowIsLongerThanAYear_ItRefuses() public {
+        JobTerms memory terms = defaultTerms();
+        terms.deadline = uint40(block.timestamp + 3650 days);
+        terms.submitWindow = 365 days + 1;
+        _refuse(terms, "windows");
+        terms.submitWindow = 100;
+        terms.attestWindow = 365 days + 1;
+        _refuse(terms, "windows");
+        terms.attestWindow = 50;
+        terms.postWindow = 365 days + 1;
+        _refuse(terms, "windows");
+        terms.postWindow = 60;
+        terms.challengeWindow = 365 days + 1;
+        _refuse(terms, "windows");
+        terms.challengeWindow = 365 days;
+        assertEq(createJob(terms), 1);
+    }
+
+    function test_createJob_WhenTheDeadlineIsOverTenYearsAhead_ItRefuses() public {
+        JobTerms memory terms = defaultTerms();
+        terms.deadline = uint40(block.timestamp + 3650 days + 1);
+        _refuse(terms, "deadline");
+    }
+
     function test_createJob_WhenThePostWindowLeavesNoTimeAfterTheTurn_ItRefuses() public {
         JobTerms memory terms = defaultTerms();
         terms.postWindow = terms.turnWindow;

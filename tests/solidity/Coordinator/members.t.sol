@@ -379,8 +379,11 @@ contract MembersTest is Acts {
 
     function test_reseat_WhenTheKeyIsTheSame_NothingMoves() public {
         uint64 job = startedJob(defaultTerms(), 2);
+        vm.recordLogs();
         coordinator.reseat(job, worker(0));
         coordinator.reseat(job, aggregator(0));
+        coordinator.reseat(job, challenger);
+        assertEq(vm.getRecordedLogs().length, 0);
         assertEq(coordinator.seatOf(job, operator(0)).worker, worker(0));
         assertEq(coordinator.aggregatorOf(job, aggregatorKey(0)).account, aggregator(0));
     }

@@ -203,7 +203,7 @@ contract PostTest is Acts {
         _refuseOf(other, r, abi.encodeWithSelector(error, job, head(job), aggregator(1 - other), anyoneFrom));
         vm.warp(anyoneFrom);
         postResult(other, r);
-        assertEq(coordinator.aggregatorOf(job, aggregatorKey(1 - other)).missed, 1);
+        assertEq(round(job, 1).tally >> 42, 1 - other + 1, "whose turn it took");
     }
 
     // ---------------------------------------------------------------- done

@@ -271,6 +271,34 @@ contract RepairsTest is Acts {
         assertEq(elected(job), 1 - poster);
     }
 
+    /// Three of four are heard, and the result of all four updates is posted early, wrong, and convicted.
+    function _convictedEarly() private returns (uint64 job) {
+        job = startedJob(defaultTerms(), 4);
+        submitAll(job, 4);
+        for (uint256 i; i < 3; ++i) {
+            attest(job, i, 15);
+        }
+        uint256 poster = elected(job);
+        Result memory wrong = buildResult(job, poster, 15, 1);
+        postResult(poster, wrong);
+        convict(wrong);
+    }
+
+    function test_retry_WhenAnEarlyResultIsConvictedAndItsSuccessorNotHeld_TheSameAttestAgain() public {
+        uint64 job = _convictedEarly();
+        post(job, elected(job), 15);
+        wait(100);
+        coordinator.retry(job, 1);
+        assertEq(_committee(job, 1), 15);
+    }
+
+    function test_retry_WhenAnEarlyResultIsConvictedAndNobodyPosts_TheSameAttestAgain() public {
+        uint64 job = _convictedEarly();
+        wait(60);
+        coordinator.retry(job, 1);
+        assertEq(_committee(job, 1), 15);
+    }
+
     function test_retry_WhenALaterResultIsNotHeld_ThoseHeardAttestAgain() public {
         uint64 job = startedJob(defaultTerms(), 4);
         submitAll(job, 4);
@@ -447,6 +475,19 @@ contract RepairsTest is Acts {
         coordinator.drawCommittee(job, 1);
         failTries(job);
         coordinator.reopen(job, 1);
+        assertEq(head(job), 2);
+    }
+
+    function test_reopen_WhenFailuresCannotBeCountedOn_ItOpensAgain() public {
+        JobTerms memory terms = defaultTerms();
+        terms.maxFailures = 255;
+        uint64 job = startedJob(terms, 2);
+        bytes32 slot = slotRead(abi.encodeCall(coordinator.stateOf, (job)));
+        vm.store(address(coordinator), slot, bytes32(uint256(vm.load(address(coordinator), slot)) | (255 << 168)));
+        assertEq(coordinator.stateOf(job).failures, 255);
+        wait(100);
+        coordinator.reopen(job, 1);
+        assertEq(coordinator.stateOf(job).failures, 255);
         assertEq(head(job), 2);
     }
 

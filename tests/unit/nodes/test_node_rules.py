@@ -396,6 +396,18 @@ class TestAbsences:
         wanted = upkeep(situation(rounds_without(9, 5), 10, job=job))
         assert wanted == [Upkeep(act="removeAggregator", serial=1, mark=0, account=who(11))]
 
+    def test_turns_in_results_that_are_void_do_not_count(self) -> None:
+        story = rounds_without(9, 5)
+        story.tell(ev.OpeningVoid, serial=6)
+        story.tell(ev.ResultVoid, serial=5, id=id_of(5), poster=who(10), cause=0)
+        assert "removeAggregator" not in dict(acts(upkeep(situation(story, 10, job=terms(rounds=9)))))
+
+    def test_turns_before_it_came_back_do_not_count(self) -> None:
+        story = rounds_without(9, 5)
+        story.tell(ev.AggregatorRetired, account=who(11), index=1, removed=False)
+        story.tell(ev.AggregatorEnlisted, account=who(11), index=1)
+        assert "removeAggregator" not in dict(acts(upkeep(situation(story, 10, job=terms(rounds=9)))))
+
 
 def test_included_needs_k_of_the_committee_and_no_proof_against_it() -> None:
     story = Chronicle()

@@ -192,7 +192,11 @@ class Coordinator:
         return self.contract.call("releaseBond", job, number, account)
 
     def remove_aggregator(self, job: int, account: str) -> Call[None]:
-        """Removes an aggregator that missed three turns in a row or cannot cover the bond."""
+        """`removeAggregator`, in short.
+
+        Removes an aggregator whose last three turns others took, in results that stand and with no post of
+        its own since, or that cannot cover the bond.
+        """
         return self.contract.call("removeAggregator", job, account)
 
     def remove_member(self, job: int, worker: str) -> Call[None]:
@@ -211,7 +215,7 @@ class Coordinator:
         return self.contract.call("reopen", job, serial)
 
     def reseat(self, job: int, worker: str) -> Call[None]:
-        """Moves a member's or aggregator's seats to its present operator key."""
+        """Moves a member's or aggregator's seats to its present operator key. Anyone may call."""
         return self.contract.call("reseat", job, worker)
 
     def retire(self, job: int) -> Call[None]:

@@ -27,7 +27,7 @@ class Step:
 class JobTerms:
     """What a sponsor fixes when it creates a job; in storage in this order, eight slots.
 
-    Windows are in seconds.
+    Windows are in seconds, at most 365 days.
     """
 
     step: Step
@@ -36,7 +36,7 @@ class JobTerms:
     turn_window: int  # after attesting: only the elected aggregator posts before this has passed
     post_window: int  # after attesting: no one posts after this has passed
     challenge_window: int  # after the K-th member holds
-    deadline: int  # absolute time from which on nothing is posted
+    deadline: int  # absolute time from which on nothing is posted, at most 10 years of 365 days ahead
     rounds: int  # at most; fewer where the sponsor stops or the deadline is near
     min_updates: int  # submissions and included updates that make a round
     max_tries: int  # attestings of one opening after the first, at least 2
@@ -87,7 +87,7 @@ class Aggregator:
 
     account: str  # identity
     index: int  # plus one
-    missed: int  # turns since its last post that another had to take
+    since: int  # last serial given out before it enlisted
 
 
 @dataclass(frozen=True, kw_only=True)

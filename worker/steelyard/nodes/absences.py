@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 from steelyard.nodes.actions import Action, Upkeep
 from steelyard.nodes.deciding import Situation
-from steelyard.nodes.view import Seat
+from steelyard.nodes.view import Opening, Seat
 
 ABSENCES = 3  # rounds in a row, or turns, after which the contract lets anyone remove the absent one
 
@@ -13,7 +16,7 @@ def removals(s: Situation) -> list[Action]:
     """Who is to be removed now: at most one aggregator and one member."""
     wanted: list[Action] = []
     for seat, account in s.view.aggregators.items():
-        if s.view.missed[account] >= ABSENCES and not _has_unsettled(s, account):
+        if _missed(s, account) >= ABSENCES and not _has_unsettled(s, account):
             mark = s.view.retirements[account]
             wanted.append(Upkeep(act="removeAggregator", serial=seat, mark=mark, account=account))
             break
@@ -24,17 +27,34 @@ def removals(s: Situation) -> list[Action]:
     return wanted
 
 
+def _missed(s: Situation, account: str) -> int:
+    """Turns that others took since its last result, all of results that stand and since it enlisted."""
+    turns = 0
+    for opening in _way(s):
+        if opening.serial <= s.view.enlisted.get(account, 0):
+            break
+        if opening.post is not None and opening.post.result.poster == account:
+            break
+        turns += opening.post is not None and opening.post.skipped == account
+    return turns
+
+
+def _way(s: Situation) -> Iterator[Opening]:
+    """From the head back to the initial model."""
+    if s.head is not None:
+        yield s.head
+        yield from s.view.ancestors(s.head.serial)
+
+
 def _has_unsettled(s: Situation, account: str) -> bool:
     return any(post.result.poster == account for post in s.view.unsettled())
 
 
 def _is_absent(s: Situation, seat: Seat) -> bool:
     """Whether it was a member in the last three rounds that came to a result, and submitted to none."""
-    head = s.head
-    if head is None or seat.leaving:
+    if seat.leaving:
         return False
-    way = [head, *s.view.ancestors(head.serial)]
-    last = [opening for opening in way if opening.post is not None][:ABSENCES]
+    last = list(islice((opening for opening in _way(s) if opening.post is not None), ABSENCES))
     return len(last) == ABSENCES and all(
         opening.members >> seat.slot & 1
         and opening.block > seat.block

@@ -64,12 +64,12 @@ def _reseated(view: View, event: ev.Reseated) -> None:
 
 def _enlisted(view: View, event: ev.AggregatorEnlisted) -> None:
     view.aggregators[event.index] = event.account
+    view.enlisted[event.account] = max(view.openings, default=0)
 
 
 def _retired(view: View, event: ev.AggregatorRetired) -> None:
     view.aggregators.pop(event.index, None)
     view.retirements[event.account] += 1
-    view.missed[event.account] = 0
 
 
 def _opened(view: View, event: ev.RoundOpened) -> None:
@@ -129,8 +129,8 @@ def _posted(view: View, event: ev.Posted) -> None:
         hold_by=event.hold_by,
         block=event.at.block,
         transaction=event.at.transaction,
+        skipped=_skipped(view, opening, event.result.poster),
     )
-    _count_turn(view, opening, event.result.poster)
     opening.closed, opening.post = True, post
     opening.posts += 1
     view.posts[event.id] = post
@@ -141,13 +141,11 @@ def _ready(view: View, event: ev.Ready) -> None:
     view.openings[event.serial].ready |= 1 << event.slot
 
 
-def _count_turn(view: View, opening: Opening, poster: str) -> None:
-    """Who posts makes up for what it missed; whose turn another takes has missed one."""
+def _skipped(view: View, opening: Opening, poster: str) -> str | None:
+    """The aggregator whose turn it was, where that is another than the poster."""
     first = committee.elected(opening, sum(1 << seat for seat in view.aggregators))
     elected = view.aggregators.get(first) if first is not None else None
-    if elected is not None and elected != poster:
-        view.missed[elected] += 1
-    view.missed[poster] = 0
+    return None if elected == poster else elected
 
 
 def _held(view: View, event: ev.Held) -> None:

@@ -51,6 +51,7 @@ class Post:
     hold_by: int
     block: int
     transaction: str
+    skipped: str | None = None  # the aggregator whose turn the poster took
     said: int = 0  # bitmap of those who said so by `hold`
     final_at: int | None = None  # None until enough hold it
     final: bool = False
@@ -134,7 +135,7 @@ class View:
         self.paid_posts: set[int] = set()  # serials
         self.claimed: set[tuple[int, int]] = set()  # serial, slot
         self.left_bonds: set[tuple[int, str]] = set()  # round number, account
-        self.missed: Counter[str] = Counter()  # turns that others took since an aggregator's last post
+        self.enlisted: dict[str, int] = {}  # last serial given out before an aggregator came
         self.retirements: Counter[str] = Counter()  # of aggregators, by account
         self.initial: bytes | None = None  # id of the initial model, known from the first opening
 
