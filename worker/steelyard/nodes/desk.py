@@ -21,6 +21,7 @@ from steelyard.nodes.local import Local
 from steelyard.nodes.results import Results
 from steelyard.nodes.updates import Updates
 from steelyard.nodes.view import View
+from steelyard.sealing.keyring import SecretKeys
 
 
 @dataclass(kw_only=True)
@@ -37,6 +38,7 @@ class Desk:
     results: Results
     report: Reporter
     folder: Path
+    keys: SecretKeys = field(default_factory=SecretKeys)  # a worker's encryption keys
     view: View = field(default_factory=lambda: View(0))
 
     @property

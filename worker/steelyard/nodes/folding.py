@@ -11,6 +11,7 @@ from typing import Any
 from steelyard.chain import events as ev
 from steelyard.chain.records import Event
 from steelyard.nodes import committee
+from steelyard.nodes.access import note_access
 from steelyard.nodes.view import CONVICTED, PARENT_VOID, Opening, Post, Sealed, Seat, View, cid_on_chain
 
 
@@ -218,6 +219,8 @@ def _ended(view: View, event: ev.JobEnded) -> None:
 
 
 _HANDLERS: dict[str, Callable[[View, Any], None]] = {
+    "AccessGranted": note_access,
+    "AccessWithdrawn": note_access,
     "Joined": _joined,
     "Left": _left,
     "Released": _released,

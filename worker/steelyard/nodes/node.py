@@ -42,6 +42,7 @@ class Node:
         training = parts.training(desk, trainer) if trainer is not None else None
         self._tasks = Tasks(Dispatch(desk, parts, training, self._rank).perform, self._failure)
         self._retention = Retention(desk, training)
+        self._private = training.private if training is not None else None
         self._caught_up = False
         self._block = self._saved = 0
         self._look_at = self._ask_bond_at = 0.0
@@ -75,6 +76,8 @@ class Node:
             await asyncio.gather(waker, *self._resuming, return_exceptions=True)
             await self._tasks.stop()
             await self._retention.close()
+            if self._private is not None:
+                self._private.close()
 
     # ------------------------------------------------------------------ the chain
     async def _look(self, follower: Follower) -> None:
@@ -87,6 +90,8 @@ class Node:
                 break
         self._caught_up = True
         self._retention.look()
+        if self._private is not None:
+            self._private.tidy()
         await self._find_clock()
         if Role.AGGREGATOR in self._roles:
             await self._find_bond()

@@ -12,7 +12,7 @@ from pathlib import Path
 from steelyard import kernels
 from steelyard.chain.client import ChainClient
 from steelyard.chain.networks import default_state_dir
-from steelyard.chain.wallets import Keystores
+from steelyard.chain.wallets import Keystores, Wallet
 from steelyard.content import ContentStore
 from steelyard.errors import NodeError, Reverted, SteelyardError
 from steelyard.nodes.claims import claim_own
@@ -28,6 +28,7 @@ from steelyard.nodes.parts import Parts
 from steelyard.nodes.results import Results
 from steelyard.nodes.training import TrainerLike
 from steelyard.nodes.updates import Updates
+from steelyard.sealing.keyring import Keyring, SecretKeys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +70,7 @@ async def run_node(
 
 
 async def _open(config: NodeConfig, on_event: Listener | None, parts: Parts, stack: AsyncExitStack) -> Desk:
-    keystores = Keystores(config.keystores)
-    wallet = await asyncio.to_thread(
-        lambda: keystores.open(config.account, config.passwords.get(config.account))
-    )
+    wallet, keys = await asyncio.to_thread(_unlock, config)
     client = await stack.enter_async_context(
         await ChainClient.connect(
             config.network,
@@ -99,7 +97,21 @@ async def _open(config: NodeConfig, on_event: Listener | None, parts: Parts, sta
     info = await JobInfo.load(client, store, config.job, scratch=folder / "data", timeout_s=config.fetch_s)
     await _check_seat(client, info, config, identity)
     await asyncio.to_thread(kernels.get)
-    return _desk(config, client, store, info, journal, identity, folder, on_event)
+    desk = _desk(config, client, store, info, journal, identity, folder, on_event)
+    desk.keys = keys
+    return desk
+
+
+def _unlock(config: NodeConfig) -> tuple[Wallet, SecretKeys]:
+    """The operator key and, for a worker, the encryption keys kept under the same password.
+
+    Raises AccountMissing, WrongPassword.
+    """
+    password = config.passwords.get(config.account)
+    wallet = Keystores(config.keystores).open(config.account, password)
+    if Role.WORKER not in config.roles:
+        return wallet, SecretKeys()
+    return wallet, Keyring.beside(config.keystores).unlock(wallet.address, password)
 
 
 def _desk(

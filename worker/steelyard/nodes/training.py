@@ -17,6 +17,7 @@ from steelyard.nodes.crashpoints import crashpoint
 from steelyard.nodes.desk import Desk
 from steelyard.nodes.jobinfo import fetch
 from steelyard.nodes.local import Rebuilt
+from steelyard.nodes.private import PrivateRows
 from steelyard.nodes.view import Opening, Seat
 
 PROGRESS_S = 0.5  # between reports of a training's progress
@@ -71,6 +72,7 @@ class Training:
 
     def __init__(self, desk: Desk, trainer: TrainerLike) -> None:
         self._desk, self._trainer = desk, trainer
+        self.private = PrivateRows(desk)
         for name in ("own", "kept", "local", "data"):
             (desk.folder / name).mkdir(parents=True, exist_ok=True)
         for intent in desk.journal.intents("update:"):
@@ -148,19 +150,7 @@ class Training:
         desk, seat = self._desk, seat_of(self._desk)
         if desk.config.data is not None:
             return desk.config.data
-        if seat.cid is None:
-            raise NodeError("this seat names no data", remedy="give --data <rows.safetensors>")
-        sizes = {shard.cid: shard.size for shard in desk.info.manifest.shards}
-        size = sizes.get(str(seat.cid), 1 << 40)
-        path = desk.folder / "data" / str(seat.cid)
-        return await fetch(
-            desk.store,
-            seat.cid,
-            path,
-            max_bytes=size,
-            timeout_s=desk.fetch_s,
-            pin_until=desk.info.unsettled_until,
-        )
+        return await self.private.of(seat)
 
     async def _encode(self, opening: Opening, parent: Rebuilt, local: Path) -> tuple[WrittenUpdate, Cid]:
         desk, step = self._desk, self._desk.info.step

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from steelyard.chain import events as ev
 from steelyard.chain.structs import Result
 from steelyard.content.cid import DAG_PB, RAW, Cid
+from steelyard.nodes.access import AccessLog
 
 NOT_HELD, CONVICTED, PARENT_VOID = range(3)
 
@@ -137,6 +138,7 @@ class View:
         self.left_bonds: set[tuple[int, str]] = set()  # round number, account
         self.enlisted: dict[str, int] = {}  # last serial given out before an aggregator came
         self.retirements: Counter[str] = Counter()  # of aggregators, by account
+        self.access = AccessLog()
         self.initial: bytes | None = None  # id of the initial model, known from the first opening
 
     @property
