@@ -35,7 +35,7 @@ setup-benchmarks: ## ... and what benchmarks/ compares with, Flower among it
 	@$(SETUP) node run kernels benchmarks
 
 setup-all: ## ... and Slither and, where Go is at hand, geth: all that `make test` needs
-	@$(SETUP) node dev kernels brownie slither geth
+	@$(SETUP) node dev kernels brownie slither geth foreign
 
 check: setup-dev ## format, lint, types: seconds
 	@scripts/check

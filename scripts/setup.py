@@ -80,6 +80,24 @@ def benchmarks() -> None:
     _environment(".venv-flwr", "benchmarks", "Flower")
 
 
+def foreign() -> None:
+    """IPFS clients of others, which tests let read from our gateway, and the Node that they need."""
+    npm = _need("npm", "it comes with Node")
+    _run(
+        "IPFS clients of others (310 MB)",
+        [
+            npm,
+            "ci",
+            "--prefix",
+            "tests/foreign",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+        ],
+    )
+
+
 def geth() -> None:
     """Build geth where Go is at hand; where not, the tests on geth are skipped."""
     if shutil.which("go") is None:
@@ -99,6 +117,11 @@ PARTS: dict[str, tuple[Callable[[], None], tuple[str, ...], str]] = {
     "brownie": (brownie, ("requirements/brownie.txt",), ".venv-brownie"),
     "slither": (slither, ("requirements/slither.txt",), ".venv-slither"),
     "benchmarks": (benchmarks, ("requirements/benchmarks.txt",), ".venv-flwr"),
+    "foreign": (
+        foreign,
+        ("tests/foreign/package.json", "tests/foreign/package-lock.json", "tests/foreign/.npmrc"),
+        "tests/foreign/node_modules",
+    ),
     "geth": (geth, (), ".cache/go"),
 }
 
