@@ -29,6 +29,7 @@ from steelyard.content import EmbeddedStore, StoreConfig
 from steelyard.files import write_state
 from steelyard.manifest import Initial, Manifest, TensorSpec, Training
 from steelyard.nodes.config import NodeConfig, Role
+from steelyard.nodes.crashpoints import crashpoint
 from steelyard.nodes.events import NodeEvent
 from steelyard.nodes.parts import Parts
 from steelyard.nodes.runner import run_node
@@ -130,8 +131,12 @@ class Fleet:
 
     @asynccontextmanager
     async def client(self, name: str) -> AsyncIterator[ChainClient]:
-        """A client with that account's key."""
-        client = await ChainClient.connect(self.network, self.wallets[name], state_dir=self.root / "state")
+        """A client with that account's key; it passes crash points, as a node's does."""
+        if name not in self.wallets:
+            self.wallets[name] = Keystores(self.keystores).open(name, PASSWORD)
+        client = await ChainClient.connect(
+            self.network, self.wallets[name], state_dir=self.root / "state", on_step=crashpoint
+        )
         async with client:
             yield client
 
@@ -159,7 +164,7 @@ async def staged(
         await asyncio.to_thread(_make_keys, fleet, chain, names)
         manifest = await _published(fleet, store, step)
         fleet.job = await _posted(fleet, store, manifest, windows or Windows(), len(workers), terms)
-        await asyncio.gather(*(_seated(fleet, name) for name in workers))
+        await asyncio.gather(*(seated(fleet, name) for name in workers))
         await asyncio.gather(*(_bonded(fleet, name) for name in aggregators))
         await asyncio.to_thread(fleet.save)
         yield fleet
@@ -273,7 +278,8 @@ async def _posted(
         return await client.read(contracts.coordinator.job_count())
 
 
-async def _seated(fleet: Fleet, name: str) -> None:
+async def seated(fleet: Fleet, name: str) -> None:
+    """Mint a stake, register with it, and join."""
     async with fleet.client(name) as client:
         contracts, me = client.contracts, client.address
         await client.send(contracts.token.mint(me, STAKE))

@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from steelyard.nodes.config import Role
@@ -19,7 +20,9 @@ from steelyard.nodes.crashpoints import arm
 from steelyard.nodes.events import NodeEvent
 from steelyard.nodes.runner import run_node
 from support.cheats import one_wrong_number
-from support.fleet import PARTS, Fleet
+from support.fleet import PARTS, Fleet, seated
+
+Listener = Callable[[NodeEvent], None]
 
 
 def _say(event: NodeEvent) -> None:
@@ -27,17 +30,43 @@ def _say(event: NodeEvent) -> None:
     sys.stdout.flush()
 
 
-def forked(root: Path, name: str, role: str, crash: str, cheat: str, out: Path) -> None:
-    """As a target of multiprocessing: output goes to the file `out`, the process dies where `crash` says."""
+def _say_and_die(moment: str) -> Listener:
+    """Says what happens; the last is the first event of that kind, "tx:hold" for one transaction's."""
+    kind, _, what = moment.partition(":")
+
+    def say(event: NodeEvent) -> None:
+        _say(event)
+        if event.kind == kind and what in ("", event.fields.get("what")):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return say
+
+
+def forked(root: Path, name: str, role: str, crash: str, cheat: str, out: Path, moment: str = "") -> None:
+    """As a target of multiprocessing: output goes to the file `out`, the process dies where it is told to.
+
+    crash: a crash point, see `nodes.crashpoints`.  moment: an event, see `_say_and_die`.
+    """
+    _print_to(out)
+    os.environ["CHEAT"] = cheat
+    arm(crash)
+    asyncio.run(_main(root, name, [role], _say_and_die(moment) if moment else _say))
+
+
+def joining(root: Path, name: str, crash: str, out: Path) -> None:
+    """As a target of multiprocessing: takes a seat, and dies on the way where `crash` says."""
+    _print_to(out)
+    arm(crash)
+    asyncio.run(seated(Fleet.load(root), name))
+
+
+def _print_to(out: Path) -> None:
     with out.open("a") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    os.environ["CHEAT"] = cheat
-    arm(crash)
-    asyncio.run(_main(root, name, [role]))
 
 
-async def _main(root: Path, name: str, roles: list[str]) -> None:
+async def _main(root: Path, name: str, roles: list[str], listener: Listener = _say) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     parts = PARTS
@@ -45,7 +74,7 @@ async def _main(root: Path, name: str, roles: list[str]) -> None:
         rounds = [int(number) for number in os.environ["CHEAT"].split(",")]
         parts = dataclasses.replace(PARTS, aggregator=one_wrong_number(*rounds))
     config = Fleet.load(root).config(name, *(Role(role) for role in roles))
-    outcome = await run_node(config, on_event=_say, stop=stop, parts=parts)
+    outcome = await run_node(config, on_event=listener, stop=stop, parts=parts)
     sys.stdout.write(json.dumps({"kind": "outcome", "status": outcome.status}) + "\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""Nodes in trouble: malformed updates, deaths in every phase, late starters, reorganisations, idle chains."""
+"""Nodes in trouble: malformed updates, late starters, reorganisations, idle chains."""
 
 from __future__ import annotations
 
@@ -52,35 +52,6 @@ async def test_a_malformed_update_costs_its_worker_the_stake_and_the_round_goes_
                 for name in ("w0", "w1", "w2")
             ]
             assert [stake.free + stake.locked for stake in stakes] == [STAKE, STAKE, 0]
-
-
-PHASES = [
-    pytest.param("started", {}, id="before submitting"),
-    pytest.param("tx", {"what": "submit"}, id="before handing out"),
-    pytest.param("closed", {}, id="while others fetch"),
-    pytest.param("tx", {"what": "attest"}, id="between attest and hold"),
-    pytest.param("post", {}, id="after the post"),
-]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("moment", "fields"), PHASES)
-@pytest.mark.parametrize("size", [2, 4], ids=["one of two", "two of four"])
-async def test_the_job_survives_half_of_its_members_whenever_they_die(
-    start_chain: StartChain, tmp_path: Path, size: int, moment: str, fields: dict[str, object]
-) -> None:
-    names = [f"w{index}" for index in range(size)]
-    dead, alive = names[size // 2 :], names[: size // 2]
-    async with staged(
-        start_chain("anvil"), tmp_path, workers=names, windows=SHORT, rounds=2, max_tries=4
-    ) as fleet:
-        gone = [asyncio.create_task(dying(fleet, name, Role.WORKER, moment, **fields)) for name in dead]
-        roles = {name: roles for name, roles in ALL.items() if not name.startswith("w")}
-        roles |= dict.fromkeys(alive, (Role.WORKER,))
-        ended = await run_all(fleet, roles, timeout_s=250)
-        assert set(ended.values()) == {"closed"}
-        assert {await task for task in gone} == {"stopped"}
-        assert len({event.fields["id"] for event in fleet.said("final")}) == 2
 
 
 async def test_a_worker_that_was_away_rebuilds_what_it_missed_and_takes_part_again(
