@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from steelyard.cli.commands import access
 from steelyard.cli.output import facts, table
 from steelyard.cli.session import do
 
@@ -197,3 +198,6 @@ async def _call(at: Work, job: int, act: str) -> Any:
         "close": coordinator.close,
     }
     return calls[act](job)
+
+
+access.install(app)

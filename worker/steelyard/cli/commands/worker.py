@@ -15,7 +15,11 @@ app = typer.Typer(name="worker", help="Registration, stake and reputation.", no_
 Operator = Annotated[str | None, typer.Option(help="Hot key that acts in jobs: account name or address.")]
 Payout = Annotated[str | None, typer.Option(help="Where money goes: account name or address.")]
 EncryptionKey = Annotated[
-    str, typer.Option(help="X25519 public key for private shards, 64 hex digits.", metavar="HEX")
+    str,
+    typer.Option(
+        help="X25519 public key for private shards, 64 hex digits; `new` makes one and keeps it.",
+        metavar="HEX|new",
+    ),
 ]
 
 
@@ -37,16 +41,17 @@ async def _register(
     stake: str, operator: str | None, payout: str | None, encryption_key: str, *, approve: bool
 ) -> None:
     from steelyard.chain.permits import sign_permit
+    from steelyard.cli.encryption import chosen_key
     from steelyard.cli.work import work
 
     session = current()
-    key = _key(encryption_key)
     async with work(signing=True) as at:
         acting = session.address_of(operator) if operator else at.client.address
         paid = session.address_of(payout) if payout else at.client.address
         token = await at.own_token()
         amount = token.parse(stake)
         await at.afford(token, amount)
+        key = chosen_key(session, encryption_key, acting)
         what = f"register {at.client.address}" + (f" with a stake of {token.show(amount)}" if amount else "")
         registry = at.contracts.registry
         if amount == 0 or (approve and await at.approve(token, amount)):
@@ -54,7 +59,8 @@ async def _register(
         elif not approve:
             permit = await sign_permit(at.client, amount)
             await at.send(registry.register_with_permit(acting, paid, key, amount, permit), what)
-        at.finish({"identity": at.client.address, "operator": acting, "payout": paid, "stake_units": amount})
+        done = {"identity": at.client.address, "operator": acting, "payout": paid, "stake_units": amount}
+        at.finish(done | ({"encryption_key": key} if any(key) else {}))
 
 
 @app.command()
@@ -66,12 +72,16 @@ def update(operator: Operator = None, payout: Payout = None, encryption_key: Enc
 
 
 async def _update(operator: str | None, payout: str | None, encryption_key: str) -> None:
+    from steelyard.cli.encryption import chosen_key
     from steelyard.cli.work import work
 
     session = current()
-    key = _key(encryption_key)
     async with work(signing=True) as at:
-        registry = at.contracts.registry
+        registry, done = at.contracts.registry, {"identity": at.client.address}
+        known = await at.client.read(registry.account_of(at.client.address))
+        key = chosen_key(
+            session, encryption_key, session.address_of(operator) if operator else known.operator
+        )
         if operator is not None:
             acting = session.address_of(operator)
             await at.send(registry.set_operator(acting), f"name {acting} as operator")
@@ -81,7 +91,8 @@ async def _update(operator: str | None, payout: str | None, encryption_key: str)
             await at.send(registry.set_payout(paid), f"send money to {paid}")
         if encryption_key:
             await at.send(registry.set_encryption_key(key), "change the encryption key")
-        at.finish({"identity": at.client.address})
+            done["encryption_key"] = f"0x{key.hex()}"
+        at.finish(done)
 
 
 @app.command()
@@ -117,14 +128,3 @@ async def _status(who: str | None) -> None:
         identity = await at.identity(session.address_of(who))
         document, pairs = await statement(at, identity)
     session.out.emit(document, facts(pairs))
-
-
-def _key(text: str) -> bytes:
-    raw = text.removeprefix("0x")
-    try:
-        key = bytes.fromhex(raw) if raw else bytes(32)
-    except ValueError:
-        key = b""
-    if len(key) != 32:
-        raise ConfigError("the encryption key is not 32 bytes in hex", remedy="give an X25519 public key")
-    return key
