@@ -13,7 +13,7 @@ CHEAT ?= 1
 KEEP ?= 0
 export CHAIN CHEAT KEEP
 
-.PHONY: help demo setup setup-dev setup-brownie setup-benchmarks setup-all check test gas soak clean
+.PHONY: help demo setup setup-dev setup-brownie setup-benchmarks setup-all check test gas soak faults clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-17s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,9 @@ gas: setup-dev ## measure the worst case of each function and write docs/gas.md
 
 soak: setup-dev ## 200 seeds of kill -9 at every step, and its summary
 	@$(BIN)/python scripts/soak.py
+
+faults: setup-dev ## every fault on three machines, and its table (STORE=kubo: with IPFS daemons)
+	@$(BIN)/python scripts/faults.py --store $(or $(STORE),embedded)
 
 clean: ## remove what was built; the environments and packages stay
 	rm -rf build dist .cache/forge .mypy_cache .ruff_cache .pytest_cache .hypothesis report.json lcov.info
