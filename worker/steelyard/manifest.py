@@ -43,6 +43,7 @@ VERSION = 1
 MEMBERSHIPS = ("open", "shards", "invitations")
 MAX_SHARDS = 1 << 14
 MAX_TENSORS = 1 << 12
+MAX_LIST = 1 << 12  # elements of one list in an architecture
 
 # Titles are shown in terminals and logs: no control characters, no line or direction marks.
 _TITLE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]{1,100}")
@@ -53,7 +54,7 @@ _FIELDS = (
     *("membership", "shards", "test", "initial", "training"),
 )
 
-ArchitectureValue = int | str | tuple[int, ...]
+ArchitectureValue = int | str | tuple[int | str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,7 @@ class Manifest:
             version=got["version"].integer(VERSION, VERSION),
             name=got["name"].text(_TITLE, "a printable title of at most 100 characters"),
             recipe=got["recipe"].text(_ID, "the name of a recipe"),
-            architecture=_read_architecture(got["architecture"]),
+            architecture=read_architecture(got["architecture"]),
             tensors=_read_tensors(got["tensors"], step.block_count),
             step=step,
             membership=membership,
@@ -158,18 +159,22 @@ class Manifest:
         ]
 
 
-def _read_architecture(node: Node) -> Mapping[str, ArchitectureValue]:
-    """Free keys with integers, words or short lists of integers; the recipe says what they mean."""
+def read_architecture(node: Node) -> Mapping[str, ArchitectureValue]:
+    """Free keys with integers, words or lists of them; the recipe says what they mean."""
     values: dict[str, ArchitectureValue] = {}
     for name, inner in node.pairs(32):
         Node(name, f"{node.path} key").text(_WORD, "a word")
         if isinstance(inner.value, list):
-            values[name] = tuple(item.integer(0, 2**31 - 1) for item in inner.items(64))
-        elif isinstance(inner.value, str):
-            values[name] = inner.text(_WORD, "a word")
+            values[name] = tuple(_read_scalar(item) for item in inner.items(MAX_LIST))
         else:
-            values[name] = inner.integer(0, 2**31 - 1)
+            values[name] = _read_scalar(inner)
     return MappingProxyType(values)
+
+
+def _read_scalar(node: Node) -> int | str:
+    if isinstance(node.value, str):
+        return node.text(_WORD, "a word")
+    return node.integer(0, 2**31 - 1)
 
 
 def _read_tensors(node: Node, count: int) -> tuple[TensorSpec, ...]:

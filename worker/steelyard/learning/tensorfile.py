@@ -37,8 +37,7 @@ def write_stream(path: Path, layout: Sequence[Layout], arrays: Iterable[NDArray[
     Raises FormatError where an array has another dtype or size than the layout says, DiskFull without room.
     """
     with atomic(path) as file:
-        header = _header(layout)
-        file.write(len(header).to_bytes(8, "little") + header)
+        file.write(header_of(layout))
         for (name, code, shape), values in zip(layout, arrays, strict=True):
             if values.dtype != DTYPES[code] or values.size != math.prod(shape):
                 raise FormatError(
@@ -79,14 +78,16 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     return tensors
 
 
-def _header(layout: Sequence[Layout]) -> bytes:
+def header_of(layout: Sequence[Layout]) -> bytes:
+    """What stands before the data: the length and the JSON. The tensors follow in the layout's order."""
     entries, offset = {}, 0
     for name, code, shape in layout:
         stop = offset + math.prod(shape) * DTYPES[code].itemsize
         entries[name] = {"dtype": code, "shape": list(shape), "data_offsets": [offset, stop]}
         offset = stop
     header = json.dumps(entries, separators=(",", ":")).encode()
-    return header + b" " * (-len(header) % _ALIGN)
+    padded = header + b" " * (-len(header) % _ALIGN)
+    return len(padded).to_bytes(8, "little") + padded
 
 
 def _entries(path: Path, header: bytes) -> Iterator[tuple[str, str, tuple[int, ...], int, int]]:

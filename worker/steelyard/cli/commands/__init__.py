@@ -8,6 +8,7 @@ from steelyard.cli.commands import (
     account,
     aggregator,
     content,
+    data,
     demo,
     doctor,
     job,
@@ -23,7 +24,7 @@ from steelyard.cli.commands import (
 
 def install(app: typer.Typer) -> None:
     """Add every command to the root."""
-    for group in (account, network, token, worker, aggregator, job, rewards, model, content):
+    for group in (account, network, token, worker, aggregator, job, rewards, model, content, data):
         app.add_typer(group.app)
     for command in (run, verify, demo, doctor):
         command.install(app)

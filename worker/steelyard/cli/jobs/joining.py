@@ -99,7 +99,7 @@ def _ticket(manifest: Manifest, view: View, identity: str, shard: int | None, da
     else:
         position = _free_shard(manifest, view, shard)
     chosen = manifest.shards[position]
-    codec, digest = Cid.parse(chosen.cid).to_chain()
+    codec, digest = Cid.parse(chosen.cid).to_chain() if chosen.cid else (0, bytes(32))
     proof = manifest.member_proof(position)
     return Ticket(index=chosen.index, weight=chosen.weight, codec=codec, digest=digest, proof=proof)
 

@@ -23,7 +23,7 @@ async def create(at: Work, description: Description) -> dict[str, Any]:
     try:
         async with EmbeddedStore(fetching_only(at.session.config)) as store:
             at.session.out.say("publishing data, first model and manifest ...")
-            published = await publish(description, store, scratch)
+            published = await publish(description, store, scratch, at.session.config.fetch_timeout_s)
         job = await post(at, description, published)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from steelyard.blocks import Encoding
-from steelyard.chain.programs import project_root
-from steelyard.cli.jobs.description import MNIST, Description
+from steelyard.cli.jobs.description import Description
+from steelyard.cli.jobs.material import Material, material
 from steelyard.content import FOREVER, Cid, ContentStore, cid_of_path
 from steelyard.errors import ConfigError, ManifestError
-from steelyard.learning import data as rows
-from steelyard.learning.data import ShardFile
 from steelyard.learning.job import block_count_of, compose, write_initial
-from steelyard.learning.partition import dirichlet_partition, iid_partition
-from steelyard.manifest import DataFile, Initial, Manifest, Shard, Training
+from steelyard.manifest import Initial, Manifest, Shard, Training
 from steelyard.numbers import ONE
 from steelyard.rules import Rule, Step
+
+FETCH_S = 60.0  # for a data manifest that is not held here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,20 +30,26 @@ class Published:
     files: tuple[Path, ...]
 
 
-async def publish(description: Description, store: ContentStore, scratch: Path) -> Published:
+async def publish(
+    description: Description, store: ContentStore, scratch: Path, timeout_s: float = FETCH_S
+) -> Published:
     """Put data, first model and manifest into the store.
 
-    scratch: an existing folder for files.  Raises ConfigError, ManifestError, DiskFull.
+    scratch: an existing folder for files.  timeout_s: for published data that is named by its CID.
+    Raises ConfigError, ManifestError, ContentMissing, DiskFull.
     """
-    make = _existing if description.manifest else _composed
-    manifest, files = await asyncio.to_thread(make, description, scratch)
+    if description.manifest:
+        manifest, files = await asyncio.to_thread(_existing, description)
+    else:
+        found = await material(description, store, scratch, timeout_s)
+        manifest, files = await asyncio.to_thread(_composed, description, found, scratch)
     for file in files:
         await store.add(file, pin_until=FOREVER)
     cid = await store.add_bytes(manifest.encode(), pin_until=FOREVER)
     return Published(manifest=manifest, cid=cid, files=files)
 
 
-def _existing(description: Description, _scratch: Path) -> tuple[Manifest, tuple[Path, ...]]:
+def _existing(description: Description) -> tuple[Manifest, tuple[Path, ...]]:
     """A finished manifest and, of the files beside it, those that it names."""
     path = description.manifest or Path()
     try:
@@ -64,77 +70,36 @@ def _existing(description: Description, _scratch: Path) -> tuple[Manifest, tuple
     return manifest, tuple(file for cid, file in found.items() if cid in wanted)
 
 
-def _composed(description: Description, scratch: Path) -> tuple[Manifest, tuple[Path, ...]]:
-    """Partition the data, make the first model, and describe both."""
-    shards, test = _data(description, scratch)
-    architecture = description.architecture_or_default()
+def _composed(description: Description, found: Material, scratch: Path) -> tuple[Manifest, tuple[Path, ...]]:
+    """Make the first model, and describe it with the data."""
     first = scratch / "initial.state"
-    root = write_initial(description.recipe, architecture, description.initial_seed, first)
-    membership = description.data.membership
+    root = write_initial(found.recipe, found.architecture, description.initial_seed, first)
     manifest = compose(
         name=description.name,
-        recipe=description.recipe,
-        architecture=architecture,
-        step=_step(description, block_count_of(description.recipe, architecture)),
-        membership=membership,
-        shards=_members(description, shards),
-        test=DataFile(cid=str(cid_of_path(test.path)), rows=test.rows, size=test.size) if test else None,
+        recipe=found.recipe,
+        architecture=found.architecture,
+        step=_step(description, block_count_of(found.recipe, found.architecture)),
+        membership=description.data.membership,
+        shards=_members(description, found.shards),
+        test=found.test,
         initial=Initial(cid=str(cid_of_path(first)), root=root),
         training=_training(description),
     )
-    files = [*(shard.path for shard in shards), *([test.path] if test else []), first]
-    return manifest, tuple(files)
+    return manifest, (*found.files, first)
 
 
-def _data(description: Description, scratch: Path) -> tuple[list[ShardFile], ShardFile | None]:
-    chosen = description.data
-    if chosen.source != MNIST:
-        return _folder(description.folder / chosen.source, scratch)
-    dataset = rows.load_mnist(project_root() / "node_modules")
-    labels = dataset.train.labels
-    if chosen.alpha > 0:
-        parts = dirichlet_partition(labels, chosen.shards, alpha=chosen.alpha, seed=chosen.seed)
-    else:
-        parts = iid_partition(labels, chosen.shards, seed=chosen.seed)
-    return rows.publish(dataset, parts, scratch)
-
-
-def _folder(folder: Path, scratch: Path) -> tuple[list[ShardFile], ShardFile | None]:
-    """Prepared data files, rewritten so that their bytes follow from their rows alone."""
-    names = sorted(folder.glob("shard-*.safetensors"), key=lambda file: (len(file.name), file.name))
-    if not names:
-        raise ConfigError(
-            f"{folder} has no shard-*.safetensors", remedy="write one a member: uint8 images and labels"
-        )
-    shards = [
-        rows.write_rows(scratch / f"shard-{i}.safetensors", rows.read_rows(n)) for i, n in enumerate(names)
-    ]
-    test = folder / "test.safetensors"
-    if not test.is_file():
-        return shards, None
-    return shards, rows.write_rows(scratch / "test.safetensors", rows.read_rows(test))
-
-
-def _members(description: Description, shards: list[ShardFile]) -> list[Shard]:
+def _members(description: Description, shards: Sequence[Shard]) -> Sequence[Shard]:
     chosen = description.data
     if chosen.membership == "open":
         return []
-    if chosen.membership == "invitations" and len(chosen.invited) != len(shards):
+    if chosen.membership != "invitations":
+        return shards
+    if len(chosen.invited) != len(shards):
         raise ConfigError(
             f"{len(chosen.invited)} accounts are invited to {len(shards)} shards",
             remedy="list one account a shard in `invited`",
         )
-    return [
-        Shard(
-            index=index,
-            cid=str(cid_of_path(shard.path)),
-            weight=shard.weight,
-            rows=shard.rows,
-            size=shard.size,
-            account=chosen.invited[index].lower() if chosen.membership == "invitations" else "",
-        )
-        for index, shard in enumerate(shards)
-    ]
+    return [replace(shard, account=chosen.invited[shard.index].lower()) for shard in shards]
 
 
 def _step(description: Description, blocks: int) -> Step:

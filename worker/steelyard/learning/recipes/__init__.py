@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from steelyard.errors import TrainingError
 from steelyard.learning.recipes.base import Recipe
 from steelyard.learning.recipes.image_cnn import ImageCnn
+from steelyard.learning.recipes.tabular import Tabular
+from steelyard.learning.recipes.text import Text
 
-RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (ImageCnn(),)}
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (ImageCnn(), Tabular(), Text())}
 
 
 def recipe_named(name: str) -> Recipe:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from steelyard.errors import TrainingError
 from steelyard.kernels.arrays import Float32
-from steelyard.learning.data import Rows
+from steelyard.learning.data import Kind, Rows
 
-Architecture = Mapping[str, int | str | tuple[int, ...]]
+Architecture = Mapping[str, int | str | tuple[int | str, ...]]
 """A manifest's architecture: the recipe says which keys it takes."""
 
 Weights = dict[str, Float32]
@@ -73,6 +74,25 @@ class Evaluated:
     loss: float  # mean cross-entropy
 
 
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """The rows that an architecture is for."""
+
+    kind: Kind
+    row: tuple[int, ...]  # shape of one
+    classes: int
+
+    def check(self, rows: Rows) -> None:
+        """Raises TrainingError for rows of another kind or shape, or with a label beyond the classes."""
+        shape, highest = rows.inputs.shape[1:], int(rows.labels.max())
+        if rows.kind is not self.kind or shape != self.row or highest >= self.classes:
+            raise TrainingError(
+                f"{rows.kind.value} of shape {shape} and labels up to {highest} do not fit a model for "
+                f"{self.kind.value} of {self.row} and {self.classes} classes",
+                remedy="use the data that the job's manifest names, or rows made with `--like` of its data",
+            )
+
+
 class Learner(Protocol):
     """A recipe's torch side, in the child. Same arguments, same machine: same result."""
 
@@ -93,6 +113,9 @@ class Recipe(Protocol):
 
     def initial(self, architecture: Architecture, seed: int) -> Weights:
         """First weights; the same seed gives the same ones on every machine."""
+
+    def intake(self, architecture: Architecture) -> Intake:
+        """The rows that it is for."""
 
     def learner(self, architecture: Architecture) -> Learner:
         """The torch side. Only the child calls this."""

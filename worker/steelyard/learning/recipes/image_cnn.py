@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.errors import TrainingError
-from steelyard.learning.recipes.base import Architecture, Learner, Tensor, Weights
+from steelyard.learning.data import Kind
+from steelyard.learning.recipes.base import Architecture, Intake, Learner, Tensor, Weights
 
 SCALE_BITS = 24  # +-128 with steps of 6e-8, finer than float32 from 1 up
 MAX_PARAMETERS = 1 << 27
@@ -53,9 +54,12 @@ class Shape:
             if not isinstance(value, int) or not low <= value <= high:
                 raise _refused(f"{name} = {value!r}", f"{low} to {high}")
             numbers[name] = value
-        if not all(1 <= count <= 1024 for count in filters):
+        first, second = filters
+        if not (isinstance(first, int) and isinstance(second, int)):
+            raise _refused(f"filters {filters}", "two numbers")
+        if not (1 <= first <= 1024 and 1 <= second <= 1024):
             raise _refused(f"filters {filters}", "1 to 1024 of each")
-        return cls(**numbers, filters=(filters[0], filters[1]))
+        return cls(**numbers, filters=(first, second))
 
     @property
     def features(self) -> int:
@@ -97,11 +101,18 @@ class ImageCnn:
             weights[tensor.name] = random.uniform(-bound, bound, tensor.shape).astype(np.float32)
         return weights
 
+    def intake(self, architecture: Architecture) -> Intake:
+        """The rows that it is for."""
+        shape = Shape.of(architecture)
+        return Intake(
+            kind=Kind.IMAGES, row=(shape.channels, shape.height, shape.width), classes=shape.classes
+        )
+
     def learner(self, architecture: Architecture) -> Learner:
         """The torch side. Only the child calls this: it is what imports torch."""
         from steelyard.learning.recipes.image_cnn_torch import ImageCnnLearner  # noqa: PLC0415
 
-        return ImageCnnLearner(Shape.of(architecture))
+        return ImageCnnLearner(self.intake(architecture), Shape.of(architecture))
 
 
 def _pooled(side: int) -> int:

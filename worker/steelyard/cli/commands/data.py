@@ -1,0 +1,93 @@
+"""`steelyard data`: publishing rows as shards, and looking at them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steelyard.cli.session import do
+
+app = typer.Typer(
+    name="data", help="Rows to train on: publish them as shards, look at them.", no_args_is_help=True
+)
+
+SOURCE = "File or folder (CSV, Parquet, pictures, texts), URL, hf://datasets/…, torchvision:CIFAR10 or mnist."
+Source = Annotated[str, typer.Argument(help=SOURCE)]
+Partition = Annotated[str, typer.Option(help="iid, dirichlet:<alpha> or by:<column>.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the partition's draws.")]
+Label = Annotated[str, typer.Option(help="Column of labels.")]
+Columns = Annotated[str, typer.Option(help="Columns of features, with commas between; else all others.")]
+Text = Annotated[str, typer.Option(help="Column of texts to learn from.")]
+TextBytes = Annotated[int, typer.Option(min=8, max=1 << 16, help="Bytes kept of each text.")]
+Image = Annotated[str, typer.Option(help="Column of encoded images.")]
+ImageSize = Annotated[int, typer.Option(min=0, max=512, help="Scale images to squares of so many pixels.")]
+Delimiter = Annotated[str, typer.Option(help="Of CSV.")]
+Test = Annotated[float | None, typer.Option(help="Share held out for tests where the source has none: 0.1.")]
+Like = Annotated[str, typer.Option(help="Data manifest (CID or data.json) whose labels and columns to keep.")]
+
+
+@app.command()
+def publish(
+    source: Source,
+    shards: Annotated[int, typer.Option(min=1, max=1 << 14, help="How many.")] = 4,
+    partition: Partition = "iid",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="New folder for the files; else NAME-shards.")
+    ] = None,
+    seed: Seed = 1,
+    label: Label = "",
+    columns: Columns = "",
+    text: Text = "",
+    text_bytes: TextBytes = 256,
+    image: Image = "",
+    image_size: ImageSize = 0,
+    delimiter: Delimiter = ",",
+    test: Test = None,
+    like: Like = "",
+) -> None:
+    """Make shard files and their manifest, and put them into this home's store. Published data is public."""
+    from steelyard.cli.sharing import Chosen, publish_data
+    from steelyard.learning.loaders import Wishes
+
+    wishes = Wishes(
+        label=label, columns=_listed(columns), text=text, text_bytes=text_bytes, image=image,
+        image_size=image_size, delimiter=delimiter,
+    )  # fmt: skip
+    chosen = Chosen(
+        source=source, wishes=wishes, shards=shards, partition=partition, seed=seed, test=test, like=like
+    )
+    do(publish_data(chosen, out))
+
+
+@app.command()
+def inspect(
+    source: Annotated[str, typer.Argument(help=SOURCE + " Or published data: its CID or its folder.")],
+    shards: Annotated[int, typer.Option(min=1, max=1 << 14, help="Show it split into so many.")] = 1,
+    partition: Partition = "iid",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Draw it into this .svg file, too.")] = None,
+    seed: Seed = 1,
+    label: Label = "",
+    columns: Columns = "",
+    text: Text = "",
+    text_bytes: TextBytes = 256,
+    image: Image = "",
+    image_size: ImageSize = 0,
+    delimiter: Delimiter = ",",
+    test: Test = None,
+) -> None:
+    """Rows, sizes, and which shard has how much of which label. Nothing is published."""
+    from steelyard.cli.sharing import Chosen, inspect_data
+    from steelyard.learning.loaders import Wishes
+
+    wishes = Wishes(
+        label=label, columns=_listed(columns), text=text, text_bytes=text_bytes, image=image,
+        image_size=image_size, delimiter=delimiter,
+    )  # fmt: skip
+    chosen = Chosen(source=source, wishes=wishes, shards=shards, partition=partition, seed=seed, test=test)
+    do(inspect_data(chosen, out))
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -1,0 +1,176 @@
+"""Rows from the columns of CSV and Parquet files: features, texts, or images that are stored in a column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.errors import ConfigError
+from steelyard.learning.data import Kind
+from steelyard.learning.loaders.coding import MAX_GROUPS, MAX_LABELS, Coder, labels_of
+from steelyard.learning.loaders.pictures import Frame, decoded
+from steelyard.learning.loaders.source import Scan, Wishes, need, rows_at_once
+from steelyard.learning.loaders.tables import Table, coded, column_of
+
+LABELS = ("label", "labels", "target", "class", "fine_label")
+IMAGES = ("image", "img")
+MAX_COLUMNS = 4096
+
+
+class Columns:
+    """One or several files with the same columns; those of `test` are test rows."""
+
+    def __init__(self, train: Sequence[Path], test: Sequence[Path], wishes: Wishes) -> None:
+        self._wishes = wishes
+        self._train = [Table(path, wishes.delimiter) for path in train]
+        self._test = [Table(path, wishes.delimiter) for path in test]
+        first = self._train[0]
+        self._label = column_of(first, wishes.label, LABELS, "column of labels", "--label")
+        self._known = wishes.labels or first.class_names(self._label)
+        if wishes.group and wishes.group not in first.names:
+            column_of(first, wishes.group, (), "column that shards follow", "--partition by:<column>")
+        self.kind, self._inputs = self._choose(first)
+        self._frame: Frame | None = None
+
+    def scan(self) -> Scan:
+        """One pass over labels, groups and, of images, the first row."""
+        labels = Coder("label", MAX_LABELS, self._known)
+        groups = Coder(f"value of {self._wishes.group}", MAX_GROUPS)
+        for table in self._train:
+            self._code(table, labels, groups)
+        rows = labels.mark()
+        for table in self._test:
+            self._code(table, labels, None)
+        codes, names = labels.finish()
+        if not rows:
+            raise ConfigError(f"{self._train[0].path} has no rows", remedy="choose another source")
+        if self._known and not self._wishes.labels:
+            names = self._known
+        return Scan(
+            kind=self.kind,
+            shape=self._shape(),
+            names=names,
+            labels=labels_of(codes[:rows]),
+            test_labels=labels_of(codes[rows:]) if len(codes) > rows else None,
+            groups=groups.finish()[0] if self._wishes.group else None,
+            columns=tuple(self._inputs) if self.kind is Kind.FEATURES else (),
+        )
+
+    def batches(self, *, test: bool = False) -> Iterator[NDArray[Any]]:
+        """The inputs in order."""
+        texts = self._inputs if self.kind is Kind.TEXTS else ()
+        for table in self._test if test else self._train:
+            for batch in table.batches(self._inputs, texts=texts):
+                yield from self._rows(table, batch)
+
+    def _choose(self, table: Table) -> tuple[Kind, list[str]]:
+        """What the rows are, and the columns that hold them."""
+        wishes = self._wishes
+        if wishes.text:
+            return Kind.TEXTS, [column_of(table, wishes.text, (), "column of texts", "--text")]
+        named = [name for name in ((wishes.image,) if wishes.image else IMAGES) if name in table.names]
+        if wishes.image or (named and table.is_image(named[0])):
+            return Kind.IMAGES, [column_of(table, wishes.image, IMAGES, "column of images", "--image")]
+        return Kind.FEATURES, self._features(table)
+
+    def _features(self, table: Table) -> list[str]:
+        left_out = {self._label, self._wishes.group}
+        chosen = list(self._wishes.columns) or [name for name in table.names if name not in left_out]
+        for name in self._wishes.columns:
+            column_of(table, name, (), "columns of features", "--columns")
+        words = [name for name in chosen if not table.is_number(name)]
+        if words:
+            raise ConfigError(
+                f"{table.path.name}: column {', '.join(map(repr, words[:5]))} holds no numbers",
+                remedy="leave it out by naming the others with --columns, replace its words by numbers, "
+                "or name it with --text if it is what to learn from",
+            )
+        if not 1 <= len(chosen) <= MAX_COLUMNS:
+            raise ConfigError(
+                f"{table.path.name} has {len(chosen)} columns of features",
+                remedy=f"choose 1 to {MAX_COLUMNS} of them with --columns",
+            )
+        return chosen
+
+    def _code(self, table: Table, labels: Coder, groups: Coder | None) -> None:
+        group = self._wishes.group if groups is not None else ""
+        wanted = list(dict.fromkeys([self._label, *([group] if group else [])]))
+        column_of(table, self._label, (), "column of labels", "--label")
+        for batch in table.batches(wanted, texts=wanted):
+            labels.add(*self._named(coded(batch.column(self._label))))
+            if groups is not None and group:
+                groups.add(*coded(batch.column(group)))
+
+    def _named(
+        self, found: tuple[list[str | None], NDArray[np.int64]]
+    ) -> tuple[list[str | None], NDArray[np.int64]]:
+        """Class numbers as the names that the file gives them, where it does."""
+        names, indices = found
+        if not self._known or self._wishes.labels:
+            return names, indices
+        numbers = {str(number): name for number, name in enumerate(self._known)}
+        return [numbers.get(name or "", name) for name in names], indices
+
+    def _shape(self) -> tuple[int, ...]:
+        if self.kind is Kind.FEATURES:
+            return (len(self._inputs),)
+        if self.kind is Kind.TEXTS:
+            return (self._wishes.text_bytes,)
+        first = next(self._train[0].batches(self._inputs))
+        self._frame = Frame.of(_encoded(first.column(0))[0], self._wishes.image_size)
+        return self._frame.shape
+
+    def _rows(self, table: Table, batch: Any) -> Iterator[NDArray[Any]]:
+        if self.kind is Kind.FEATURES:
+            yield np.stack([_numbers(table, name, batch.column(name)) for name in self._inputs], axis=1)
+        elif self.kind is Kind.TEXTS:
+            yield texts_as_bytes(batch.column(0).to_pylist(), self._wishes.text_bytes)
+        else:
+            frame = self._frame or Frame.of(_encoded(batch.column(0))[0], self._wishes.image_size)
+            files = _encoded(batch.column(0))
+            size = rows_at_once(frame.size)
+            for start in range(0, len(files), size):
+                yield np.stack(
+                    [decoded(file, frame, table.path.name) for file in files[start : start + size]]
+                )
+
+
+def texts_as_bytes(texts: Sequence[str | None], length: int) -> NDArray[np.uint8]:
+    """UTF-8, cut after `length` bytes, zeros behind: (texts, length)."""
+    rows = np.zeros((len(texts), length), np.uint8)
+    for row, text in zip(rows, texts, strict=True):
+        raw = (text or "").replace("\0", " ").encode("utf-8", "replace")[:length]
+        row[: len(raw)] = np.frombuffer(raw, np.uint8)
+    return rows
+
+
+def _numbers(table: Table, name: str, column: Any) -> NDArray[np.float32]:
+    """A column as float32. Raises ConfigError for an empty place or what is no finite number."""
+    empty = column.null_count
+    if not empty:
+        with np.errstate(over="ignore"):
+            values = column.cast(need("pyarrow").float64()).to_numpy(zero_copy_only=False).astype(np.float32)
+        empty = int(np.count_nonzero(~np.isfinite(values)))
+        if not empty:
+            return np.asarray(values, np.float32)
+    raise ConfigError(
+        f"{table.path.name}: column {name!r} has no finite number in {empty} of {len(column)} rows looked at",
+        remedy="fill them in, leave such rows out, or name only other columns with --columns",
+    )
+
+
+def _encoded(column: Any) -> list[bytes]:
+    """Encoded images. Raises ConfigError for rows without any."""
+    types = need("pyarrow.types")
+    if types.is_struct(column.type):
+        column = column.field("bytes")
+    if column.null_count:
+        raise ConfigError(
+            f"{column.null_count} rows have no image bytes, only a path perhaps",
+            remedy="use a data set whose files hold the images themselves",
+        )
+    return [bytes(value) for value in column.to_pylist()]

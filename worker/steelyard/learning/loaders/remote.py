@@ -1,0 +1,156 @@
+"""Bringing what is remote to the disk: any URL that fsspec knows, and data sets and models of Hugging Face.
+
+Credentials are the environment's, as each library documents them (AWS_*, AZURE_STORAGE_*, HF_TOKEN); none is
+read or kept here. A URL is shown without what stands before an @ or behind a ?, where secrets may be.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from steelyard.errors import ConfigError
+from steelyard.learning.loaders.source import need
+
+HUB = re.compile(
+    r"hf://(?P<type>datasets/|models/)?(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?(/(?P<path>.+))?"
+)
+MAX_FILES = 1_000_000
+STALL_S = 120.0  # without a byte
+CHUNK = 4 << 20
+
+Progress = Callable[[], None]
+"""Called whenever something has arrived."""
+
+
+def shown(url: str) -> str:
+    """A URL without user, password and query."""
+    return re.sub(r"//[^/@]*@", "//", url.partition("?")[0])
+
+
+def download(url: str, folder: Path) -> Path:
+    """Bring a file, or all files below a URL, to `folder`.  Returns the file or the folder.
+
+    Raises ConfigError where there is nothing, the library for the scheme is missing, or nothing came for two
+    minutes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    fetch = _from_hub if url.startswith("hf://") else _from_url
+    return _watched(lambda progress: fetch(url, folder, progress), url)
+
+
+def _watched(work: Callable[[Progress], Path], url: str) -> Path:
+    """Run it in a thread that is left behind when it stalls. Raises ConfigError, naming the URL."""
+    done: list[Path] = []
+    failed: list[Exception] = []
+    latest = time.monotonic()
+
+    def progress() -> None:
+        nonlocal latest
+        latest = time.monotonic()
+
+    def run() -> None:
+        try:
+            done.append(work(progress))
+        except Exception as error:  # noqa: BLE001 - each file system has errors of its own; they are told below
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name="download")
+    thread.start()
+    while thread.is_alive() and time.monotonic() - latest < STALL_S:
+        thread.join(0.2)
+    if done:
+        return done[0]
+    if failed and isinstance(failed[0], ConfigError):
+        raise failed[0]
+    cause = failed[0] if failed else None
+    said = f"{type(cause).__name__}: {str(cause)[:300]}" if cause else f"nothing came for {STALL_S:.0f} s"
+    raise ConfigError(
+        f"{shown(url)} cannot be read: {said}", remedy="check the URL, the network and your credentials"
+    ) from cause
+
+
+def _from_url(url: str, folder: Path, progress: Progress) -> Path:
+    core = need("fsspec.core")
+    try:
+        system, path = core.url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(
+            f"{shown(url)}: {str(error)[:200]}", remedy="pip install 'steelyard[data]', or use another scheme"
+        ) from error
+    if not system.isdir(path):
+        target = folder / _safe(PurePosixPath(path.partition("?")[0]).name)
+        _copy(system, path, target, progress)
+        return target
+    files = sorted(system.find(path))[: MAX_FILES + 1]
+    if not files or len(files) > MAX_FILES:
+        raise ConfigError(
+            f"{shown(url)} holds {len(files)} files", remedy=f"name a folder of 1 to {MAX_FILES}"
+        )
+    root = system._strip_protocol(path).rstrip("/") + "/"  # noqa: SLF001 - how fsspec's own `get` does it
+    for file in files:
+        inside = [_safe(part) for part in PurePosixPath(file.removeprefix(root)).parts]
+        target = folder.joinpath(*inside)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _copy(system, file, target, progress)
+    return folder
+
+
+def _copy(system: Any, path: str, target: Path, progress: Progress) -> None:
+    with system.open(path, "rb") as source, target.open("wb") as file:
+        while piece := source.read(CHUNK):
+            file.write(piece)
+            progress()
+
+
+def _safe(name: str) -> str:
+    """A file name and nothing else: a store may name its objects `..`."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise ConfigError(f"a remote file is named {name!r}", remedy="rename it, or copy the files by hand")
+    return name
+
+
+def _from_hub(url: str, folder: Path, progress: Progress) -> Path:
+    """Files of `hf://datasets/OWNER/NAME[@revision][/path]`; models have no `datasets/`."""
+    match = HUB.fullmatch(url)
+    if match is None:
+        raise ConfigError(
+            f"{url} names nothing on the hub", remedy="write hf://datasets/OWNER/NAME[@revision][/path]"
+        )
+    hub = need("huggingface_hub")
+    kind = "dataset" if match["type"] == "datasets/" else "model"
+    api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)
+    place = {"repo_id": match["repo"], "repo_type": kind, "revision": match["revision"]}
+    wanted = match["path"] or ""
+    files = [name for name in sorted(api.list_repo_files(**place)) if _wanted(name, wanted)]
+    progress()
+    if not files:
+        raise ConfigError(
+            f"{url} has no such file"
+            if wanted
+            else f"{url} has no CSV, Parquet, safetensors or folder of labels",
+            remedy="name a file or a folder of it behind its name",
+        )
+    for name in files:
+        got = api.hf_hub_download(filename=name, local_dir=folder / ".hub", **place)
+        target = folder.joinpath(*(_safe(part) for part in PurePosixPath(name).parts))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(got, target)
+        progress()
+    return folder / wanted if wanted else folder
+
+
+def _wanted(name: str, path: str) -> bool:
+    """Whether a repository's file belongs to what was named; of a whole one, everything that holds rows."""
+    if path:
+        return name == path or name.startswith(path.rstrip("/") + "/")
+    return PurePosixPath(name).suffix.lower() in (
+        *(".csv", ".tsv", ".parquet", ".gz", ".txt", ".safetensors"),
+        *(".png", ".jpg", ".jpeg", ".webp"),
+    )

@@ -1,0 +1,158 @@
+"""Reading CSV and Parquet in batches: columns by name, text as text, numbers as float32.
+
+Parquet and CSV are parsed by Arrow, which runs nothing that a file says. Memory holds a block of CSV, or one
+row group's pages of the columns that are wanted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.errors import ConfigError
+from steelyard.learning.loaders.source import need
+
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet")
+CSV_BLOCK = 8 << 20
+ROWS_AT_ONCE = 1024  # of Parquet; images make a row large
+
+
+class Table:
+    """One CSV or Parquet file."""
+
+    def __init__(self, path: Path, delimiter: str = ",") -> None:
+        self.path = path
+        self._parquet = path.suffix == ".parquet"
+        self._delimiter = "\t" if path.suffix == ".tsv" else delimiter
+
+    @cached_property
+    def schema(self) -> Any:
+        """The Arrow schema; of CSV as its first block shows it. Raises ConfigError for an unreadable file."""
+        with _readable(self.path):
+            if self._parquet:
+                return need("pyarrow.parquet").read_schema(self.path)
+            with self._csv({}, None) as reader:
+                return reader.schema
+
+    @property
+    def names(self) -> list[str]:
+        """Of its columns."""
+        return list(self.schema.names)
+
+    def is_number(self, column: str) -> bool:
+        """Whether a column holds numbers (or truth values)."""
+        types, kind = need("pyarrow.types"), self.schema.field(column).type
+        decimal = types.is_decimal(kind) or types.is_boolean(kind) or types.is_null(kind)
+        return bool(types.is_integer(kind) or types.is_floating(kind) or decimal)
+
+    def is_image(self, column: str) -> bool:
+        """Whether a column holds encoded files: bytes, or `{bytes, path}` as Hugging Face writes them."""
+        types, kind = need("pyarrow.types"), self.schema.field(column).type
+        if types.is_struct(kind):
+            return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
+        return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+    def class_names(self, column: str) -> tuple[str, ...]:
+        """The label names that Hugging Face's `ClassLabel` left in a Parquet file; empty where none are."""
+        try:
+            described = json.loads((self.schema.metadata or {})[b"huggingface"])
+            names = described["info"]["features"][column]["names"]
+        except (KeyError, TypeError, ValueError):
+            return ()
+        good = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        return tuple(names) if good and len(set(names)) == len(names) <= 256 else ()
+
+    def batches(self, columns: Sequence[str], *, texts: Sequence[str] = ()) -> Iterator[Any]:
+        """Record batches of these columns, in the file's order.
+
+        texts: those that CSV must not take for numbers.  Raises ConfigError where the file breaks off.
+        """
+        with _readable(self.path):
+            if self._parquet:
+                with need("pyarrow.parquet").ParquetFile(self.path, pre_buffer=False) as file:
+                    yield from file.iter_batches(ROWS_AT_ONCE, columns=list(columns), use_threads=False)
+                return
+            with self._csv(self._types(columns, texts), list(columns)) as reader:
+                yield from reader
+
+    def _types(self, columns: Sequence[str], texts: Sequence[str]) -> dict[str, Any]:
+        """CSV's first block may show integers where later ones have fractions: all are read as float64."""
+        arrow = need("pyarrow")
+        numbers = {
+            name: arrow.float64() for name in columns if name not in texts and self.is_plain_number(name)
+        }
+        return {**numbers, **{name: arrow.string() for name in texts}}
+
+    def is_plain_number(self, column: str) -> bool:
+        """Whether a column of CSV is of numbers, truth values not counted."""
+        return self.is_number(column) and not need("pyarrow.types").is_boolean(self.schema.field(column).type)
+
+    def _csv(self, types: dict[str, Any], columns: list[str] | None) -> Any:
+        csv = need("pyarrow.csv")
+        return csv.open_csv(
+            self.path,
+            read_options=csv.ReadOptions(block_size=CSV_BLOCK, use_threads=False),
+            parse_options=csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True),
+            convert_options=csv.ConvertOptions(
+                column_types=types, include_columns=columns, strings_can_be_null=True
+            ),
+        )
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn Arrow's errors into ours, with the file's name."""
+    arrow = need("pyarrow")
+    try:
+        yield
+    except (arrow.ArrowException, UnicodeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the system's, not the file's
+        raise ConfigError(
+            f"{path} cannot be read: {str(error).splitlines()[0][:300]}",
+            remedy="mend the file; CSV needs a heading line, and --delimiter where that is no comma",
+        ) from error
+
+
+def column_of(table: Table, wanted: str, usual: Sequence[str], what: str, option: str) -> str:
+    """The column that is asked for, or the first usual one that there is. Raises ConfigError."""
+    names = table.names
+    if wanted in names:
+        return wanted
+    found = [] if wanted else [name for name in usual if name in names]
+    if found:
+        return found[0]
+    shown = ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
+    said = f"there is no column {wanted!r}" if wanted else f"no column is called {' or '.join(usual)}"
+    raise ConfigError(
+        f"{table.path.name}: {said}", remedy=f"name the {what} with {option}; there are {shown}"
+    )
+
+
+def coded(column: Any) -> tuple[list[str | None], NDArray[np.int64]]:
+    """A column's different values as text, and for each row which one it has."""
+    arrow = need("pyarrow")
+    if column.type != arrow.string():
+        column = _as_text(column)
+    column = column.dictionary_encode(null_encoding="encode")
+    return column.dictionary.to_pylist(), column.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _as_text(column: Any) -> Any:
+    """Text; a whole number keeps no fraction, so that 1 is the same label in CSV and in Parquet."""
+    arrow, types = need("pyarrow"), need("pyarrow.types")
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if types.is_floating(column.type):
+        values = column.to_pylist()
+        return arrow.array(
+            [None if v is None else str(int(v)) if v == v // 1 else str(v) for v in values], arrow.string()
+        )
+    return column.cast(arrow.string())

@@ -1,0 +1,32 @@
+"""The torch side of `tabular`. Only the training child imports this module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional
+
+from steelyard.learning.recipes.base import Intake
+from steelyard.learning.recipes.classifier_torch import Classifier
+from steelyard.learning.recipes.tabular import Shape
+
+FAR = 16.0  # deviations from the mean; a value beyond is taken as this far
+
+
+class TabularLearner(Classifier):
+    """Trains and tests one architecture on the CPU."""
+
+    def __init__(self, intake: Intake, shape: Shape) -> None:
+        super().__init__(intake)
+        self._mean = torch.tensor(shape.mean, dtype=torch.float64)
+        self._deviation = torch.tensor(shape.deviation, dtype=torch.float64)
+
+    def logits(self, tensors: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
+        """inputs: float32 (batch, columns), as measured. Returns float32 (batch, classes)."""
+        x = ((inputs.double() - self._mean) / self._deviation).clamp(-FAR, FAR).float()
+        for layer in range(0, len(tensors), 2):
+            if layer:
+                x = functional.relu(x)
+            x = functional.linear(x, tensors[layer], tensors[layer + 1])
+        return x

@@ -1,0 +1,96 @@
+"""The `text` recipe: a bag of hashed byte n-grams, embedded, averaged, and classified.
+
+    n bytes in a row, hashed into a bucket -> embedding -> mean over the text -> linear
+
+Letters of ASCII are made small first. It needs no vocabulary, so nothing about the words of one member's
+texts has to be told to another, and it takes any language that is written in UTF-8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.errors import TrainingError
+from steelyard.learning.data import Kind
+from steelyard.learning.recipes.base import Architecture, Intake, Learner, Tensor, Weights
+
+SCALE_BITS = 24
+LIMITS = {
+    "length": (8, 1 << 16),  # bytes of a text
+    "classes": (2, 256),
+    "ngram": (1, 8),  # bytes
+    "buckets": (16, 1 << 20),
+    "width": (2, 1024),  # of an embedding
+}
+MAX_PARAMETERS = 1 << 27
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """An architecture, checked."""
+
+    length: int
+    classes: int
+    ngram: int
+    buckets: int
+    width: int
+
+    @classmethod
+    def of(cls, architecture: Architecture) -> Shape:
+        """Raises TrainingError for a missing or unknown key, or a number out of range."""
+        if set(architecture) != set(LIMITS):
+            raise _refused(f"keys {sorted(architecture)}", ", ".join(LIMITS))
+        numbers: dict[str, int] = {}
+        for name, (low, high) in LIMITS.items():
+            value = architecture[name]
+            if not isinstance(value, int) or not low <= value <= high:
+                raise _refused(f"{name} = {value!r}", f"{low} to {high}")
+            numbers[name] = value
+        return cls(**numbers)
+
+
+class Text:
+    """The recipe. Its torch side is in `text_torch`."""
+
+    name = "text"
+
+    def layout(self, architecture: Architecture) -> tuple[Tensor, ...]:
+        """The tensors in the order of the weight vector. Raises TrainingError over 2^27 parameters."""
+        shape = Shape.of(architecture)
+        shapes: dict[str, tuple[int, ...]] = {
+            "embedding.weight": (shape.buckets, shape.width),
+            "linear.weight": (shape.classes, shape.width),
+            "linear.bias": (shape.classes,),
+        }
+        tensors = tuple(Tensor(name=name, shape=s, scale_bits=SCALE_BITS) for name, s in shapes.items())
+        parameters = sum(tensor.size for tensor in tensors)
+        if parameters > MAX_PARAMETERS:
+            raise _refused(f"{parameters} parameters", f"at most {MAX_PARAMETERS}")
+        return tensors
+
+    def initial(self, architecture: Architecture, seed: int) -> Weights:
+        """Embeddings within 1/2 of zero, the classifier at zero; from NumPy's frozen generator."""
+        random = np.random.RandomState(seed)
+        weights = {tensor.name: np.zeros(tensor.shape, np.float32) for tensor in self.layout(architecture)}
+        embedding = weights["embedding.weight"]
+        weights["embedding.weight"] = random.uniform(-0.5, 0.5, embedding.shape).astype(np.float32)
+        return weights
+
+    def intake(self, architecture: Architecture) -> Intake:
+        """The rows that it is for."""
+        shape = Shape.of(architecture)
+        return Intake(kind=Kind.TEXTS, row=(shape.length,), classes=shape.classes)
+
+    def learner(self, architecture: Architecture) -> Learner:
+        """The torch side. Only the child calls this: it is what imports torch."""
+        from steelyard.learning.recipes.text_torch import TextLearner  # noqa: PLC0415
+
+        return TextLearner(self.intake(architecture), Shape.of(architecture))
+
+
+def _refused(found: str, wanted: str) -> TrainingError:
+    return TrainingError(
+        f"text does not take {found}: it takes {wanted}", remedy="correct the job's architecture"
+    )
