@@ -37,7 +37,7 @@ def node() -> None:
         raise SetupError(f"Node {version} is too old: install Node {OLDEST_NODE} or newer")
     npm = _need("npm", "it comes with Node")
     _run(
-        "npm packages (470 MB)",
+        "npm packages (650 MB)",
         [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
     )
     # py-solc-x and Brownie look for the compiler by this name, below SOLCX_BINARY_PATH.
