@@ -1,15 +1,23 @@
-"""Stores on loopback, each with a folder of its own."""
+"""Stores on loopback, each with a folder of its own, and IPFS daemons in a private network."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+import os
+import re
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from steelyard.content import EmbeddedStore, StoreConfig
-from support.stores import MakeStore
+from support.kubo import Daemon, daemons, ipfs_program
+from support.recording import Tape, player, recorder
+from support.stores import MakeStore, Yard
+
+RECORDINGS = Path(__file__).parent / "recordings"
+DAEMONS = 3
+NEEDS_IPFS = pytest.mark.skipif(ipfs_program() is None, reason="no ipfs on the PATH and no STEELYARD_IPFS")
 
 
 @pytest.fixture
@@ -27,3 +35,40 @@ async def make_store(tmp_path: Path) -> AsyncIterator[MakeStore]:
             return await stack.enter_async_context(EmbeddedStore(config))
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def ipfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Daemon]]:
+    """Daemons for the whole session: every test has data of its own."""
+    with daemons(tmp_path_factory.mktemp("ipfs"), DAEMONS) as found:
+        yield found
+
+
+@pytest.fixture(params=["embedded", pytest.param("kubo", marks=NEEDS_IPFS), "recorded"])
+async def yard(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Yard]:
+    """Stores of each kind. Recordings are made again by STEELYARD_RECORD=1 (docs/ipfs.md)."""
+    seed = re.sub(r"-?(embedded|kubo|recorded)-?", "", request.node.name).replace("[]", "")
+    async with contextlib.AsyncExitStack() as stack:
+        apis: list[str] = []
+        if request.param == "kubo":
+            apis = [daemon.api for daemon in request.getfixturevalue("ipfs")]
+        elif request.param == "recorded":
+            apis = await _on_tape(request, stack, RECORDINGS / f"{re.sub(r'[^a-z0-9_]+', '-', seed)}.jsonl")
+        yard = Yard(tmp_path, stack, apis, seed)
+        async with yard.http, contextlib.AsyncExitStack() as stores:
+            yard._stack = stores
+            yield yard
+
+
+async def _on_tape(request: pytest.FixtureRequest, stack: contextlib.AsyncExitStack, path: Path) -> list[str]:
+    if os.environ.get("STEELYARD_RECORD"):
+        found: list[Daemon] = request.getfixturevalue("ipfs")
+        tape = Tape()
+        stack.callback(tape.save, path)
+        return [
+            await stack.enter_async_context(recorder(tape, number, daemon.api))
+            for number, daemon in enumerate(found)
+        ]
+    tape = Tape.load(path)
+    stack.callback(tape.check)
+    return [await stack.enter_async_context(player(tape, number)) for number in range(DAEMONS)]

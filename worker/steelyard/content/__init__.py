@@ -3,6 +3,7 @@
 from steelyard.content.cid import Cid
 from steelyard.content.config import StoreConfig
 from steelyard.content.embedded import EmbeddedStore
+from steelyard.content.factory import make_store
 from steelyard.content.hashing import cid_of_path
 from steelyard.content.store import FOREVER, ContentStore, Entry, Freed, Held
 
@@ -16,4 +17,5 @@ __all__ = [
     "Held",
     "StoreConfig",
     "cid_of_path",
+    "make_store",
 ]

@@ -72,7 +72,7 @@ class PeerClient:
             if declared is not None and declared > limit:
                 raise PeerFault(f"{url} declares {declared} bytes for a block of at most {limit}")
             async with asyncio.timeout(leaf_s):
-                data = await _read_all(response.content, limit, url)
+                data = await read_all(response.content, limit, url)
         if not cid.matches(data):
             raise PeerFault(f"{url} sent {len(data)} bytes unlike the hash of {cid}", lied=True)
         return bytes(data)
@@ -90,7 +90,7 @@ class PeerClient:
             if response.status in (200, 400, 406, 416, 501):
                 raise NoRanges(f"{url} answers {response.status} to a range")
             _expect(response, url, 206)
-            body = _Body(response.content, url)
+            body = Body(response.content, url)
             for index in span:
                 buffer = bytearray(layout.leaf_size(index))
                 async with asyncio.timeout(leaf_s):
@@ -108,7 +108,7 @@ class PeerClient:
         try:
             async with asyncio.timeout(self._stall_s), request as response:
                 _expect(response, url, 200)
-                data = await _read_all(response.content, _MAX_PEERS_REPLY, url)
+                data = await read_all(response.content, _MAX_PEERS_REPLY, url)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise PeerFault(f"{url}: {type(error).__name__} {error}") from error
         return parse_peers(data)
@@ -136,7 +136,8 @@ def parse_peers(data: bytes) -> list[str]:
     return [url for url in urls if isinstance(url, str)]
 
 
-async def _read_all(content: aiohttp.StreamReader, limit: int, url: str) -> bytes:
+async def read_all(content: aiohttp.StreamReader, limit: int, url: str) -> bytes:
+    """A body of at most `limit` bytes. Raises PeerFault for a longer one."""
     data = bytearray()
     async for chunk in content.iter_any():
         data += chunk
@@ -145,7 +146,7 @@ async def _read_all(content: aiohttp.StreamReader, limit: int, url: str) -> byte
     return bytes(data)
 
 
-class _Body:
+class Body:
     """A body read into buffers of our own; what a chunk has beyond one buffer goes into the next."""
 
     def __init__(self, content: aiohttp.StreamReader, url: str) -> None:
@@ -154,6 +155,7 @@ class _Body:
         self._rest = memoryview(b"")
 
     async def fill(self, buffer: bytearray) -> None:
+        """Fill the whole buffer. Raises PeerFault where the body ends before."""
         view = memoryview(buffer)
         while view:
             if not self._rest:

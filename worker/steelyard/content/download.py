@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from steelyard.content.cid import Cid
 from steelyard.content.client import NoRanges, PeerFault, PeerMiss
-from steelyard.content.fetch import BlockSource
+from steelyard.content.dagpb import MAX_NODE_BYTES
+from steelyard.content.fetch import EXCHANGE, BlockSource, Exchange
 from steelyard.content.layout import Layout
 from steelyard.content.parts import PartFile
 from steelyard.content.threads import in_thread
 
 _SPAN = 16  # leaves asked for in one request, once a peer has shown that it delivers
 _FIRST_SPAN = 2
+_SEARCHED_SPAN = 64  # ... through an exchange, to which every request is a new search
+_SEARCHED_LANES = 2
 _LANES = 6  # requests under way that move
 _MOST_LANES = 16  # with those that do not
 _LANES_EACH = 2  # of them to one peer
@@ -46,6 +51,7 @@ class Download:
         self._lanes: dict[asyncio.Task[None], _Lane] = {}
         self._spans: dict[str, int] = {}  # url -> leaves in its next run
         self._blocks_only: set[str] = set()
+        self._all_here = asyncio.Event()
         self._not_before: dict[str, float] = {}  # url -> monotonic seconds
         self._tell()
 
@@ -55,6 +61,7 @@ class Download:
         Raises DiskFull and ContentError from the disk.
         """
         try:
+            self._search()
             while self._missing:
                 self._open_lanes()
                 if not self._lanes:
@@ -82,6 +89,34 @@ class Download:
             if same < _LANES_EACH and self._not_before.get(url, 0.0) <= now:
                 lane = _Lane(url, now)
                 self._lanes[asyncio.create_task(self._work(lane))] = lane
+
+    def _search(self) -> None:
+        """The exchange takes part from when it has found who has the file's root."""
+        if self._source.exchange is not None:
+            lane = _Lane(EXCHANGE, -_SLOW_S)
+            self._lanes[asyncio.create_task(self._work_searching(lane, self._source.exchange))] = lane
+
+    async def _work_searching(self, lane: _Lane, exchange: Exchange) -> None:
+        await self._source.searched(self._cid, MAX_NODE_BYTES)
+        lanes = [lane, *(_Lane(EXCHANGE, time.monotonic()) for _ in range(_SEARCHED_LANES - 1))]
+        async with asyncio.TaskGroup() as group:
+            for each in lanes:
+                group.create_task(self._runs(each, exchange))
+
+    async def _runs(self, lane: _Lane, exchange: Exchange) -> None:
+        """Run after run through the exchange, as long as something is missing."""
+        while self._missing:
+            run = self._claim(lane)
+            try:
+                if run:
+                    await exchange.leaves(self._cid, self._layout, run, partial(self._put, lane))
+                    continue
+            except (PeerMiss, PeerFault) as fault:
+                self._source.progress.faults[EXCHANGE] = fault.message
+            finally:
+                self._release(run, lane)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_here.wait(), _LOOK_S)
 
     async def _work(self, lane: _Lane) -> None:
         """Fetch run after run from one peer until it fails or nothing is left."""
@@ -111,13 +146,7 @@ class Download:
         url, client = lane.url, self._source.client
         patience = self._source.peers.patience(url)
 
-        async def put(index: int, data: bytes | bytearray) -> None:
-            if not await in_thread(self._part.put, index, data):
-                raise PeerFault(f"{url} sent bytes unlike the hash of MiB {index} of {self._cid}", lied=True)
-            lane.moved = time.monotonic()
-            self._missing.pop(index, None)
-            self._tell()
-
+        put = partial(self._put, lane)
         if url not in self._blocks_only:
             await client.leaves(url, self._cid, self._layout, run, put, patience)
             return
@@ -125,10 +154,20 @@ class Download:
             if index in self._missing:
                 await put(index, await client.leaf(url, self._layout, index, patience))
 
+    async def _put(self, lane: _Lane, index: int, data: bytes | bytearray) -> None:
+        if not await in_thread(self._part.put, index, data):
+            message = f"{lane.url} sent bytes unlike the hash of MiB {index} of {self._cid}"
+            raise PeerFault(message, lied=True)
+        lane.moved = time.monotonic()
+        self._missing.pop(index, None)
+        if not self._missing:
+            self._all_here.set()
+        self._tell()
+
     def _claim(self, lane: _Lane) -> range:
         """The next run for a peer: leaves that nobody fetches, else some that others are slow with."""
         now = time.monotonic()
-        span = self._spans.get(lane.url, _FIRST_SPAN)
+        span = _SEARCHED_SPAN if lane.url == EXCHANGE else self._spans.get(lane.url, _FIRST_SPAN)
         for racing in (False, True):
             start = next((leaf for leaf in self._missing if self._is_free(leaf, lane, now, racing)), None)
             if start is not None:

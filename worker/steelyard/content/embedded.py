@@ -10,6 +10,7 @@ from steelyard.content.announce import Announcer
 from steelyard.content.cid import Cid
 from steelyard.content.client import PeerClient
 from steelyard.content.config import StoreConfig
+from steelyard.content.fetch import Exchange
 from steelyard.content.gateway import Gateway
 from steelyard.content.getting import Getter
 from steelyard.content.hashing import cid_of_path
@@ -31,6 +32,7 @@ class EmbeddedStore:
         self._client: PeerClient | None = None
         self._server: Server | None = None
         self._announcer: Announcer | None = None
+        self._exchange: Exchange | None = None  # beside the peers, where there is one
 
     async def __aenter__(self) -> Self:
         self._shelf_or_none = await in_thread(Shelf, self._config.root)
@@ -72,17 +74,20 @@ class EmbeddedStore:
 
     async def add(self, path: Path, *, provide: bool = True, pin_until: float | None = None) -> Cid:
         """Keep a file: a hard link where possible."""
-        return await in_thread(self._shelf.add, path, provide=provide, pin_until=pin_until)
+        cid = await in_thread(self._shelf.add, path, provide=False, pin_until=pin_until)
+        return await self._handed_out(cid, provide)
 
     async def add_bytes(self, data: bytes, *, provide: bool = True, pin_until: float | None = None) -> Cid:
         """Keep bytes."""
-        return await in_thread(self._shelf.add_bytes, data, provide=provide, pin_until=pin_until)
+        cid = await in_thread(self._shelf.add_bytes, data, provide=False, pin_until=pin_until)
+        return await self._handed_out(cid, provide)
 
     async def add_directory(
         self, source: Path | Mapping[str, Path], *, provide: bool = True, pin_until: float | None = None
     ) -> Cid:
         """Keep a directory."""
-        return await in_thread(self._shelf.add_directory, source, provide=provide, pin_until=pin_until)
+        cid = await in_thread(self._shelf.add_directory, source, provide=False, pin_until=pin_until)
+        return await self._handed_out(cid, provide)
 
     async def provide(self, cid: Cid) -> None:
         """Hand out."""
@@ -113,8 +118,9 @@ class EmbeddedStore:
         async with getter.session(cid, timeout_s, hints) as source:
             found = await getter.at_path(cid, path, source)
             await getter.file(found, max_bytes, source)
-            await in_thread(self._shelf.note, found, provide=provide, pin_until=pin_until)
+            await in_thread(self._shelf.note, found, provide=False, pin_until=pin_until)
             await in_thread(self._shelf.folder.give, found, dest)
+        await self._handed_out(found, provide)
         return dest
 
     async def get_directory(
@@ -133,7 +139,8 @@ class EmbeddedStore:
         getter = self._getter
         async with getter.session(cid, timeout_s, hints) as source:
             await getter.directory(cid, dest, max_bytes, max_files, source)
-            await in_thread(self._shelf.note, cid, provide=provide, pin_until=pin_until)
+            await in_thread(self._shelf.note, cid, provide=False, pin_until=pin_until)
+        await self._handed_out(cid, provide)
         return dest
 
     async def listing(
@@ -170,6 +177,11 @@ class EmbeddedStore:
         """Remove what nothing keeps."""
         return await in_thread(self._shelf.collect, grace_s)
 
+    async def _handed_out(self, cid: Cid, wanted: bool) -> Cid:
+        if wanted:
+            await self.provide(cid)
+        return cid
+
     async def _set_provided(self, cid: Cid, *, provided: bool) -> None:
         if not await in_thread(self._shelf.index.set_provided, cid, provided=provided):
             raise ContentMissing(f"{cid} is not held here", remedy="get or add it first")
@@ -185,7 +197,7 @@ class EmbeddedStore:
         if self._client is None:
             raise ContentError("the content store is not open", remedy="use it inside `async with`")
         hurry = self._announcer.hurry if self._announcer else _nothing
-        return Getter(self._shelf, self._client, self._peers, hurry)
+        return Getter(self._shelf, self._client, self._peers, hurry, self._exchange)
 
 
 def _nothing() -> None:

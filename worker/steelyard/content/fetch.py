@@ -6,9 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from steelyard.content.cid import RAW, Cid
-from steelyard.content.client import PeerClient, PeerFault, PeerMiss
+from steelyard.content.client import PeerClient, PeerFault, PeerMiss, Put
 from steelyard.content.dagpb import FILE, MAX_NODE_BYTES, Node, decode_node
 from steelyard.content.layout import LEAF_BYTES, LINKS, Layout, leaf_count
 from steelyard.content.peers import Peers
@@ -18,6 +19,8 @@ _STAGGER_S = 0.05  # seconds until the next peer is asked for the same block
 _AT_ONCE = 8
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 0.5
+_LONGEST_SEARCH_PAUSE_S = 2.0
+EXCHANGE = "ipfs"  # where a base URL of a peer would stand
 _PROFILE = "its publisher must add it with the unixfs-v1-2025 profile"
 
 
@@ -29,25 +32,42 @@ class Progress:
     faults: dict[str, str] = field(default_factory=dict)
     leaves_done: int = 0
     leaves: int = 0
+    searching: bool = False  # through an IPFS daemon
 
     def tell(self) -> str:
         """One line for a person."""
-        parts = [f"{len(self.asked)} peers asked"]
+        parts = [f"{len(self.asked)} peers asked" + (" and the IPFS daemon" if self.searching else "")]
         if self.leaves:
             parts.append(f"{self.leaves_done} of {self.leaves} MiB here")
         parts += list(self.faults.values())[-3:]
         return "; ".join(parts)
 
 
+class Exchange(Protocol):
+    """What finds blocks by itself, beside the peers: an IPFS daemon."""
+
+    async def block(self, cid: Cid, limit: int) -> bytes:
+        """The block, checked, once somebody has it; waits on until then. Raises PeerMiss, PeerFault."""
+
+    async def leaves(self, cid: Cid, layout: Layout, span: range, put: Put) -> None:
+        """Hand the leaves of `span`, unchecked, to `put` one by one. Raises PeerMiss, PeerFault."""
+
+
 class BlockSource:
     """Single blocks from the first peer that has them. Calls wait on: the caller sets the deadline."""
 
     def __init__(
-        self, client: PeerClient, peers: Peers, hints: Sequence[str], on_miss: Callable[[], None]
+        self,
+        client: PeerClient,
+        peers: Peers,
+        hints: Sequence[str],
+        on_miss: Callable[[], None],
+        exchange: Exchange | None = None,
     ) -> None:
         self.client = client
         self.peers = peers
         self.hints = hints
+        self.exchange = exchange
         self.progress = Progress()
         self.damage: ContentCorrupt | None = None  # found in the local store on the way
         self._last: tuple[Cid, bytes] | None = None
@@ -55,13 +75,39 @@ class BlockSource:
 
     async def block(self, cid: Cid, limit: int) -> bytes:
         """The block, checked; asks again and again until somebody hands it out."""
-        if self._last is not None and self._last[0] == cid:
-            return self._last[1]
+        if self._last is None or self._last[0] != cid:
+            data = await (self._from_peers(cid, limit) if self.exchange is None else self._both(cid, limit))
+            self._last = cid, data
+        return self._last[1]
+
+    async def _both(self, cid: Cid, limit: int) -> bytes:
+        """From a peer or through the exchange, whichever is first."""
+        tasks = [asyncio.create_task(get(cid, limit)) for get in (self._from_peers, self.searched)]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def searched(self, cid: Cid, limit: int) -> bytes:
+        """The block through the exchange, asked again and again; for ever where there is none."""
+        pause, self.progress.searching = _FIRST_PAUSE_S, self.exchange is not None
+        while self.exchange is not None:
+            try:
+                return await self.exchange.block(cid, limit)
+            except (PeerMiss, PeerFault) as fault:
+                self.progress.faults[EXCHANGE] = fault.message
+            await asyncio.sleep(pause)
+            pause = min(_LONGEST_SEARCH_PAUSE_S, pause * 2.0)
+        return await asyncio.Future()
+
+    async def _from_peers(self, cid: Cid, limit: int) -> bytes:
         pause = _FIRST_PAUSE_S
         while True:
             data = await self._race(cid, limit)
             if data is not None:
-                self._last = cid, data
                 return data
             self._on_miss()
             await asyncio.sleep(pause)

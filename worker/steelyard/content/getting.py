@@ -16,7 +16,7 @@ from steelyard.content.dagpb import DIRECTORY, MAX_NODE_BYTES, decode_node
 from steelyard.content.directories import MAX_DEPTH, entries, split_path
 from steelyard.content.disk import make_folder, move_folder, try_lock
 from steelyard.content.download import Download
-from steelyard.content.fetch import BlockSource, layout_below, too_large
+from steelyard.content.fetch import BlockSource, Exchange, layout_below, too_large
 from steelyard.content.layout import LEAF_BYTES, Layout, hash_leaves
 from steelyard.content.parts import PartFile
 from steelyard.content.peers import Peers
@@ -46,16 +46,24 @@ class _Budget:
 class Getter:
     """Fetches into one shelf."""
 
-    def __init__(self, shelf: Shelf, client: PeerClient, peers: Peers, on_miss: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        client: PeerClient,
+        peers: Peers,
+        on_miss: Callable[[], None],
+        exchange: Exchange | None = None,
+    ) -> None:
         self._shelf = shelf
         self._client = client
         self._peers = peers
         self._on_miss = on_miss
+        self._exchange = exchange
 
     @asynccontextmanager
     async def session(self, cid: Cid, timeout_s: float, hints: Sequence[str]) -> AsyncIterator[BlockSource]:
         """A source of blocks until the deadline, which turns into ContentMissing."""
-        source = BlockSource(self._client, self._peers, hints, self._on_miss)
+        source = BlockSource(self._client, self._peers, hints, self._on_miss, self._exchange)
         try:
             async with asyncio.timeout(timeout_s):
                 yield source

@@ -101,6 +101,11 @@ class Index:
         row = self._one(queries.ABOVE, cid.to_bytes())
         return bool(row and row[0])
 
+    def provided(self) -> list[Cid]:
+        """What is handed out by itself, undamaged."""
+        rows = self._all("SELECT cid FROM entries WHERE provided = 1 AND damaged = 0 ORDER BY cid", ())
+        return [Cid.from_bytes(row[0]) for row in rows]
+
     def set_provided(self, cid: Cid, *, provided: bool) -> bool:
         """Hand out or withhold. False where it is not held."""
         with self._write():

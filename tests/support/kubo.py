@@ -1,0 +1,157 @@
+"""IPFS daemons for tests: on loopback, in a private network of their own, without any other peer.
+
+`ipfs` is the program that STEELYARD_IPFS names, else the one on the PATH.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+SWARM_KEY = "/key/swarm/psk/1.0.0/\n/base16/\n" + "5e" * 32 + "\n"
+READY_S = 60.0
+
+
+def ipfs_program() -> str | None:
+    """The Kubo to test with, if there is one."""
+    return os.environ.get("STEELYARD_IPFS") or shutil.which("ipfs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Daemon:
+    """A running one."""
+
+    api: str  # http://127.0.0.1:port
+    gateway: str
+    swarm: str  # multiaddr with the peer id
+    repo: Path
+    process: subprocess.Popen[bytes]
+
+    def rpc(self, path: str, *, timeout: float = 30.0, **params: str) -> Any:
+        """One call; its one JSON document, or its bytes."""
+        reply = requests.post(f"{self.api}/api/v0/{path}", params=params, timeout=timeout)
+        reply.raise_for_status()
+        try:
+            return reply.json()
+        except ValueError:
+            return reply.content
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+
+@contextmanager
+def daemons(folder: Path, count: int) -> Iterator[list[Daemon]]:
+    """So many daemons, each connected to all others; gone at the end."""
+    program = ipfs_program()
+    if program is None:
+        raise RuntimeError("no ipfs program")
+    with ExitStack() as stack:
+        starting = [stack.enter_context(_process(program, folder / f"ipfs{n}")) for n in range(count)]
+        found = [_ready(repo, process) for repo, process in starting]
+        for daemon in found:
+            for other in found:
+                if other is not daemon:
+                    daemon.rpc("swarm/connect", arg=other.swarm)
+        yield found
+
+
+@contextmanager
+def one_daemon(repo: Path) -> Iterator[Daemon]:
+    """A daemon on a repository, made where there is none: to kill and to start again."""
+    program = ipfs_program()
+    if program is None:
+        raise RuntimeError("no ipfs program")
+    with _process(program, repo) as (path, process):
+        yield _ready(path, process)
+
+
+@contextmanager
+def _process(program: str, repo: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(repo),
+        "IPFS_PATH": str(repo),
+        "LIBP2P_FORCE_PNET": "1",
+    }
+    if not (repo / "config").exists():
+        _make_repo(program, repo, environ)
+    with (repo / "daemon.log").open("ab") as log:
+        process = subprocess.Popen([program, "daemon"], env=environ, stdout=log, stderr=log)
+    try:
+        yield repo, process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+def _make_repo(program: str, repo: Path, environ: dict[str, str]) -> None:
+    repo.mkdir(parents=True, exist_ok=True)
+    subprocess.run(
+        [program, "init", "--empty-repo"], env=environ, check=True, capture_output=True, timeout=60
+    )
+    (repo / "swarm.key").write_text(SWARM_KEY)
+    path = repo / "config"
+    config = json.loads(path.read_text())
+    local = "/ip4/127.0.0.1/tcp/"
+    config["Addresses"] |= {"API": local + "0", "Gateway": local + "0", "Swarm": [f"{local}{_free_port()}"]}
+    config["Bootstrap"] = []
+    config["Routing"] = {"Type": "none"}
+    config["Discovery"]["MDNS"]["Enabled"] = False
+    config["AutoConf"] = {"Enabled": False}
+    config["DNS"], config["Ipns"]["DelegatedPublishers"] = {"Resolvers": {}}, []
+    config["Swarm"] |= {"DisableNatPortMap": True, "RelayClient": {"Enabled": False}}
+    config["Swarm"]["RelayService"] = {"Enabled": False}
+    config["Swarm"]["Transports"] = {"Network": {"QUIC": False, "WebTransport": False, "WebRTCDirect": False}}
+    config["AutoTLS"] = {"Enabled": False}
+    path.write_text(json.dumps(config))
+
+
+def _ready(repo: Path, process: subprocess.Popen[bytes]) -> Daemon:
+    until = time.monotonic() + READY_S
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            return _found(repo, process)
+        except (OSError, ValueError, KeyError):
+            time.sleep(0.05)
+    raise RuntimeError(f"{repo}: {(repo / 'daemon.log').read_text()[-2000:]}")
+
+
+def _found(repo: Path, process: subprocess.Popen[bytes]) -> Daemon:
+    log = (repo / "daemon.log").read_text().rpartition("Initializing daemon")[2]
+    if "Daemon is ready" not in log:
+        raise ValueError("not yet")
+    api = _url((repo / "api").read_text())
+    gateway = (repo / "gateway").read_text().strip()
+    daemon = Daemon(api=api, gateway=gateway, swarm="", repo=repo, process=process)
+    swarm = str(daemon.rpc("id")["Addresses"][0])
+    return Daemon(api=api, gateway=gateway, swarm=swarm, repo=repo, process=process)
+
+
+def _url(multiaddr: str) -> str:
+    _, _, host, _, port = multiaddr.strip().split("/")[:5]
+    return f"http://{host}:{port}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,181 @@
+"""Into the daemon and out of it again: a file's blocks, and one pin of our own that keeps them.
+
+Several stores, and the user, may share one daemon, and it has one pin for a CID, whoever asked for it. So a
+store pins a directory of its own with one link, to what it hands out: nobody else's pin is ever taken away,
+and removing blocks is refused while anybody's pin keeps them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from steelyard.content.cid import DAG_PB, RAW, Cid
+from steelyard.content.dagpb import DIRECTORY, Link, Node, encode_node
+from steelyard.content.kubo.calls import Calls
+from steelyard.content.kubo.ledger import Ledger, Row
+from steelyard.content.kubo.streams import Streams
+from steelyard.content.layout import Block, Layout
+from steelyard.content.shelf import Shelf
+from steelyard.content.threads import in_thread
+from steelyard.errors import ContentMissing, DaemonError
+
+PIN_NAME = "steelyard"
+_QUICK_PIN_S = 5.0  # where all of it should be in the daemon already
+_PIN_S = 60.0
+_UNDER_WAY_S = 600.0  # another process on this folder may just be publishing
+_SLOWEST = 20e6  # bytes a second that a daemon reads while it pins, at the least
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What a file or directory is made of."""
+
+    files: list[tuple[Cid, Layout]] = field(default_factory=list)
+    nodes: list[Block] = field(default_factory=list)  # of directories
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(layout.size for _, layout in self.files)
+
+    def blocks(self) -> list[Cid]:
+        """All blocks."""
+        found = [block.cid for block in self.nodes]
+        for cid, layout in self.files:
+            inner = layout.tree()[2]
+            found += [Cid(RAW, layout.leaf(i)) for i in range(len(layout))]
+            found += [block.cid for block in inner] or [cid]
+        return list(dict.fromkeys(found))
+
+
+class Publisher:
+    """Moves what one shelf holds into one daemon."""
+
+    def __init__(self, shelf: Shelf, ledger: Ledger, calls: Calls, streams: Streams) -> None:
+        self._shelf = shelf
+        self._ledger = ledger
+        self._calls = calls
+        self._streams = streams
+        self._locks: dict[Cid, asyncio.Lock] = {}
+
+    async def publish(self, cid: Cid) -> None:
+        """Put a held file or directory into the daemon and pin it.
+
+        Raises ContentMissing where not all of it is held, DaemonError, DiskFull.
+        """
+        async with self._locks.setdefault(cid, asyncio.Lock()):
+            parts = await in_thread(self._parts, cid)
+            await in_thread(self._ledger.publishing, cid, await in_thread(parts.blocks))
+            pin = self._pin_of(cid)
+            await self._calls.put_block(pin.cid, pin.data)
+            patience = _PIN_S + parts.size / _SLOWEST
+            if await self._calls.has(cid) and await self._calls.pin(pin.cid, PIN_NAME, _QUICK_PIN_S):
+                return
+            for _ in range(2):  # again where another store of this daemon took a shared block out meanwhile
+                await self._push(parts)
+                if await self._calls.pin(pin.cid, PIN_NAME, patience):
+                    return
+            raise DaemonError(
+                f"the IPFS daemon took {cid} and did not pin it within {patience:g} s",
+                remedy="look at its log; is its repository damaged or being collected all the time?",
+            )
+
+    async def withdraw(self, cid: Cid) -> None:
+        """Take our pin away and remove the blocks that nobody else keeps. Raises DaemonError."""
+        async with self._locks.setdefault(cid, asyncio.Lock()):
+            row = await in_thread(self._ledger.row, cid)
+            if row is not None:
+                await self._remove([row])
+        self._locks.pop(cid, None)
+
+    async def tidy(self, older_than: float) -> None:
+        """Take out what is no longer handed out here, and what only came through the daemon on its way here.
+
+        older_than: Unix seconds; what came later stays.  Raises DaemonError.
+        """
+        provided = set(await in_thread(self._shelf.index.provided))
+        rows = [row for row in await in_thread(self._ledger.rows) if row.cid not in provided]
+        await self._remove([row for row in rows if row.since < older_than])
+
+    async def repair(self) -> None:
+        """Bring the daemon in line with the index: after a crash, or where its repository is a new one."""
+        await self.tidy(time.time() - _UNDER_WAY_S)
+        for cid in await in_thread(self._shelf.index.provided):
+            row = await in_thread(self._ledger.row, cid)
+            if row is None or not row.published or not await self._calls.is_pinned(self._pin_of(cid).cid):
+                try:
+                    await self.publish(cid)
+                except ContentMissing as error:
+                    log.warning("not handed out any longer: %s", error)
+
+    async def _remove(self, rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        blocks: set[Cid] = set()
+        for row in rows:
+            pin = self._pin_of(row.cid)
+            if row.published:
+                await self._calls.unpin(pin.cid)
+                blocks.add(pin.cid)
+            blocks |= set(row.blocks)
+            blocks |= set() if row.published else await in_thread(self._known_blocks, row.cid)
+        await self._streams.remove(sorted(blocks - await self._in_files(blocks)))
+        for row in rows:
+            await in_thread(self._ledger.forget, row.cid)
+
+    async def _in_files(self, blocks: set[Cid]) -> set[Cid]:
+        """Blocks of the user's own files in the daemon, which no pin need keep."""
+        root = await self._calls.files_root()
+        return set() if root == _NO_FILES else await self._streams.below(root, blocks)
+
+    async def _push(self, parts: _Parts) -> None:
+        for cid, layout in parts.files:
+            await self._push_file(cid, layout)
+        for block in parts.nodes:
+            await self._calls.put_block(block.cid, block.data)
+
+    async def _push_file(self, cid: Cid, layout: Layout) -> None:
+        found = await self._calls.add(self._shelf.folder.file(cid), layout.size)
+        if found == str(cid):
+            return
+        # A daemon that cannot make nodes of 1024 links has the right leaves; the nodes are known here.
+        for block in await in_thread(lambda: layout.tree()[2]):
+            await self._calls.put_block(block.cid, block.data)
+
+    def _parts(self, root: Cid) -> _Parts:
+        parts, rest, seen = _Parts(), [root], {root}
+        while rest:
+            cid = rest.pop()
+            layout = self._shelf.index.layout(cid) if self._shelf.index.kind(cid) == "file" else None
+            block = self._shelf.index.directory(cid) if layout is None else None
+            if layout is not None:
+                parts.files.append((cid, layout))
+            elif block is not None:
+                parts.nodes.append(Block(cid, block))
+                below = sorted(set(self._shelf.index.children(cid)) - seen)
+                rest += below
+                seen |= set(below)
+            else:
+                raise ContentMissing(f"{cid} of {root} is not held here", remedy="get or add all of it first")
+        return parts
+
+    def _known_blocks(self, cid: Cid) -> set[Cid]:
+        try:
+            return set(self._parts(cid).blocks())
+        except ContentMissing:
+            return set()
+
+    def _pin_of(self, cid: Cid) -> Block:
+        """The directory that this store pins for what it hands out."""
+        name = f"{PIN_NAME}-{self._ledger.owner}"
+        data = encode_node(Node(DIRECTORY, (Link(cid, name, 0),)))
+        return Block(Cid.of_block(DAG_PB, data), data)
+
+
+_NO_FILES = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"  # the empty directory, CIDv0

@@ -1,0 +1,122 @@
+"""The ContentStore on an IPFS daemon.
+
+Files are kept in a folder, as by the embedded store, and served by its gateway. What is provided is put into
+the daemon as well and pinned there; what is fetched comes from peers and through the daemon at once. Until it
+is provided nothing of a file is in the daemon.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Self
+
+from steelyard.content.cid import RAW, Cid
+from steelyard.content.client import Put
+from steelyard.content.config import StoreConfig
+from steelyard.content.embedded import EmbeddedStore
+from steelyard.content.kubo.address import Address
+from steelyard.content.kubo.calls import Calls
+from steelyard.content.kubo.ledger import Ledger
+from steelyard.content.kubo.publishing import Publisher
+from steelyard.content.kubo.streams import Streams
+from steelyard.content.layout import Layout
+from steelyard.content.store import ContentStore, Freed
+from steelyard.content.threads import in_thread
+from steelyard.errors import ConfigError, ContentError
+
+_EMPTY = Cid.of_block(RAW, b"")
+
+
+class KuboStore(EmbeddedStore):
+    """A ContentStore whose provided files lie in an IPFS daemon too. Enter it before use."""
+
+    def __init__(self, config: StoreConfig) -> None:
+        super().__init__(config)
+        if config.ipfs is None:
+            raise ConfigError("no IPFS daemon is named", remedy="give the address of its RPC with --ipfs")
+        self._address = Address.parse(config.ipfs)
+        self._calls: Calls | None = None
+        self._streams: Streams | None = None
+        self._ledger: Ledger | None = None
+        self._publisher_or_none: Publisher | None = None
+        self.peer_id = ""  # of the daemon
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        try:
+            self._calls = calls = await in_thread(Calls, self._address)
+            self.peer_id = str((await calls.identity())["ID"])
+            self._streams = streams = Streams(self._address)
+            self._ledger = ledger = await in_thread(Ledger, self._config.root / "daemon.sqlite")
+            self._publisher_or_none = Publisher(self._shelf, ledger, calls, streams)
+            self._exchange = Through(streams, ledger)
+            if self._config.serve:
+                await self._publisher_or_none.repair()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._exchange = self._publisher_or_none = None
+        await super().__aexit__()
+        streams, self._streams = self._streams, None
+        calls, self._calls = self._calls, None
+        ledger, self._ledger = self._ledger, None
+        if streams is not None:
+            await streams.close()
+        if calls is not None:
+            await calls.close()
+        if ledger is not None:
+            await in_thread(ledger.close)
+
+    async def provide(self, cid: Cid) -> None:
+        """Put it into the daemon, pinned, and hand it out by the gateway."""
+        await self._publisher.publish(cid)
+        await super().provide(cid)
+
+    async def withhold(self, cid: Cid) -> None:
+        """Hand it out no longer: its pin goes, and its blocks, unless somebody else's pin keeps them.
+
+        Where the daemon is away that is made good later, and DaemonError says so now.
+        """
+        await super().withhold(cid)
+        await self._publisher.withdraw(cid)
+
+    async def gc(self, *, grace_s: float = 3600.0) -> Freed:
+        """Remove what nothing keeps, from the daemon too; nothing there that is not of this store."""
+        freed = await super().gc(grace_s=grace_s)
+        await self._publisher.tidy(time.time() - grace_s)
+        return freed
+
+    @property
+    def _publisher(self) -> Publisher:
+        if self._publisher_or_none is None:
+            raise ContentError("the content store is not open", remedy="use it inside `async with`")
+        return self._publisher_or_none
+
+
+class Through:
+    """The daemon as a source of blocks; it notes what thereby comes to lie in the daemon."""
+
+    def __init__(self, streams: Streams, ledger: Ledger) -> None:
+        self._streams = streams
+        self._ledger = ledger
+
+    async def block(self, cid: Cid, limit: int) -> bytes:
+        """The block, checked, once somebody has it. Raises PeerMiss, PeerFault."""
+        if cid == _EMPTY:
+            return b""  # bitswap does not carry a block without bytes
+        data = await self._streams.block(cid, limit)
+        await in_thread(self._ledger.fetching, cid)
+        return data
+
+    async def leaves(self, cid: Cid, layout: Layout, span: range, put: Put) -> None:
+        """Leaves one after the other, unchecked. Raises PeerMiss, PeerFault."""
+        await self._streams.leaves(cid, layout, span, put)
+
+
+if TYPE_CHECKING:
+
+    def _conforms(store: KuboStore) -> ContentStore:
+        return store
