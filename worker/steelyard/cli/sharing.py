@@ -6,6 +6,7 @@ import asyncio
 import re
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from steelyard.cli.output import facts
 from steelyard.cli.session import Session, current
 from steelyard.cli.skew import Picture, drawn, svg
 from steelyard.cli.stores import fetching_only
-from steelyard.content import Cid, ContentStore, EmbeddedStore
+from steelyard.content import Cid, ContentStore, make_store
 from steelyard.data_manifest import DataManifest
 from steelyard.errors import ConfigError
+from steelyard.learning.data import ShardFile
 from steelyard.learning.loaders import Wishes
 
 
@@ -33,6 +35,7 @@ class Chosen:
     seed: int
     test: float | None = None
     like: str = ""
+    encrypt: bool = False
 
     def request(self, like: DataManifest | None = None) -> Request:
         """For the work itself."""
@@ -45,15 +48,19 @@ class Chosen:
 async def publish_data(chosen: Chosen, out: Path | None) -> None:
     """Make the files in a new folder, store them, and print what a sponsor or a member passes on."""
     session = current()
+    seal = await asyncio.to_thread(_sealer, session) if chosen.encrypt else None
     folder = _new_folder(out or Path(_name_of(chosen.source) + "-shards"))
     try:
-        async with EmbeddedStore(fetching_only(session.config)) as store:
+        if seal:
+            folder.chmod(0o700)  # rows lie there in the clear until they are sealed
+        async with make_store(fetching_only(session.config)) as store:
             request = chosen.request(await _like(chosen.like, store, session))
             session.out.say("reading, splitting and writing ...")
             sharded = await asyncio.to_thread(sharing.make, request, folder)
-            manifest = sharing.describe(request, sharded, sharded.shards, sharded.test)
+            shards = await asyncio.to_thread(seal, sharded.shards) if seal else sharded.shards
+            manifest = sharing.describe(request, sharded, shards, sharded.test)
             files = [
-                *(shard.path for shard in sharded.shards),
+                *(shard.path for shard in shards),
                 *([sharded.test.path] if sharded.test else []),
             ]
             cid = await sharing.put(store, manifest, folder, files)
@@ -61,6 +68,20 @@ async def publish_data(chosen: Chosen, out: Path | None) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     _report(session, manifest, cid, folder)
+    if chosen.encrypt:
+        session.out.say(
+            "the shards are encrypted; test rows and the counts above are public. Once members have joined: "
+            "`steelyard job grant JOB`"
+        )
+
+
+def _sealer(session: Session) -> Callable[[Sequence[ShardFile]], Sequence[ShardFile]]:
+    """What seals shards for the session's account, whose encryption key is made where it has none."""
+    from steelyard.cli.encryption import own_key, ring_of
+    from steelyard.cli.jobs.encrypting import seal_shards
+
+    public = own_key(session)
+    return lambda shards: seal_shards(shards, ring_of(session), public)
 
 
 async def inspect_data(chosen: Chosen, out: Path | None) -> None:
@@ -69,7 +90,7 @@ async def inspect_data(chosen: Chosen, out: Path | None) -> None:
     if out is not None and out.suffix.lower() != ".svg":
         raise ConfigError(f"{out} is no .svg file", remedy="name the picture so: -o skew.svg")
     with tempfile.TemporaryDirectory(prefix="steelyard-") as scratch:
-        async with EmbeddedStore(fetching_only(session.config)) as store:
+        async with make_store(fetching_only(session.config)) as store:
             manifest = await manifest_at(chosen.source, store, Path(scratch), session.config.fetch_timeout_s)
         if manifest is not None:
             picture, document = _of_manifest(manifest), _document(manifest)

@@ -46,8 +46,14 @@ def publish(
     delimiter: Delimiter = ",",
     test: Test = None,
     like: Like = "",
+    encrypt: Annotated[
+        bool, typer.Option("--encrypt", help="Seal the shards; `job grant` lets members read them.")
+    ] = False,
 ) -> None:
-    """Make shard files and their manifest, and put them into this home's store. Published data is public."""
+    """Make shard files and their manifest, and put them into this home's store.
+
+    Published data is public, unless it is encrypted; test rows and the manifest's counts always are.
+    """
     from steelyard.cli.sharing import Chosen, publish_data
     from steelyard.learning.loaders import Wishes
 
@@ -56,8 +62,9 @@ def publish(
         image_size=image_size, delimiter=delimiter,
     )  # fmt: skip
     chosen = Chosen(
-        source=source, wishes=wishes, shards=shards, partition=partition, seed=seed, test=test, like=like
-    )
+        source=source, wishes=wishes, shards=shards, partition=partition, seed=seed, test=test, like=like,
+        encrypt=encrypt,
+    )  # fmt: skip
     do(publish_data(chosen, out))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from steelyard.chain.programs import project_root
 from steelyard.cli.jobs.description import MNIST, Description
+from steelyard.cli.jobs.encrypting import SUFFIX
 from steelyard.cli.jobs.sharing import cid_in, manifest_at
 from steelyard.content import ContentStore, cid_of_path
 from steelyard.data_manifest import DataManifest, Part
@@ -56,7 +57,8 @@ def _published(description: Description, found: DataManifest, where: Path) -> Ma
     """As `data publish` left it. What is in the description goes over what the data suggests."""
     wanted = {each.cid for each in (*found.shards, *((found.test,) if found.test else ()))}
     folder = where if where.is_dir() else where.parent
-    beside = sorted(folder.glob("*.safetensors")) if where.exists() else []
+    kinds = ("*.safetensors", f"*{SUFFIX}")
+    beside = [file for kind in kinds for file in sorted(folder.glob(kind))] if where.exists() else []
     return Material(
         recipe=description.recipe or found.recipe,
         architecture={**found.architecture, **description.architecture_given()},
