@@ -93,7 +93,7 @@ def header_of(layout: Sequence[Layout]) -> bytes:
 def _entries(path: Path, header: bytes) -> Iterator[tuple[str, str, tuple[int, ...], int, int]]:
     try:
         check_depth(header)
-        fields = json.loads(header)
+        fields = json.loads(header.decode("utf-8"))  # bytes would be read as UTF-16 too
     except ValueError as error:
         raise _malformed(path, f"a header that is no JSON ({error})") from None
     if not isinstance(fields, dict):
