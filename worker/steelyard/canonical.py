@@ -15,6 +15,7 @@ from steelyard.errors import ManifestError
 
 MAX_BYTES = 4 << 20
 MAX_DEPTH = 8
+MAX_VALUES = 1 << 18  # each takes up to 200 bytes of memory once it is parsed, and 3 in the file
 
 # A string, closed or not, or a bracket. No part can fail after it began, so the scan takes linear time.
 _TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+\\?(?:"|\Z)|[\[\]{}]', re.DOTALL)
@@ -29,7 +30,7 @@ def dump(value: object) -> bytes:
 
 
 def load(data: bytes, *, what: str, max_bytes: int = MAX_BYTES) -> Node:
-    """Parse canonical JSON of at most `max_bytes` bytes and MAX_DEPTH levels.
+    """Parse canonical JSON of at most `max_bytes` bytes, MAX_VALUES values and MAX_DEPTH levels.
 
     Raises ManifestError for anything else: too large, too deep, a float, a repeated key, not canonical.
     """
@@ -39,6 +40,7 @@ def load(data: bytes, *, what: str, max_bytes: int = MAX_BYTES) -> Node:
             remedy="list fewer shards or tensors",
         )
     try:
+        check_count(data)
         check_depth(data)
         value = json.loads(
             data.decode("utf-8"),
@@ -55,6 +57,13 @@ def load(data: bytes, *, what: str, max_bytes: int = MAX_BYTES) -> Node:
 
 
 _REWRITE = "have its author write it with `steelyard job create`"
+
+
+def check_count(data: bytes) -> None:
+    """Raise ValueError where there may be more than MAX_VALUES values; commas in strings count too."""
+    most = 1 + sum(data.count(byte) for byte in (b",", b"[", b"{"))
+    if most > MAX_VALUES:
+        raise ValueError(f"it has up to {most} values, over the limit of {MAX_VALUES}")
 
 
 def check_depth(data: bytes) -> None:
