@@ -93,7 +93,9 @@ def _targets(desk: Granting, worker: str | None, shard: int | None) -> list[tupl
             f"no shard of job {desk.job} was encrypted here: {desk.ring.folder} holds no key of one",
             remedy="choose the --home in which `steelyard data publish --encrypt` ran",
         )
-    return [pair for pair in wanted if pair[1] in sealed and not _was_withdrawn(desk, *pair)]
+    members = [pair for pair in wanted if pair[1] in sealed and not _was_withdrawn(desk, *pair)]
+    readers = [(entry.worker, each) for each in sealed for entry in desk.view.access.readers(each)]
+    return list(dict.fromkeys(members + [pair for pair in readers if shard in (None, pair[1])]))
 
 
 def _was_withdrawn(desk: Granting, worker: str, shard: int) -> bool:

@@ -1,0 +1,406 @@
+"""Encrypted shards through the command line: published, granted, trained on, withdrawn; nobody else sees."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+
+from steelyard.cli.jobs import access
+from steelyard.content import Cid, EmbeddedStore, StoreConfig, cid_of_path
+from steelyard.errors import ContentSealed
+from steelyard.learning.data import read_rows
+from steelyard.sealing.envelopes import Envelope
+from steelyard.sealing.keyring import Keyring
+from steelyard.sealing.stream import is_sealed, open_file
+from support.yard import PASSWORD, Steelyard, Yard
+
+ROOT = Path(__file__).resolve().parents[3]
+DEADLINE_S = 120.0
+JOB = """
+name = "Private MNIST"
+[data]
+source = "{data}"
+[training]
+learning_rate = 0.08
+max_rows = 256
+[terms]
+pool = "10"
+rounds = 2
+stake = "100"
+bond = "50"
+submit_window = "40s"
+attest_window = "10s"
+turn_window = "5s"
+post_window = "20s"
+challenge_window = "2s"
+duration = "1h"
+"""
+
+
+@dataclass
+class Cast:
+    """Everybody in a home of their own."""
+
+    steelyard: Steelyard
+    yard: Yard
+    root: Path
+    addresses: dict[str, str]
+
+    def home(self, who: str) -> Path:
+        return self.root / who
+
+    def do(self, who: str, *arguments: str) -> Any:
+        """A command of one of them; what it prints as JSON."""
+        answer = self.steelyard(*arguments, account=who, at=self.home(who))
+        assert answer.code == 0, answer.out + answer.err
+        return answer.json
+
+    def enter(self, who: str, tokens: str) -> None:
+        """Get an account with money, in a home of one's own."""
+        made = self.steelyard("account", "new", who, "--light", at=self.home(who)).json
+        self.addresses[who] = made["address"]
+        self.yard.chain.rpc("anvil_setBalance", made["address"], hex(10**20))
+        self.do(who, "token", "mint", tokens)
+
+    def ring(self, who: str) -> Keyring:
+        return Keyring.beside(self.home(who) / "keystore")
+
+    @contextmanager
+    def running(self, who: str, *arguments: str) -> Iterator[Path]:
+        """A program of one of them that goes on; the file with its lines of JSON."""
+        log = self.root / f"{who}-{arguments[0]}.log"
+        command = [sys.executable, "-m", "steelyard.cli", "--home", str(self.home(who)), "--account", who]
+        command += ["--rpc-url", self.yard.chain.url, "--deployment", str(self.yard.file), "--json"]
+        with log.open("wb") as output, (self.root / f"{who}-{arguments[0]}.err").open("wb") as errors:
+            process = subprocess.Popen(
+                [*command, *arguments],
+                stdout=output,
+                stderr=errors,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+            try:
+                yield log
+            finally:
+                process.terminate()
+                process.wait(timeout=20)
+
+
+def events(log: Path) -> list[dict[str, Any]]:
+    lines = log.read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+
+def await_(what: Callable[[], Any], why: str) -> Any:
+    until = time.monotonic() + DEADLINE_S
+    while time.monotonic() < until:
+        if found := what():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(why)
+
+
+def _url(log: Path) -> str:
+    def said() -> str | None:
+        text = log.read_text()
+        return str(json.loads(text)["url"]) if text.rstrip().endswith("}") else None
+
+    return str(await_(said, "the store is not served"))
+
+
+@pytest.fixture
+def cast(steelyard: Steelyard, yard: Yard, tmp_path: Path) -> Cast:
+    made = Cast(steelyard=steelyard, yard=yard, root=tmp_path, addresses={})
+    made.enter("sponsor", "1000")
+    return made
+
+
+def _worker(cast: Cast, who: str, *, key: bool = True) -> None:
+    cast.enter(who, "500")
+    cast.do(who, "worker", "register", "--stake", "300", *(["--encryption-key", "new"] if key else []))
+
+
+def _published(cast: Cast, source: str, *options: str) -> dict[str, Any]:
+    done = cast.do("sponsor", "data", "publish", source, "--encrypt", "-o", str(cast.root / "out"), *options)
+    assert not list((cast.root / "out").glob("shard-*.safetensors"))
+    return dict(done)
+
+
+def _posted(cast: Cast, data: dict[str, Any]) -> str:
+    place = cast.root / "job.toml"
+    place.write_text(JOB.format(data=data["manifest"]))
+    return str(cast.do("sponsor", "job", "create", str(place))["job"])
+
+
+def _csv(cast: Cast, rows: int = 40) -> str:
+    """A small table of numbers with two labels."""
+    random = np.random.default_rng(3)
+    lines = ["a,b,label", *(f"{x:.3f},{y:.3f},{i % 2}" for i, (x, y) in enumerate(random.random((rows, 2))))]
+    place = cast.root / "table.csv"
+    place.write_text("\n".join(lines) + "\n")
+    return str(place)
+
+
+def _opened(cast: Cast, sealed: Path, content: str) -> Path:
+    """What a sealed shard of the sponsor's holds."""
+    ring = cast.ring("sponsor")
+    envelope = ring.owned(Cid.parse(content))
+    assert envelope is not None
+    key = ring.unlock(cast.addresses["sponsor"], PASSWORD).open(envelope)
+    target = cast.root / f"{sealed.stem}.opened"
+    open_file(sealed, key, target)
+    return target
+
+
+def _bytes_on_disk(*folders: Path) -> Iterator[tuple[Path, bytes]]:
+    for folder in folders:
+        for path in folder.rglob("*"):
+            if path.is_file():
+                yield path, path.read_bytes()
+
+
+@pytest.mark.slow
+def test_two_workers_train_on_encrypted_rows_and_are_paid_and_nobody_else_sees_a_row(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = _published(cast, "mnist", "--shards", "2", "--partition", "dirichlet:0.5")
+    plain = [_opened(cast, cast.root / "out" / f"shard-{i}.sealed", data["shards"][i]["cid"]) for i in (0, 1)]
+    assert sum(len(read_rows(path)) for path in plain) == 60_000
+    for who in ("ann", "ben"):
+        _worker(cast, who)
+    cast.enter("cleo", "500")
+    cast.do("cleo", "worker", "register")
+    cast.do("cleo", "aggregator", "bond", "300")
+    job = _posted(cast, data)
+
+    with ExitStack() as running:
+        url = _url(running.enter_context(cast.running("sponsor", "content", "serve")))
+        monkeypatch.setenv("STEELYARD_PEERS", url)
+        for who in ("ann", "ben"):
+            cast.do(who, "job", "join", job)
+        cast.do("sponsor", "job", "grant", job, "--worker", cast.addresses["ann"])
+        logs = {
+            who: running.enter_context(cast.running(who, "run", "--job", job, "--role", role))
+            for who, role in (("ann", "worker"), ("ben", "worker"), ("cleo", "aggregator"))
+        }
+        cast.do("sponsor", "job", "start", job)
+        await_(lambda: [e for e in events(logs["ann"]) if e["kind"] == "trained"], "ann never trained")
+        (refused, *_) = await_(
+            lambda: [e for e in events(logs["ben"]) if e["kind"] == "problem"], "ben was not refused"
+        )
+        assert "is encrypted" in refused["message"]
+        assert f"job grant {job} --worker {cast.addresses['ben']}" in refused["remedy"]
+        assert cast.addresses["sponsor"] in refused["remedy"]
+        granted = cast.do("sponsor", "job", "grant", job)["granted"]
+        assert [each["worker"] for each in granted] == [cast.addresses["ben"]]
+        peers = [url, *(_started(log) for log in logs.values())]
+        await_(lambda: [e for e in events(logs["ben"]) if e["kind"] == "trained"], "ben never trained")
+        private = [path for who in ("ann", "ben") for path in _private(cast, who)]
+        assert len(private) == 2
+        assert all(path.stat().st_mode & 0o777 == 0o600 for path in private)
+        for path in plain:
+            assert _nobody_serves(peers, str(cid_of_path(path)))
+        for log in logs.values():
+            await_(lambda log=log: [e for e in events(log) if e["kind"] == "ended"], f"{log}: no end")
+
+    for who in ("ann", "ben"):
+        cast.do(who, "rewards", "claim")
+        assert not _private(cast, who)
+        trained = [e for e in events(logs[who]) if e["kind"] == "trained"]
+        assert len(trained) == 2
+    _assert_paid(cast)
+    _assert_unseen(cast, plain)
+
+
+def _private(cast: Cast, who: str) -> list[Path]:
+    return list((cast.home(who) / "nodes").rglob("private/*"))
+
+
+def _started(log: Path) -> str:
+    (event, *_) = await_(lambda: [e for e in events(log) if e["kind"] == "started"], f"{log}: not started")
+    return str(event["url"])
+
+
+def _nobody_serves(urls: list[str], cid: str) -> bool:
+    got = [requests.get(f"{url}/ipfs/{cid}?format=raw", timeout=5).status_code for url in urls]
+    return got == [404] * len(urls)
+
+
+def _assert_paid(cast: Cast) -> None:
+    for who in ("ann", "ben"):
+        assert cast.do(who, "token", "balance", who)["units"] > 200 * 10**18  # 500 less the stake
+
+
+def _assert_unseen(cast: Cast, plain: list[Path]) -> None:
+    """No row of either shard is in a store, a node's home, or what the sponsor keeps."""
+    rows = [bytes(read_rows(path).images[index]) for path in plain for index in (0, 7, -1)]
+    assert all(len(set(row)) > 20 for row in rows)
+    assert all(any(row in path.read_bytes() for path in plain) for row in rows)
+    homes = [cast.home(who) for who in ("sponsor", "ann", "ben", "cleo")]
+    looked = 0
+    for path, held in _bytes_on_disk(*homes, cast.root / "out"):
+        looked += 1
+        assert path.name == "test.safetensors" or not any(row in held for row in rows), path
+    assert looked > 20
+    sealed = [path for path, _ in _bytes_on_disk(cast.home("sponsor")) if is_sealed(path)]
+    assert sealed
+
+
+def test_withdrawal_seals_anew_for_those_who_stay(cast: Cast) -> None:
+    data = _published(cast, _csv(cast), "--shards", "2", "--label", "label")
+    for who in ("ann", "ben"):
+        _worker(cast, who)
+    job = _posted(cast, data)
+    with cast.running("sponsor", "content", "serve") as serving:
+        for who in ("ann", "ben"):
+            cast.do(who, "--peer", _url(serving), "job", "join", job)
+    cast.do("sponsor", "job", "grant", job)
+    cast.do("sponsor", "job", "grant", job, "--worker", cast.addresses["ben"], "--shard", "0")
+
+    done = cast.do("sponsor", "job", "withdraw", job, cast.addresses["ann"])
+
+    assert (done["withdrawn"], [(each["worker"], each["shard"]) for each in done["granted"]]) == (
+        [0],
+        [(cast.addresses["ben"], 0)],
+    )
+    log = cast.do("sponsor", "job", "access", job)
+    acts = [(each["act"], each["worker"], each["shard"]) for each in log["log"]]
+    ann, ben = cast.addresses["ann"], cast.addresses["ben"]
+    assert acts == [
+        ("granted", ann, 0),
+        ("granted", ben, 1),
+        ("granted", ben, 0),
+        ("withdrawn", ann, 0),
+        ("granted", ben, 0),
+    ]
+    assert log["readers"] == [{"shard": 0, "worker": ben}, {"shard": 1, "worker": ben}]
+    old, new = (asyncio.run(_envelope(cast, log["log"][which]["envelope"])) for which in (0, 4))
+    assert old.content == Cid.parse(data["shards"][0]["cid"]) != new.content
+    sealed = asyncio.run(_file(cast, new))
+    keys = {who: cast.ring(who).unlock(cast.addresses[who], PASSWORD) for who in ("ann", "ben")}
+    with pytest.raises(ContentSealed):
+        keys["ann"].open(new)
+    with pytest.raises(ContentSealed):
+        open_file(sealed, keys["ann"].open(old), cast.root / "for-ann")
+    open_file(sealed, keys["ben"].open(new), cast.root / "for-ben")
+    assert len(read_rows(cast.root / "for-ben")) == data["shards"][0]["rows"]
+    assert cast.do("sponsor", "job", "grant", job)["granted"] == []  # not ann again
+
+
+def test_a_grant_finishes_what_a_withdrawal_that_was_cut_off_left_undone(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = _published(cast, _csv(cast), "--shards", "2", "--label", "label")
+    for who in ("ann", "ben"):
+        _worker(cast, who)
+        if who == "ann":
+            job = _posted(cast, data)
+        cast.do("sponsor", "job", "grant", job, "--worker", cast.addresses[who], "--shard", "0")
+
+    async def cut(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(access, "_bring", cut)
+        left = ("job", "withdraw", job, cast.addresses["ann"])
+        assert cast.steelyard(*left, account="sponsor", at=cast.home("sponsor")).code == 130
+
+    (granted,) = cast.do("sponsor", "job", "grant", job)["granted"]
+
+    assert (granted["worker"], granted["shard"]) == (cast.addresses["ben"], 0)
+    assert granted["content"] != data["shards"][0]["cid"]
+    assert cast.do("sponsor", "job", "grant", job)["granted"] == []
+
+
+async def _envelope(cast: Cast, cid: str) -> Envelope:
+    async with EmbeddedStore(StoreConfig(root=cast.home("sponsor") / "content", serve=False)) as store:
+        place = await store.get(Cid.parse(cid), cast.root / cid, max_bytes=4096, timeout_s=1)
+        return Envelope.parse(place.read_bytes())
+
+
+async def _file(cast: Cast, envelope: Envelope) -> Path:
+    async with EmbeddedStore(StoreConfig(root=cast.home("sponsor") / "content", serve=False)) as store:
+        place = cast.root / str(envelope.content)
+        return await store.get(envelope.content, place, max_bytes=envelope.size, timeout_s=1)
+
+
+def test_a_member_without_a_key_is_named_and_the_rest_are_granted(cast: Cast) -> None:
+    data = _published(cast, _csv(cast), "--shards", "2", "--label", "label")
+    _worker(cast, "ann", key=False)
+    _worker(cast, "ben")
+    job = _posted(cast, data)
+    with cast.running("sponsor", "content", "serve") as log:
+        peer = ["--peer", _url(log)]
+        for who in ("ann", "ben"):
+            cast.do(who, *peer, "job", "join", job)
+
+        done = cast.do("sponsor", "job", "grant", job)
+        refused = cast.steelyard(
+            "job", "grant", job, "--worker", cast.addresses["ann"], account="sponsor", at=cast.home("sponsor")
+        )
+        cast.do("ann", "worker", "update", "--encryption-key", "new")
+        again = cast.do("sponsor", "job", "grant", job)
+
+    assert [each["worker"] for each in done["granted"]] == [cast.addresses["ben"]]
+    assert [each["worker"] for each in done["waiting"]] == [cast.addresses["ann"]]
+    assert "no encryption key" in refused.error["message"]
+    assert "--encryption-key new" in refused.error["remedy"]
+    assert [each["worker"] for each in again["granted"]] == [cast.addresses["ann"]]
+
+
+def test_only_the_sponsor_grants(cast: Cast) -> None:
+    data = _published(cast, _csv(cast), "--shards", "2", "--label", "label")
+    _worker(cast, "ann")
+    job = _posted(cast, data)
+
+    said = cast.steelyard("job", "grant", job, account="ann", at=cast.home("ann"))
+
+    assert "is not the sponsor" in said.error["message"]
+    assert cast.addresses["sponsor"] in said.error["remedy"]
+
+
+def test_a_dry_run_of_a_grant_changes_nothing(cast: Cast) -> None:
+    data = _published(cast, _csv(cast), "--shards", "2", "--label", "label")
+    _worker(cast, "ann")
+    job = _posted(cast, data)
+
+    ann = cast.addresses["ann"]
+    said = cast.do("sponsor", "job", "grant", job, "--worker", ann, "--shard", "0", "--dry-run")
+
+    assert said["dry_run"]
+    assert said["transactions"][0]["gas"] > 20_000
+    assert cast.do("sponsor", "job", "access", job)["log"] == []
+
+
+def test_openly_published_shards_need_no_grant(cast: Cast) -> None:
+    table, out = _csv(cast), str(cast.root / "open")
+    data = cast.do("sponsor", "data", "publish", table, "--shards", "2", "--label", "label", "-o", out)
+    job = _posted(cast, data)
+
+    said = cast.steelyard("job", "grant", job, account="sponsor", at=cast.home("sponsor"))
+
+    assert "was encrypted here" in said.error["message"]
+
+
+def test_a_made_key_is_kept_under_the_operators_password(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    cast.enter("ann", "500")
+    hot = cast.steelyard("account", "new", "hot", "--light", at=cast.home("ann")).json["address"]
+
+    done = cast.do("ann", "worker", "register", "--operator", "hot", "--encryption-key", "new")
+
+    (key,) = cast.ring("ann").list()
+    assert (key.account, "0x" + key.public.hex()) == (hot, done["encryption_key"])
+    assert cast.do("ann", "worker", "status")["encryption_key"] == done["encryption_key"]
+    assert len(cast.ring("ann").list(hot)) == 1
