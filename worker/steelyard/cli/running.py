@@ -19,6 +19,7 @@ import typer
 
 from steelyard.chain.client import ChainClient
 from steelyard.cli.jobs.history import NOBODY
+from steelyard.cli.jobs.own_data import check_file
 from steelyard.cli.session import Session, current
 from steelyard.cli.signals import stopping
 from steelyard.cli.stores import serving
@@ -130,7 +131,7 @@ async def node_config(session: Session, wishes: Wishes) -> NodeConfig:
         store=serving(session.config, wishes.listen),
         state_dir=session.config.state_dir,
         trainer=TrainerSettings(threads=wishes.threads),
-        data=wishes.data,
+        data=await asyncio.to_thread(check_file, wishes.data),
         train_on_held=wishes.train_on_held,
         evaluate=wishes.evaluate,
         claim=wishes.claim,

@@ -10,6 +10,7 @@ from steelyard.files import write_state
 from steelyard.learning.data import Rows
 from steelyard.learning.recipes import recipe_named
 from steelyard.learning.recipes.base import Architecture
+from steelyard.learning.tensorfile import read_tensors
 from steelyard.learning.vector import blocks_of, flatten
 from steelyard.manifest import DataFile, Initial, Manifest, Shard, TensorSpec, Training
 from steelyard.rules import Step
@@ -47,6 +48,16 @@ def write_initial(recipe: str, architecture: Architecture, seed: int, target: Pa
     specs = tensor_specs(recipe, architecture)
     values = flatten(recipe_named(recipe).initial(architecture, seed), specs)
     return write_state(target, values, blocks_of(specs))
+
+
+def write_initial_from(source: Path, recipe: str, architecture: Architecture, target: Path) -> bytes:
+    """Write a safetensors file's tensors as the first model's state file. Returns its root.
+
+    Raises FormatError for another file, QuantizeError for a tensor that is missing, of another shape, or not
+    finite.
+    """
+    specs = tensor_specs(recipe, architecture)
+    return write_state(target, flatten(read_tensors(source), specs), blocks_of(specs))
 
 
 def compose(

@@ -50,6 +50,9 @@ class Description:
     )
     recipe: str = ""  # else the one of published data, else image-cnn
     encoding: str = "bfp8"
+    initial: str = (
+        ""  # first model: a safetensors file, or hf://OWNER/NAME/FILE; else drawn from initial_seed
+    )
     initial_seed: int = 1
     architecture: Mapping[str, Any] = field(default_factory=dict)
     step: Mapping[str, Any] = field(

@@ -10,9 +10,10 @@ from typing import Any
 from steelyard.chain.calls import Call
 from steelyard.chain.structs import Purse
 from steelyard.cli.jobs.history import STATUS, terms_of
+from steelyard.cli.jobs.own_data import check_published
 from steelyard.cli.stores import fetching_only
 from steelyard.cli.work import Work
-from steelyard.content import Cid, EmbeddedStore
+from steelyard.content import Cid, make_store
 from steelyard.errors import ConfigError, InsufficientFunds
 from steelyard.learning.job import check_recipe
 from steelyard.manifest import MEMBERSHIPS, Manifest
@@ -42,7 +43,7 @@ async def manifest_of(at: Work, job: int) -> Manifest:
     await terms_of(at.client, job)
     config = at.session.config
     with tempfile.TemporaryDirectory(prefix="steelyard-") as scratch:
-        async with EmbeddedStore(fetching_only(config)) as store:
+        async with make_store(fetching_only(config)) as store:
             info = await JobInfo.load(
                 at.client, store, job, scratch=Path(scratch), timeout_s=config.fetch_timeout_s
             )
@@ -57,6 +58,13 @@ async def join(at: Work, job: int, *, shard: int | None, data: str) -> dict[str,
     identity = await at.identity()
     await _afford_stake(at, job, identity)
     ticket = _ticket(manifest, await read_view(at.client, job), identity, shard, data)
+    if data and manifest.membership == "open":
+        await check_published(at.session, manifest, data)
+    elif data:
+        raise ConfigError(
+            f"job {job} takes no data by CID: its membership is {manifest.membership!r}",
+            remedy="leave --data out; the job says which rows are yours",
+        )
     at.session.out.say(WARNING)
     call: Call[None] = at.contracts.coordinator.join(
         job, ticket.index, ticket.weight, ticket.codec, ticket.digest, ticket.proof

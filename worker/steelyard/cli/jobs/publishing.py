@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from steelyard.cli.jobs.description import Description
 from steelyard.cli.jobs.material import Material, material
 from steelyard.content import FOREVER, Cid, ContentStore, cid_of_path
 from steelyard.errors import ConfigError, ManifestError
-from steelyard.learning.job import block_count_of, compose, write_initial
+from steelyard.learning.job import block_count_of, compose, write_initial, write_initial_from
+from steelyard.learning.loaders.remote import download
 from steelyard.manifest import Initial, Manifest, Shard, Training
 from steelyard.numbers import ONE
 from steelyard.rules import Rule, Step
@@ -73,7 +75,7 @@ def _existing(description: Description) -> tuple[Manifest, tuple[Path, ...]]:
 def _composed(description: Description, found: Material, scratch: Path) -> tuple[Manifest, tuple[Path, ...]]:
     """Make the first model, and describe it with the data."""
     first = scratch / "initial.state"
-    root = write_initial(found.recipe, found.architecture, description.initial_seed, first)
+    root = _first_model(description, found, first)
     manifest = compose(
         name=description.name,
         recipe=found.recipe,
@@ -86,6 +88,18 @@ def _composed(description: Description, found: Material, scratch: Path) -> tuple
         training=_training(description),
     )
     return manifest, (*found.files, first)
+
+
+def _first_model(description: Description, found: Material, target: Path) -> bytes:
+    """Write it as a state file; returns its root. Raises ConfigError, FormatError, QuantizeError."""
+    where = description.initial
+    if not where:
+        return write_initial(found.recipe, found.architecture, description.initial_seed, target)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        path = download(where, Path(scratch)) if "://" in where else description.folder / where
+        if not path.is_file():
+            raise ConfigError(f"there is no file {where}", remedy="name one .safetensors file of the model")
+        return write_initial_from(path, found.recipe, found.architecture, target)
 
 
 def _members(description: Description, shards: Sequence[Shard]) -> Sequence[Shard]:
