@@ -21,7 +21,7 @@ import requests
 from steelyard.cli.jobs import access
 from steelyard.content import Cid, EmbeddedStore, StoreConfig, cid_of_path
 from steelyard.errors import ContentSealed
-from steelyard.learning.data import read_rows
+from steelyard.learning.data import Kind, Rows, read_rows, write_rows
 from steelyard.sealing.envelopes import Envelope
 from steelyard.sealing.keyring import Keyring
 from steelyard.sealing.stream import is_sealed, open_file
@@ -33,6 +33,7 @@ JOB = """
 name = "Private MNIST"
 [data]
 source = "{data}"
+{more}
 [training]
 learning_rate = 0.08
 max_rows = 256
@@ -47,6 +48,7 @@ turn_window = "5s"
 post_window = "20s"
 challenge_window = "2s"
 duration = "1h"
+max_members = 2
 """
 
 
@@ -138,17 +140,17 @@ def _published(cast: Cast, source: str, *options: str) -> dict[str, Any]:
     return dict(done)
 
 
-def _posted(cast: Cast, data: dict[str, Any]) -> str:
+def _posted(cast: Cast, data: dict[str, Any], more: str = "") -> str:
     place = cast.root / "job.toml"
-    place.write_text(JOB.format(data=data["manifest"]))
+    place.write_text(JOB.format(data=data["manifest"], more=more))
     return str(cast.do("sponsor", "job", "create", str(place))["job"])
 
 
-def _csv(cast: Cast, rows: int = 40) -> str:
+def _csv(cast: Cast, rows: int = 40, seed: int = 3) -> str:
     """A small table of numbers with two labels."""
-    random = np.random.default_rng(3)
-    lines = ["a,b,label", *(f"{x:.3f},{y:.3f},{i % 2}" for i, (x, y) in enumerate(random.random((rows, 2))))]
-    place = cast.root / "table.csv"
+    random = np.random.default_rng(seed)
+    lines = ["a,b,label", *(f"{x:.6f},{y:.6f},{i % 2}" for i, (x, y) in enumerate(random.random((rows, 2))))]
+    place = cast.root / f"table-{seed}.csv"
     place.write_text("\n".join(lines) + "\n")
     return str(place)
 
@@ -222,6 +224,59 @@ def test_two_workers_train_on_encrypted_rows_and_are_paid_and_nobody_else_sees_a
         assert len(trained) == 2
     _assert_paid(cast)
     _assert_unseen(cast, plain)
+
+
+@pytest.mark.slow
+def test_members_bring_rows_encrypted_or_keep_them_at_home_and_neither_shows(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = str(cast.root / "open")
+    data = cast.do("sponsor", "data", "publish", _csv(cast), "--shards", "2", "--label", "label", "-o", out)
+    job = _posted(cast, data, 'membership = "open"')
+    for who in ("ann", "ben"):
+        _worker(cast, who)
+    cast.enter("cleo", "500")
+    cast.do("cleo", "worker", "register")
+    cast.do("cleo", "aggregator", "bond", "300")
+    at_home = cast.root / "ben-rows.safetensors"
+    inputs = np.random.default_rng(9).random((64, 2), np.float32)
+    write_rows(at_home, Rows(inputs, (np.arange(64) % 2).astype(np.uint8), Kind.FEATURES))
+
+    with ExitStack() as running:
+        url = _url(running.enter_context(cast.running("sponsor", "content", "serve")))
+        monkeypatch.setenv("STEELYARD_PEERS", url)
+        mine = ("--shards", "1", "--label", "label", "--test", "0", "--like", data["manifest"])
+        own = cast.do(
+            "ann", "data", "publish", _csv(cast, seed=8), *mine, "--encrypt", "-o", str(cast.root / "ann-out")
+        )
+        cast.do("ann", "job", "join", job, "--data", own["shards"][0]["cid"])
+        cast.do("ben", "job", "join", job)
+        settings = {"ann": ("worker",), "ben": ("worker", "--data", str(at_home)), "cleo": ("aggregator",)}
+        logs = {
+            who: running.enter_context(cast.running(who, "run", "--job", job, "--role", *more))
+            for who, more in settings.items()
+        }
+        cast.do("sponsor", "job", "start", job)
+        peers = [url, *(_started(log) for log in logs.values())]
+        for log in logs.values():
+            await_(lambda log=log: [e for e in events(log) if e["kind"] == "final"], f"{log}: nothing final")
+        assert _nobody_serves(peers, str(cid_of_path(at_home)))
+        for log in logs.values():
+            await_(lambda log=log: [e for e in events(log) if e["kind"] == "ended"], f"{log}: no end")
+
+    for who, rows in (("ann", 40), ("ben", 64)):
+        assert {e["rows"] for e in events(logs[who]) if e["kind"] == "trained"} == {rows}
+        cast.do(who, "rewards", "claim")
+    _assert_paid(cast)
+    owned = cast.ring("ann").owned(Cid.parse(own["shards"][0]["cid"]))
+    assert owned is not None
+    key = cast.ring("ann").unlock(cast.addresses["ann"], PASSWORD).open(owned)
+    open_file(cast.root / "ann-out" / "shard-0.sealed", key, cast.root / "ann-rows")
+    for plain in (cast.root / "ann-rows", at_home):
+        marker = np.ascontiguousarray(read_rows(plain).inputs[10:14]).tobytes()
+        assert marker in plain.read_bytes()
+        homes = [cast.home(who) for who in ("sponsor", "ann", "ben", "cleo")]
+        assert not [path for path, held in _bytes_on_disk(*homes, cast.root / "ann-out") if marker in held]
 
 
 def _private(cast: Cast, who: str) -> list[Path]:
