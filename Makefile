@@ -7,18 +7,21 @@ endif
 SETUP = $(PYTHON) scripts/setup.py
 BIN = .venv/bin
 
-# The demo's choices, also from the command line: make demo CHAIN=ganache CHEAT=0 KEEP=1
+# The demo's choices, also from the command line: make demo CHAIN=ganache CHEAT=0 KEEP=1 STORE=kubo
 CHAIN ?= anvil
 CHEAT ?= 1
 KEEP ?= 0
 export CHAIN CHEAT KEEP
+ifdef STORE
+export STORE
+endif
 
 .PHONY: help demo setup setup-dev setup-brownie setup-benchmarks setup-all check test gas soak faults clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-17s %s\n", $$1, $$2}' Makefile
 
-demo: ## install what is missing, then train, cheat, convict and pay on a development chain (CHAIN, CHEAT, KEEP)
+demo: ## install what is missing, then train, cheat, convict and pay on a development chain (CHAIN, CHEAT, KEEP, STORE)
 	@$(SETUP) node run kernels
 	@$(BIN)/steelyard demo
 

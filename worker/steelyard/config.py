@@ -37,6 +37,10 @@ class Config:
     password_file: Path | None = None  # its first line opens the keystore
     state_dir: Path | None = None  # outbox and nonces of keys; one place for all processes that share a key
     content: Path | None = None  # folder of the content store; home/content
+    store: str = (
+        ""  # "embedded", or "kubo": what is handed out lies in an IPFS daemon; kubo where ipfs_api is set
+    )
+    ipfs_api: str = ""  # the daemon's RPC, multiaddr or URL; else IPFS_API, $IPFS_PATH/api, ~/.ipfs/api
     listen: str = "127.0.0.1:0"  # host:port at which the content store serves others; port 0 = any free one
     peers: tuple[str, ...] = ()  # base URLs of content stores to fetch from
     allow_private: bool = True  # whether peers in private address ranges are asked
@@ -49,6 +53,9 @@ class Config:
             value = getattr(self, name)
             if value is not None and not 0 <= value < float("inf"):
                 raise ConfigError(f"{name} is {value}", remedy="give a number that is not negative")
+
+        if self.store not in ("", "embedded", "kubo"):
+            raise ConfigError(f"store is {self.store!r}", remedy='give "embedded" or "kubo"')
 
     @property
     def keystore_dir(self) -> Path:

@@ -60,6 +60,12 @@ def root(
     peer: Annotated[
         list[str] | None, typer.Option(help="Content store to fetch from; repeatable.", metavar="URL")
     ] = None,
+    store: Annotated[
+        str | None, typer.Option(help="embedded, or kubo: an IPFS daemon.", metavar="KIND")
+    ] = None,
+    ipfs: Annotated[
+        str | None, typer.Option(help="RPC of the IPFS daemon; implies kubo.", metavar="ADDR")
+    ] = None,
     max_fee_gwei: Annotated[float | None, typer.Option(help="Ceiling of the fee per gas.")] = None,
     max_spend_per_day: Annotated[float | None, typer.Option(help="Ceiling of ETH spent in 24 h.")] = None,
     as_json: Annotated[
@@ -79,6 +85,7 @@ def root(
     flags = {
         "network": network, "account": account, "password_file": password_file, "rpc_url": rpc_url,
         "deployment": deployment, "home": home, "config": config, "peers": peer or None,
+        "store": store, "ipfs_api": ipfs,
         "max_fee_gwei": max_fee_gwei, "max_spend_per_day": max_spend_per_day,
     }  # fmt: skip
     settings = Config.load(flags)

@@ -15,6 +15,8 @@ OPTIONS = frozenset(
         "--home",
         "--config",
         "--peer",
+        "--store",
+        "--ipfs",
         "--max-fee-gwei",
         "--max-spend-per-day",
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 from steelyard.cli.jobs.history import terms_of
 from steelyard.cli.stores import fetching_only
 from steelyard.cli.work import Work, work
-from steelyard.content import EmbeddedStore
+from steelyard.content import EmbeddedStore, make_store
 
 
 @asynccontextmanager
@@ -19,5 +19,5 @@ async def fetching(job: int) -> AsyncIterator[tuple[Work, EmbeddedStore, Path]]:
     async with work() as at:
         await terms_of(at.client, job)
         with tempfile.TemporaryDirectory(prefix="steelyard-") as scratch:
-            async with EmbeddedStore(fetching_only(at.session.config)) as store:
+            async with make_store(fetching_only(at.session.config)) as store:
                 yield at, store, Path(scratch)

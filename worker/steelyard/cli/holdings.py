@@ -14,7 +14,7 @@ from steelyard.cli.output import facts, table
 from steelyard.cli.session import current
 from steelyard.cli.stores import fetching_only
 from steelyard.cli.times import seconds
-from steelyard.content import FOREVER, Cid, ContentStore, EmbeddedStore, Entry
+from steelyard.content import FOREVER, Cid, ContentStore, Entry, make_store
 from steelyard.content.cid import RAW
 from steelyard.errors import CidError, ConfigError, ContentError
 
@@ -128,7 +128,7 @@ def parse(place: str) -> tuple[Cid, str]:
 async def _store() -> AsyncIterator[ContentStore]:
     """The home's store. It asks the configured peers for others, but tells none of itself."""
     settings = dataclasses.replace(fetching_only(current().config), exchange=True)
-    async with EmbeddedStore(settings) as store:
+    async with make_store(settings) as store:
         yield store
 
 

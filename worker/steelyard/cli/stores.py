@@ -1,9 +1,12 @@
-"""The session's content store, as settings of the embedded one."""
+"""The session's content store, as settings for `make_store`."""
 
 from __future__ import annotations
 
+import os
+
 from steelyard.config import Config
 from steelyard.content import StoreConfig
+from steelyard.content.kubo.address import Address, find
 
 
 def serving(config: Config, listen: str = "") -> StoreConfig:
@@ -13,6 +16,7 @@ def serving(config: Config, listen: str = "") -> StoreConfig:
         listen=listen or config.listen,
         peers=config.peers,
         allow_private=config.allow_private,
+        ipfs=daemon(config),
     )
 
 
@@ -24,4 +28,11 @@ def fetching_only(config: Config) -> StoreConfig:
         exchange=False,
         peers=config.peers,
         allow_private=config.allow_private,
+        ipfs=daemon(config),
     )
+
+
+def daemon(config: Config) -> str | None:
+    """The IPFS daemon's RPC where the store is to be on one.  Raises ConfigError where none is found."""
+    kind = config.store or ("kubo" if config.ipfs_api else "embedded")
+    return Address.parse(find(config.ipfs_api, os.environ)).url if kind == "kubo" else None

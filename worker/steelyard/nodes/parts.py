@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard.content import ContentStore, EmbeddedStore, StoreConfig
+from steelyard.content import ContentStore, StoreConfig, make_store
 from steelyard.learning.process import TrainerSettings
 from steelyard.learning.trainer import Trainer
 from steelyard.nodes.aggregator_acts import AggregatorActs
@@ -20,7 +20,7 @@ def _trainer(scratch: Path, settings: TrainerSettings) -> TrainerLike:
 
 
 def _store(config: StoreConfig) -> ContentStore:
-    return EmbeddedStore(config)
+    return make_store(config)
 
 
 @dataclass(frozen=True, kw_only=True)

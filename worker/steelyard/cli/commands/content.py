@@ -100,11 +100,11 @@ def provide(
 async def _serve(listen: str) -> None:
     from steelyard.cli.signals import stopping
     from steelyard.cli.stores import serving
-    from steelyard.content import EmbeddedStore
+    from steelyard.content import make_store
 
     session = current()
     config = session.config
-    async with EmbeddedStore(serving(config, listen)) as store, stopping() as stop:
+    async with make_store(serving(config, listen)) as store, stopping() as stop:
         session.out.emit({"url": store.url, "content": config.content_dir}, f"serving at {store.url}")
         session.out.say(f"others reach it by `--peer {store.url}`; Ctrl-C ends it")
         await stop.wait()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from steelyard.cli.session import current, do
+from steelyard.cli.session import begin, current, do
 
 
 class Chain(StrEnum):
@@ -16,6 +17,13 @@ class Chain(StrEnum):
 
     ANVIL = "anvil"
     GANACHE = "ganache"
+
+
+class Store(StrEnum):
+    """Where published files lie."""
+
+    EMBEDDED = "embedded"
+    KUBO = "kubo"
 
 
 def install(app: typer.Typer) -> None:
@@ -27,10 +35,13 @@ def demo(
     chain: Annotated[Chain, typer.Option(envvar="CHAIN", help="Which chain to start.")] = Chain.ANVIL,
     cheat: Annotated[bool, typer.Option(envvar="CHEAT", help="Stage a wrong result in round 3.")] = True,
     keep: Annotated[bool, typer.Option(envvar="KEEP", help="Leave chain and nodes up at the end.")] = False,
+    store: Annotated[Store | None, typer.Option(envvar="STORE", help="kubo: on your IPFS daemon.")] = None,
     report: Annotated[Path, typer.Option(help="Where to write the report.")] = Path("report.json"),
     check: Annotated[bool, typer.Option(help="Have the report checked by scripts/verify_report.py.")] = True,
 ) -> None:
     """Train MNIST with four workers for money on a local chain, and catch a cheat."""
+    if store is not None:
+        begin(dataclasses.replace(current(), config=dataclasses.replace(current().config, store=store.value)))
     do(_demo(chain, report, cheat=cheat, keep=keep, check=check))
 
 
@@ -38,8 +49,11 @@ async def _demo(chain: Chain, report: Path, *, cheat: bool, keep: bool, check: b
     from steelyard.cli.demo.play import Demo
     from steelyard.cli.demo.settings import DemoSettings
     from steelyard.cli.signals import stopping
+    from steelyard.cli.stores import daemon
 
-    settings = DemoSettings(chain=chain.value, cheat=cheat, keep=keep, report=report, check=check)
+    settings = DemoSettings(
+        chain=chain.value, cheat=cheat, keep=keep, report=report, check=check, ipfs=daemon(current().config)
+    )
     async with stopping() as stop:
         document = await Demo(settings, current().out, stop).play()
     if current().out.json and not keep:

@@ -25,7 +25,7 @@ from steelyard.cli.demo.testing import Tester
 from steelyard.cli.output import Output
 from steelyard.cli.rewarding import claim, earnings
 from steelyard.cli.work import Work
-from steelyard.content import EmbeddedStore, StoreConfig
+from steelyard.content import ContentStore, StoreConfig, make_store
 from steelyard.errors import NodeError
 
 
@@ -46,14 +46,17 @@ class Demo:
         async with AsyncExitStack() as stack:
             folder = Path(tempfile.mkdtemp(prefix="steelyard-demo-"))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            stack.push_async_callback(accounts.leave_daemon, self._settings, folder)
             with self._screen:
                 self._screen.say(f"starting {self._settings.chain}")
                 chain = await asyncio.to_thread(
                     devnet.start, self._settings.chain, accounts=len(accounts.cast()) + 1
                 )
                 stack.callback(chain.stop)
-                content = StoreConfig(root=folder / SPONSOR / "content", allow_private=True)
-                store = await stack.enter_async_context(EmbeddedStore(content))
+                content = StoreConfig(
+                    root=folder / SPONSOR / "content", allow_private=True, ipfs=self._settings.ipfs
+                )
+                store = await stack.enter_async_context(make_store(content))
                 actors = accounts.make(self._settings, folder, chain, store.url or "")
                 self._names.update({actor.address.lower(): actor.name for actor in actors})
                 stack.push_async_callback(self._end_nodes)
@@ -93,7 +96,7 @@ class Demo:
 
     # ------------------------------------------------------------------ acts
     async def _acts(
-        self, chain: DevChain, store: EmbeddedStore, actors: list[Actor], folder: Path
+        self, chain: DevChain, store: ContentStore, actors: list[Actor], folder: Path
     ) -> dict[str, Any]:
         tester = self._tester
         if tester is None:

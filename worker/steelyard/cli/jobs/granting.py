@@ -16,7 +16,7 @@ from steelyard.cli.encryption import own_secrets, ring_of
 from steelyard.cli.jobs.history import terms_of
 from steelyard.cli.stores import fetching_only
 from steelyard.cli.work import Work
-from steelyard.content import FOREVER, Cid, ContentStore, EmbeddedStore
+from steelyard.content import FOREVER, Cid, ContentStore, make_store
 from steelyard.errors import ConfigError
 from steelyard.manifest import Manifest
 from steelyard.nodes.access import envelope_of
@@ -156,7 +156,7 @@ async def granting(at: Work, job: int) -> AsyncIterator[Granting]:
     root.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=root, prefix=".access-"))
     try:
-        async with EmbeddedStore(fetching_only(session.config)) as store:
+        async with make_store(fetching_only(session.config)) as store:
             timeout = session.config.fetch_timeout_s
             info = await JobInfo.load(at.client, store, job, scratch=scratch, timeout_s=timeout)
             yield Granting(

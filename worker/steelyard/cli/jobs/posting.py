@@ -12,7 +12,7 @@ from steelyard.cli.jobs.description import Description
 from steelyard.cli.jobs.publishing import Published, publish
 from steelyard.cli.stores import fetching_only
 from steelyard.cli.work import Work
-from steelyard.content import EmbeddedStore
+from steelyard.content import make_store
 
 
 async def create(at: Work, description: Description) -> dict[str, Any]:
@@ -21,7 +21,7 @@ async def create(at: Work, description: Description) -> dict[str, Any]:
     root.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=root, prefix=".job-"))
     try:
-        async with EmbeddedStore(fetching_only(at.session.config)) as store:
+        async with make_store(fetching_only(at.session.config)) as store:
             at.session.out.say("publishing data, first model and manifest ...")
             published = await publish(description, store, scratch, at.session.config.fetch_timeout_s)
         job = await post(at, description, published)

@@ -114,6 +114,10 @@ class Publisher:
                 except ContentMissing as error:
                     log.warning("not handed out any longer: %s", error)
 
+    async def clear(self) -> None:
+        """Take everything of this store out of the daemon. Raises DaemonError."""
+        await self._remove(await in_thread(self._ledger.rows))
+
     async def _remove(self, rows: Sequence[Row]) -> None:
         if not rows:
             return

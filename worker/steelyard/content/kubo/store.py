@@ -89,6 +89,10 @@ class KuboStore(EmbeddedStore):
         await self._publisher.tidy(time.time() - grace_s)
         return freed
 
+    async def clear(self) -> None:
+        """Take everything of this store out of the daemon; the folder keeps its files."""
+        await self._publisher.clear()
+
     @property
     def _publisher(self) -> Publisher:
         if self._publisher_or_none is None:
