@@ -89,8 +89,8 @@ class Supervised:
         while not self.outcome:
             crash, moment = ("", "") if self.kills else (self.crash, self.moment)
             place = (self.fleet.root, self.name, self.role, crash, self.cheat, self.log, moment)
-            process = FORKS.Process(target=forked, args=place)
-            process.start()
+            process = FORKS.Process(target=forked, args=place, daemon=True)
+            await asyncio.to_thread(process.start)  # the first waits for the imports
             try:
                 while process.exitcode is None:
                     await asyncio.sleep(0.05)
