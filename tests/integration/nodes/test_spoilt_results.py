@@ -1,0 +1,240 @@
+"""Results in which something posted fits no files: no honest node holds one, and each ends void."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from steelyard.blocks import Encoding
+from steelyard.chain import events as ev
+from steelyard.chain.calls import Call
+from steelyard.chain.client import ChainClient
+from steelyard.chain.devnet import DevChain
+from steelyard.chain.records import Event
+from steelyard.chain.structs import Purse, Result
+from steelyard.content import EmbeddedStore, StoreConfig
+from steelyard.errors import ContentMissing
+from steelyard.nodes.actions import Convict, Hold, Publish, Submit, Train
+from steelyard.nodes.aggregator_rules import aggregator, challenger
+from steelyard.nodes.config import Role
+from steelyard.nodes.deciding import Situation
+from steelyard.nodes.events import NodeEvent
+from steelyard.nodes.folding import concerns, fold
+from steelyard.nodes.jobinfo import JobInfo
+from steelyard.nodes.local import Local, Verdict
+from steelyard.nodes.results import Results
+from steelyard.nodes.runner import run_node
+from steelyard.nodes.updates import Updates
+from steelyard.nodes.view import NOT_HELD, View
+from steelyard.nodes.worker_rules import worker
+from steelyard.numbers import ONE
+from steelyard.rules import Step
+from support.chains import StartChain
+from support.crashing import log_of
+from support.fleet import BOND, PARTS, Fleet, Windows, open_first, staged
+from support.spoiling import SPOILERS, Right, Spoilt
+
+WORKERS = ("w0", "w1", "w2")
+WINDOWS = Windows(submit=300, attest=300, turn=300, post=600, challenge=300)  # nothing waits for them
+COUNT = int(os.environ.get("STEELYARD_SPOILT", "1000"))  # of each kind of job
+WITHHELD_S = 0.1  # for a file that nobody hands out
+STEPS = [
+    pytest.param(
+        Step(block_count=5, encoding=Encoding.BFP8, beta=ONE // 2, bound2=10**9), id="momentum and clipping"
+    ),
+    pytest.param(Step(block_count=6, encoding=Encoding.RAW32), id="plain"),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Court:
+    """A round that waits for its post, a liar who posts, and an honest node's means to judge it."""
+
+    fleet: Fleet
+    client: ChainClient
+    chain: DevChain
+    info: JobInfo
+    liar: EmbeddedStore
+    updates: Updates
+    results: Results
+    local: Local
+    log: Sequence[Event]  # up to now
+    right: Right
+    poster: str
+    now: int
+
+    async def spoilt_is_refused(self, spoilt: Spoilt) -> None:
+        """Play one on the chain, from its post to its end, and forget it."""
+        result = spoilt.result
+        if spoilt.file is not None:
+            codec, digest = (await self.liar.add_bytes(spoilt.file)).to_chain()
+            result = dataclasses.replace(result, codec=codec, digest=digest)
+        assert result != self.right.result
+        snapshot = self.chain.rpc("evm_snapshot")
+        self.local.rebuilt = {self.right.result.parent: self.local.rebuilt[self.right.result.parent]}
+        try:
+            told = self._send(self.client.contracts.coordinator.post(result), self.now + 1)
+            (post,) = (event for event in told if isinstance(event, ev.Posted))
+            assert await self.verdict(post, told) is not Verdict.RIGHT
+            self._ends_void(post)
+        finally:
+            assert self.chain.rpc("evm_revert", snapshot)
+
+    async def verdict(self, post: ev.Posted, told: Sequence[Event]) -> Verdict | None:
+        """What the node makes of a post; it wants to do nothing about one that it cannot rebuild."""
+        view = fold(self.info.job, [*self.log, *told])
+        with contextlib.suppress(ContentMissing):
+            await self.results.rebuild(view, post.id, WITHHELD_S)
+        rebuilt = self.local.rebuilt.get(post.id)
+        if rebuilt is None or rebuilt.verdict is not Verdict.RIGHT:
+            assert rebuilt is None or rebuilt.verdict is Verdict.UNBUILDABLE
+            for now in (self.now + 1, (self.now + post.hold_by) // 2, post.hold_by - 1):
+                assert not self.wishes(view, now)
+        return None if rebuilt is None else rebuilt.verdict
+
+    def wishes(self, view: View, now: int) -> list[Any]:
+        """Acts that a result moves a node of all roles to."""
+        situation = Situation(
+            view=view, local=self.local, terms=self.info.terms, now=now, block=view.openings[1].block
+        )
+        wanted = [*worker(situation), *aggregator(situation, enlist=False), *challenger(situation)]
+        return [act for act in wanted if isinstance(act, Hold | Train | Submit | Publish | Convict)]
+
+    def _ends_void(self, post: ev.Posted) -> None:
+        told = self._send(self.client.contracts.coordinator.retry(self.info.job, post.serial), post.hold_by)
+        ends = [event for event in told if isinstance(event, ev.ResultVoid)]
+        assert [(event.id, event.cause) for event in ends] == [(post.id, NOT_HELD)]
+        assert not [event for event in told if isinstance(event, ev.Slashed | ev.Convicted)]
+        assert self._bond() == 5 * BOND
+
+    def _bond(self) -> int:
+        """What the poster has, free and locked."""
+        call = self.client.contracts.vault.balance_of(self.poster, Purse.BOND)
+        balance = call.decode(bytes.fromhex(self.chain.rpc("eth_call", call.fields(), "latest")[2:]))
+        return balance.free + balance.locked
+
+    def _send(self, call: Call[Any], at: int) -> tuple[Event, ...]:
+        """Have a call of the poster mined at that time. Returns its events."""
+        self.chain.rpc("evm_setNextBlockTimestamp", at)
+        sent = self.chain.rpc("eth_sendTransaction", {**call.fields(self.poster), "gas": hex(2_000_000)})
+        until = time.monotonic() + 10
+        while (receipt := self.chain.rpc("eth_getTransactionReceipt", sent)) is None:
+            assert time.monotonic() < until, "nothing was mined"
+            time.sleep(0.001)
+        assert receipt["status"] == "0x1"
+        return self.client.registry.events(receipt["logs"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", STEPS)
+async def test_no_honest_node_holds_what_fits_no_files_and_it_ends_void_with_nobody_slashed(
+    start_chain: StartChain, tmp_path: Path, step: Step
+) -> None:
+    async with court(start_chain("anvil"), tmp_path, step) as seat:
+        kinds: Counter[str] = Counter()
+        for index in range(COUNT):
+            random = np.random.default_rng(index)
+            spoiler = SPOILERS[index % len(SPOILERS)]
+            try:
+                await seat.spoilt_is_refused(spoiler(random, seat.right))
+            except AssertionError as error:
+                raise AssertionError(f"{spoiler.__name__} of seed {index}: {error}") from error
+            kinds[spoiler.__name__] += 1
+        assert min(kinds.values()) >= COUNT // len(SPOILERS)
+
+
+async def test_the_same_court_holds_the_right_result(start_chain: StartChain, tmp_path: Path) -> None:
+    step = Step(block_count=5, encoding=Encoding.BFP8, beta=ONE // 2, bound2=10**9)
+    async with court(start_chain("anvil"), tmp_path, step) as seat:
+        await seat.liar.add(seat.right.computed.published)
+        told = seat._send(seat.client.contracts.coordinator.post(seat.right.result), seat.now + 1)
+        (post,) = (event for event in told if isinstance(event, ev.Posted))
+        assert await seat.verdict(post, told) is Verdict.RIGHT
+        view = fold(seat.info.job, [*seat.log, *told])
+        assert [type(act) for act in seat.wishes(view, seat.now + 1)] == [Train]
+
+
+@contextlib.asynccontextmanager
+async def court(chain: DevChain, root: Path, step: Step) -> AsyncIterator[Court]:
+    """A round whose three updates are attested by all, and nothing is posted."""
+    async with staged(
+        chain, root, workers=WORKERS, aggregators=("agg0",), others=(), windows=WINDOWS, step=step
+    ) as fleet:
+        async with fleet.client("agg0") as client:
+            await client.send(client.contracts.coordinator.enlist(fleet.job))
+        await all_attest(fleet)
+        homes = root / "homes"
+        liar = EmbeddedStore(StoreConfig(root=root / "liar", allow_private=True))
+        async with fleet.client("agg0") as client, liar:
+            peers = (fleet.bootstrap, str(liar.url))
+            config = StoreConfig(root=homes / "w0" / "content", peers=peers, allow_private=True)
+            async with EmbeddedStore(config) as store:
+                yield await _seated(fleet, client, chain, store, liar)
+
+
+async def all_attest(fleet: Fleet) -> None:
+    """Run the workers until each has attested, and end them."""
+    stop, attested = asyncio.Event(), set()
+
+    def listen(event: NodeEvent) -> None:
+        if event.kind == "tx" and event.fields["what"] == "attest":
+            attested.add(event.account)
+        if len(attested) == len(WORKERS):
+            stop.set()
+
+    nodes = [
+        asyncio.create_task(
+            run_node(fleet.config(name, Role.WORKER), on_event=listen, stop=stop, parts=PARTS)
+        )
+        for name in WORKERS
+    ]
+    await open_first(fleet)
+    async with asyncio.timeout(60):
+        await asyncio.gather(*nodes)
+
+
+async def _seated(
+    fleet: Fleet, client: ChainClient, chain: DevChain, store: EmbeddedStore, liar: EmbeddedStore
+) -> Court:
+    """Work out the right result, as the node w0 would with its own files."""
+    place = fleet.root / "court"
+    info = await JobInfo.load(client, store, fleet.job, scratch=place / "data", timeout_s=5)
+    log = [event for event in await log_of(client) if concerns(fleet.job, event)]
+    view, local = fold(fleet.job, log), Local(identity=fleet.wallets["w0"].address)
+    updates = Updates(info, store, place / "updates")
+    results = Results(info, store, updates, local, place / "results")
+    opening = view.openings[1]
+    for slot in opening.submissions:
+        local.checked[1, slot] = await updates.check(opening, slot, 5)
+    now = (await client.head(fresh=True)).timestamp
+    parent = await results.rebuild(view, opening.parent, 5)
+    computed = await results.compute(opening, opening.submitted, parent, 5)
+    inputs = await results.inputs(opening, opening.submitted, parent, 5)
+    codec, digest = computed.cid.to_chain()
+    result = Result(
+        job=fleet.job, serial=1, attempt=0, parent=opening.parent, included=opening.submitted,
+        state_root=computed.roots.state, momentum_root=computed.roots.momentum,
+        transcript_root=computed.roots.transcript, table=computed.table_hash, codec=codec, digest=digest,
+        poster=client.address,
+    )  # fmt: skip
+    files = [parent.state, *(one.path for one in local.checked.values())]
+    right = Right(
+        inputs=inputs, computed=computed, result=result, published=computed.published.read_bytes(),
+        public=tuple(path.read_bytes() for path in files if path is not None),
+    )  # fmt: skip
+    chain.rpc("anvil_impersonateAccount", client.address)
+    return Court(
+        fleet=fleet, client=client, chain=chain, info=info, liar=liar, updates=updates, results=results,
+        local=local, log=log, right=right, poster=client.address, now=now,
+    )  # fmt: skip
