@@ -1,0 +1,67 @@
+"""A whole job, cheat included, on chains of other kinds than an anvil that mines at once."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from steelyard.chain.devnet import Kind
+from support.chains import StartChain
+from support.cheats import one_wrong_number
+from support.fleet import ALL, PARTS, Windows, run_all, staged
+
+ROUNDS = 2
+WINDOWS = Windows(submit=30, attest=20, turn=8, post=30, challenge=6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A chain, and how nodes treat it."""
+
+    kind: Kind
+    block_time_s: int = 0  # 0 mines at once
+    confirmations: int = 0
+
+
+ANVIL_AND_GANACHE = (Place(kind="ganache"), Place(kind="anvil", block_time_s=1, confirmations=2))
+# the one that mines at once is ahead of the clock
+GETH = (Place(kind="geth", block_time_s=1), Place(kind="geth"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("places", [ANVIL_AND_GANACHE, GETH], ids=["anvil and Ganache", "geth"])
+async def test_a_job_runs_to_its_end_and_a_cheat_is_convicted(
+    start_chain: StartChain, tmp_path: Path, places: tuple[Place, ...]
+) -> None:
+    async def one(index: int, place: Place) -> None:
+        try:
+            await whole_job(start_chain, tmp_path / str(index), place)
+        except BaseException as error:
+            error.add_note(f"on {place}")
+            raise
+
+    # at the same time, for most of it is waiting for blocks and windows
+    await asyncio.gather(*(one(index, place) for index, place in enumerate(places)))
+
+
+async def whole_job(start_chain: StartChain, root: Path, place: Place) -> None:
+    """A job of two rounds, the first of which is posted wrong."""
+    chain = start_chain(place.kind, block_time_s=place.block_time_s)
+    async with staged(
+        chain,
+        root,
+        workers=("w0", "w1"),
+        windows=WINDOWS,
+        rounds=ROUNDS,
+        confirmations=place.confirmations,
+        poll_s=0.1,
+    ) as fleet:
+        cheat = dataclasses.replace(PARTS, aggregator=one_wrong_number(1))
+        ended = await run_all(fleet, ALL, {"agg0": cheat, "agg1": cheat}, timeout_s=200)
+        assert set(ended.values()) == {"closed"}
+        assert len({event.fields["id"] for event in fleet.said("final")}) == ROUNDS
+        assert len({event.fields["tx"] for event in fleet.said("convicted")}) == 1
