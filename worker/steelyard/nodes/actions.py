@@ -27,6 +27,20 @@ class Rebuild:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prefetch:
+    """Get the file of a posted result that cannot be worked out here yet, before it is needed."""
+
+    id: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adopt:
+    """Build on a final result whose file came ahead, by its roots alone."""
+
+    id: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class Compute:
     """Work out a result before anybody posts it."""
 
@@ -136,6 +150,8 @@ class Collect:
 Action: TypeAlias = (
     Fetch
     | Rebuild
+    | Prefetch
+    | Adopt
     | Compute
     | Train
     | Evaluate

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 
 from steelyard.chain.calls import Call
 from steelyard.errors import NodeError
-from steelyard.nodes.actions import Compute, Fetch, Rebuild, Upkeep
+from steelyard.nodes.actions import Adopt, Compute, Fetch, Prefetch, Rebuild, Upkeep
 from steelyard.nodes.desk import Desk
 
 
@@ -55,6 +56,29 @@ class CommonActs:
             seconds=round(time.monotonic() - started, 3),
             coordinate=list(rebuilt.fault) if rebuilt.fault else None,
         )
+
+    async def prefetch(self, action: Prefetch) -> None:
+        """Have the file of a result, checked against its posted roots, before anything needs it."""
+        desk, started = self._desk, time.monotonic()
+        post = desk.view.posts.get(action.id)
+        if post is None:  # of another fork of the chain
+            return
+        found = await desk.results.as_posted(post, desk.fetch_s)
+        desk.local.ahead[post.id] = found
+        desk.report.say(
+            "prefetched",
+            serial=post.serial,
+            round_=post.number,
+            id="0x" + post.id.hex(),
+            fits=found.state is not None,
+            seconds=round(time.monotonic() - started, 3),
+        )
+
+    def adopt(self, action: Adopt) -> None:
+        """Take a final result as it was posted: nobody can contest it any more."""
+        local = self._desk.local
+        if action.id not in local.rebuilt and action.id in local.ahead:
+            local.rebuilt[action.id] = dataclasses.replace(local.ahead[action.id], trusted=True)
 
     async def upkeep(self, action: Upkeep, rank: float) -> None:
         """Do what is anyone's, after those who come first had their time."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from steelyard.chain.structs import JobTerms
 from steelyard.nodes import committee
-from steelyard.nodes.actions import Action, Compute, Fetch, Rebuild
+from steelyard.nodes.actions import Action, Adopt, Compute, Fetch, Prefetch, Rebuild
 from steelyard.nodes.committee import Windows
 from steelyard.nodes.local import Local, Verdict
 from steelyard.nodes.view import Opening, Post, View
@@ -85,7 +85,24 @@ def common(s: Situation) -> list[Action]:
             if (opening.serial, slot) not in s.local.checked
         ]
         wanted += _compute(s, opening)
-    return list(dict.fromkeys(wanted))
+    return list(dict.fromkeys(wanted + _ahead(s)))
+
+
+def _ahead(s: Situation) -> list[Action]:
+    """The newest result, where an update in it is not held here: its file is fetched while others work.
+
+    It is there then when somebody trains on held results, or when it is final and nobody has the update.
+    """
+    head = s.head
+    newest = None if head is None else head.post or s.view.posts.get(head.parent)
+    if newest is None or newest.id in s.local.rebuilt:
+        return []
+    fetched = s.local.ahead.get(newest.id)
+    if fetched is not None:
+        final = newest.final or (newest.final_at is not None and s.now >= newest.final_at)
+        return [Adopt(id=newest.id)] if final and fetched.state is not None else []
+    lacking = newest.result.included & ~s.local.holds(newest.serial)
+    return [Prefetch(id=newest.id)] if lacking else []
 
 
 def _compute(s: Situation, opening: Opening) -> list[Action]:

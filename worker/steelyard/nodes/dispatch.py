@@ -26,14 +26,8 @@ class Dispatch:
     async def perform(self, action: act.Action) -> None:
         """Do what an action says. Raises SteelyardError where it cannot be done now."""
         match action:
-            case act.Fetch():
-                await self._common.fetch(action)
-            case act.Rebuild():
-                await self._common.rebuild(action)
-            case act.Compute():
-                await self._common.compute(action)
-            case act.Upkeep():
-                await self._common.upkeep(action, self._rank())
+            case act.Fetch() | act.Rebuild() | act.Prefetch() | act.Adopt() | act.Compute() | act.Upkeep():
+                await self._perform_as_anyone(action)
             case act.Publish():
                 await self._aggregator.publish(action)
             case act.Enlist():
@@ -46,6 +40,21 @@ class Dispatch:
                 await self._challenger.convict_update(action)
             case _:
                 await self._perform_as_worker(action)
+
+    async def _perform_as_anyone(self, action: act.Action) -> None:
+        match action:
+            case act.Fetch():
+                await self._common.fetch(action)
+            case act.Rebuild():
+                await self._common.rebuild(action)
+            case act.Prefetch():
+                await self._common.prefetch(action)
+            case act.Adopt():
+                self._common.adopt(action)
+            case act.Compute():
+                await self._common.compute(action)
+            case act.Upkeep():
+                await self._common.upkeep(action, self._rank())
 
     async def _perform_as_worker(self, action: act.Action) -> None:
         if self._training is None:

@@ -47,6 +47,7 @@ class Local:
 
     identity: str
     rebuilt: dict[bytes, Rebuilt] = field(default_factory=dict)
+    ahead: dict[bytes, Rebuilt] = field(default_factory=dict)  # fetched as posted, not rebuilt yet
     checked: dict[tuple[int, int], Checked] = field(default_factory=dict)  # by serial and slot
     prepared: set[int] = field(default_factory=set)  # serials whose update is written
     provided: set[int] = field(default_factory=set)  # serials whose own update is handed out

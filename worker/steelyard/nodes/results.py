@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections import defaultdict
 from pathlib import Path
 
@@ -46,11 +47,22 @@ class Results:
 
     async def trust(self, post: Post, timeout_s: float) -> Rebuilt:
         """Take a final result by its posted roots alone."""
-        state, momentum = await self._files.posted(post, timeout_s)
-        roots = await asyncio.to_thread(self._files.roots, state, momentum)
+        return dataclasses.replace(await self.as_posted(post, timeout_s), trusted=True)
+
+    async def as_posted(self, post: Post, timeout_s: float) -> Rebuilt:
+        """The file that a post names, where it has the posted roots. Raises ContentError.
+
+        Whether the rules give it is not said.
+        """
+        async with self._locks["posted", post.id]:
+            try:
+                state, momentum = await self._files.posted(post, timeout_s)
+            except (FormatError, ContentTooLarge) as error:
+                return _unbuildable(post, error.message)
+            roots = await asyncio.to_thread(self._files.roots, state, momentum)
         if roots != (post.result.state_root, post.result.momentum_root):
             return _unbuildable(post, "the file that it names has other roots")
-        return Rebuilt(id=post.id, verdict=Verdict.RIGHT, state=state, momentum=momentum, trusted=True)
+        return Rebuilt(id=post.id, verdict=Verdict.RIGHT, state=state, momentum=momentum)
 
     async def compute(self, opening: Opening, included: int, parent: Rebuilt, timeout_s: float) -> Computed:
         """The rules' result of these updates on that parent."""
@@ -112,7 +124,15 @@ class Results:
         opening = view.openings[post.serial]
         if post.final and opening.parent not in self._local.rebuilt:
             return await self.trust(post, timeout_s)
-        parent = await self.rebuild(view, opening.parent, timeout_s)
+        ahead = asyncio.create_task(self._fetch_ahead(opening, post.result.included, timeout_s))
+        try:
+            parent = await self.rebuild(view, opening.parent, timeout_s)
+            return await self._rebuild_on(parent, opening, post, timeout_s)
+        finally:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+    async def _rebuild_on(self, parent: Rebuilt, opening: Opening, post: Post, timeout_s: float) -> Rebuilt:
         if parent.state is None:
             return _unbuildable(post, f"its parent: {parent.why}")
         try:
@@ -122,6 +142,13 @@ class Results:
         if _agrees(computed.roots, computed.table_hash, post.result):
             return await self._right(post, computed)
         return await self._compare(opening, post, parent, computed, timeout_s)
+
+    async def _fetch_ahead(self, opening: Opening, included: int, timeout_s: float) -> None:
+        """Have the updates of a result while its parent is rebuilt; what fails is told when it is needed."""
+        slots = slots_of(included)
+        await asyncio.gather(
+            *(self._updates.open(opening, slot, timeout_s) for slot in slots), return_exceptions=True
+        )
 
     async def _right(self, post: Post, computed: Computed) -> Rebuilt:
         if computed.cid != post.cid:

@@ -142,6 +142,7 @@ class Retention:
         for id_, post in self._desk.view.posts.items():
             if post.serial < first:
                 local.rebuilt.pop(id_, None)
+                local.ahead.pop(id_, None)
 
     async def _tell(self) -> None:
         held = await self._desk.store.held()

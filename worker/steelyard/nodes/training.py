@@ -83,7 +83,7 @@ class Training:
     async def train(self, action: Train) -> None:
         """Train, write the update, and journal it with what error feedback it leaves."""
         desk, opening = self._desk, self._desk.view.openings[action.serial]
-        parent = desk.local.rebuilt[opening.parent]
+        parent = desk.local.rebuilt.get(opening.parent) or desk.local.ahead[opening.parent]
         local = await self._trained(opening, parent)
         written, cid = await self._encode(opening, parent, local)
         sealed = desk.info.seal(opening.serial, desk.local.identity, written.update_root)

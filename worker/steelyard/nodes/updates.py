@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class Updates:
         self._info, self._store, self._folder = info, store, folder
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._opened: dict[Path, UpdateFile] = {}
+        self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def path(self, serial: int, sealed: Sealed) -> Path:
         """Where the file of a submission is, or will be."""
@@ -82,17 +84,22 @@ class Updates:
     async def open(self, opening: Opening, slot: int, timeout_s: float) -> UpdateFile:
         """The parsed file of an included submission. Raises ContentError, FormatError."""
         path = self.path(opening.serial, opening.submissions[slot])
-        if path not in self._opened:
-            checked = await self.check(opening, slot, timeout_s)
+        async with self._locks[path]:
             if path not in self._opened:
-                raise FormatError(f"update of slot {slot}: {checked.why}", remedy="it cannot be rebuilt from")
-        return self._opened[path]
+                checked = await self.check(opening, slot, timeout_s)
+                if path not in self._opened:
+                    raise FormatError(
+                        f"update of slot {slot}: {checked.why}", remedy="it cannot be rebuilt from"
+                    )
+            return self._opened[path]
 
     def drop(self, serial: int) -> None:
         """Remove an opening's files from the folder; the store collects its own when they are unpinned."""
         place = self._folder / str(serial)
         for path in [path for path in self._opened if path.parent == place]:
             del self._opened[path]
+        for path in [path for path in self._locks if path.parent == place]:
+            del self._locks[path]
         shutil.rmtree(place, ignore_errors=True)
 
     def _look(self, path: Path, serial: int) -> Looked:

@@ -47,9 +47,9 @@ def _may_train(s: Situation, opening: Opening) -> bool:
     if s.usable(opening.parent):
         return True
     post = s.view.posts.get(opening.parent)
-    rebuilt = s.local.rebuilt.get(opening.parent)
+    found = s.local.rebuilt.get(opening.parent) or s.local.ahead.get(opening.parent)
     held = post is not None and s.held(post)
-    return s.train_on_held and held and rebuilt is not None and rebuilt.state is not None
+    return s.train_on_held and held and found is not None and found.state is not None
 
 
 def _provide(s: Situation, seat: Seat) -> list[Action]:

@@ -1,0 +1,76 @@
+"""When the file of a posted result is fetched ahead, and what may be built on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from steelyard.chain import events as ev
+from steelyard.nodes.actions import Action, Adopt, Prefetch, Train
+from steelyard.nodes.deciding import Situation, common
+from steelyard.nodes.folding import fold
+from steelyard.nodes.local import Checked, Local, Rebuilt, Verdict
+from steelyard.nodes.worker_rules import worker
+from support.chronicle import START, WINDOW, Chronicle, id_of, terms, two_at_work, who
+
+PLACE = Path("nowhere")
+INITIAL = {id_of(0): Rebuilt(id=id_of(0), verdict=Verdict.RIGHT, state=PLACE)}
+
+
+def posted() -> Chronicle:
+    """Round 1's result is posted and round 2 takes submissions on it."""
+    story = two_at_work()
+    story.submitted(1, 0, 1, close=True)
+    story.attested(1, 0, 3)
+    story.posted(1, id_of(1), poster=10, included=3, size=2, hold_by=START + 2 * WINDOW)
+    story.opened(2, 2, 2, parent=id_of(1), above=1, at=START + 20, with_post=True)
+    return story
+
+
+def seen(story: Chronicle, held: tuple[int, ...], **changes: Any) -> Situation:
+    checked = {(1, slot): Checked(path=PLACE, held=True) for slot in held}
+    on_held = bool(changes.pop("train_on_held", False))
+    local = Local(identity=who(0), checked=checked, rebuilt={**INITIAL}, **changes)
+    return Situation(
+        view=fold(1, story.events),
+        local=local,
+        terms=terms(),
+        now=START + 30,
+        block=story.block,
+        train_on_held=on_held,
+    )
+
+
+def ahead_of(wanted: list[Action]) -> list[Action]:
+    return [action for action in wanted if isinstance(action, (Prefetch, Adopt))]
+
+
+def fetched(state: Path | None = PLACE) -> dict[bytes, Rebuilt]:
+    return {id_of(1): Rebuilt(id=id_of(1), verdict=Verdict.RIGHT, state=state)}
+
+
+def test_a_result_is_fetched_ahead_where_an_update_in_it_is_missing() -> None:
+    assert ahead_of(common(seen(posted(), held=(0,)))) == [Prefetch(id=id_of(1))]
+    assert ahead_of(common(seen(posted(), held=(0,), ahead=fetched()))) == []
+
+
+def test_a_result_that_follows_from_held_updates_is_not_fetched() -> None:
+    assert ahead_of(common(seen(posted(), held=(0, 1)))) == []
+
+
+def test_a_held_result_that_came_ahead_is_trained_on_where_the_operator_wants_it() -> None:
+    story = posted()
+    for slot in (0, 1):
+        story.tell(ev.Held, serial=1, id=id_of(1), worker=who(slot), slot=slot)
+    assert Train(serial=2) in worker(seen(story, held=(0,), ahead=fetched(), train_on_held=True))
+    assert Train(serial=2) not in worker(seen(story, held=(0,), ahead=fetched()))
+    assert Train(serial=2) not in worker(seen(story, held=(0,), ahead=fetched(None), train_on_held=True))
+
+
+def test_a_final_result_that_came_ahead_is_built_on_though_its_updates_are_gone() -> None:
+    story = posted()
+    story.tell(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 25)
+    story.tell(ev.Final, serial=1, number=1, id=id_of(1))
+    assert ahead_of(common(seen(story, held=(0,)))) == [Prefetch(id=id_of(1))]
+    assert ahead_of(common(seen(story, held=(0,), ahead=fetched()))) == [Adopt(id=id_of(1))]
+    assert ahead_of(common(seen(story, held=(0,), ahead=fetched(None)))) == []
