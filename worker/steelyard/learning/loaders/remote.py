@@ -6,6 +6,7 @@ read or kept here. A URL is shown without what stands before an @ or behind a ?,
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -19,19 +20,22 @@ from steelyard.errors import ConfigError
 from steelyard.learning.loaders.source import need
 
 HUB = re.compile(
-    r"hf://(?P<type>datasets/|models/)?(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?(/(?P<path>.+))?"
+    r"hf://(?P<type>datasets/|models/)?(?!datasets/|models/)(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?(/(?P<path>.+))?"
 )
 MAX_FILES = 1_000_000
 STALL_S = 120.0  # without a byte
+LOOK_S = 2.0  # between two looks at how much has come
 CHUNK = 4 << 20
-
-Progress = Callable[[], None]
-"""Called whenever something has arrived."""
 
 
 def shown(url: str) -> str:
     """A URL without user, password and query."""
-    return re.sub(r"//[^/@]*@", "//", url.partition("?")[0])
+    return shown_text(url.partition("?")[0])
+
+
+def shown_text(text: str) -> str:
+    """A library's words without users, passwords and queries of URLs in them."""
+    return re.sub(r"\?[^\s'\"]+", "?…", re.sub(r"//[^/@\s]*@", "//", text))
 
 
 def download(url: str, folder: Path) -> Path:
@@ -42,41 +46,50 @@ def download(url: str, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     fetch = _from_hub if url.startswith("hf://") else _from_url
-    return _watched(lambda progress: fetch(url, folder, progress), url)
+    return _watched(lambda: fetch(url, folder), folder, url)
 
 
-def _watched(work: Callable[[Progress], Path], url: str) -> Path:
-    """Run it in a thread that is left behind when it stalls. Raises ConfigError, naming the URL."""
+def _watched(work: Callable[[], Path], folder: Path, url: str) -> Path:
+    """Run it in a thread that is left behind when the folder stops growing. Raises ConfigError."""
     done: list[Path] = []
     failed: list[Exception] = []
-    latest = time.monotonic()
-
-    def progress() -> None:
-        nonlocal latest
-        latest = time.monotonic()
 
     def run() -> None:
         try:
-            done.append(work(progress))
+            done.append(work())
         except Exception as error:  # noqa: BLE001 - each file system has errors of its own; they are told below
             failed.append(error)
 
     thread = threading.Thread(target=run, daemon=True, name="download")
     thread.start()
+    size, latest = 0, time.monotonic()
     while thread.is_alive() and time.monotonic() - latest < STALL_S:
-        thread.join(0.2)
+        thread.join(LOOK_S)
+        now = _bytes_in(folder)
+        size, latest = now, time.monotonic() if now != size else latest
     if done:
         return done[0]
     if failed and isinstance(failed[0], ConfigError):
         raise failed[0]
     cause = failed[0] if failed else None
-    said = f"{type(cause).__name__}: {str(cause)[:300]}" if cause else f"nothing came for {STALL_S:.0f} s"
+    told = shown_text(" ".join(str(cause).split()))[:300]
+    said = f"{type(cause).__name__}: {told}" if cause else f"nothing came for {STALL_S:.0f} s"
     raise ConfigError(
         f"{shown(url)} cannot be read: {said}", remedy="check the URL, the network and your credentials"
     ) from cause
 
 
-def _from_url(url: str, folder: Path, progress: Progress) -> Path:
+def _bytes_in(folder: Path) -> int:
+    """Bytes of all files below; those that go while it looks are left out."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.stat(os.path.join(place, name)).st_size  # noqa: PTH116, PTH118 - a million files
+    return total
+
+
+def _from_url(url: str, folder: Path) -> Path:
     core = need("fsspec.core")
     try:
         system, path = core.url_to_fs(url)
@@ -84,9 +97,9 @@ def _from_url(url: str, folder: Path, progress: Progress) -> Path:
         raise ConfigError(
             f"{shown(url)}: {str(error)[:200]}", remedy="pip install 'steelyard[data]', or use another scheme"
         ) from error
-    if not system.isdir(path):
+    if url.startswith(("http://", "https://")) or not system.isdir(path):  # a page's links are no folder
         target = folder / _safe(PurePosixPath(path.partition("?")[0]).name)
-        _copy(system, path, target, progress)
+        _copy(system, path, target)
         return target
     files = sorted(system.find(path))[: MAX_FILES + 1]
     if not files or len(files) > MAX_FILES:
@@ -98,15 +111,13 @@ def _from_url(url: str, folder: Path, progress: Progress) -> Path:
         inside = [_safe(part) for part in PurePosixPath(file.removeprefix(root)).parts]
         target = folder.joinpath(*inside)
         target.parent.mkdir(parents=True, exist_ok=True)
-        _copy(system, file, target, progress)
+        _copy(system, file, target)
     return folder
 
 
-def _copy(system: Any, path: str, target: Path, progress: Progress) -> None:
+def _copy(system: Any, path: str, target: Path) -> None:
     with system.open(path, "rb") as source, target.open("wb") as file:
-        while piece := source.read(CHUNK):
-            file.write(piece)
-            progress()
+        shutil.copyfileobj(source, file, CHUNK)
 
 
 def _safe(name: str) -> str:
@@ -116,7 +127,7 @@ def _safe(name: str) -> str:
     return name
 
 
-def _from_hub(url: str, folder: Path, progress: Progress) -> Path:
+def _from_hub(url: str, folder: Path) -> Path:
     """Files of `hf://datasets/OWNER/NAME[@revision][/path]`; models have no `datasets/`."""
     match = HUB.fullmatch(url)
     if match is None:
@@ -129,7 +140,6 @@ def _from_hub(url: str, folder: Path, progress: Progress) -> Path:
     place = {"repo_id": match["repo"], "repo_type": kind, "revision": match["revision"]}
     wanted = match["path"] or ""
     files = [name for name in sorted(api.list_repo_files(**place)) if _wanted(name, wanted)]
-    progress()
     if not files:
         raise ConfigError(
             f"{url} has no such file"
@@ -142,7 +152,6 @@ def _from_hub(url: str, folder: Path, progress: Progress) -> Path:
         target = folder.joinpath(*(_safe(part) for part in PurePosixPath(name).parts))
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(got, target)
-        progress()
     return folder / wanted if wanted else folder
 
 

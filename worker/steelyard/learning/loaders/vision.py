@@ -23,7 +23,7 @@ DEADLINE_S = 3600.0
 CHILD = ("-m", "steelyard.learning.loaders.vision_child")
 
 
-def open_vision(where: str, wishes: Wishes, scratch: Path, child: Sequence[str] = CHILD) -> Ready:
+def open_vision(where: str, wishes: Wishes, scratch: Path, child: Sequence[str] = ()) -> Ready:
     """`torchvision:CIFAR10` downloads; `torchvision:CIFAR10:FOLDER` reads what torchvision once put there.
 
     Raises ConfigError for an unknown name or an incomplete folder, TrainingError without torchvision.
@@ -44,7 +44,7 @@ def open_vision(where: str, wishes: Wishes, scratch: Path, child: Sequence[str] 
     environment = {key: value for key, value in os.environ.items() if not key.startswith("STEELYARD_")}
     try:
         ran = subprocess.run(
-            [sys.executable, *child, json.dumps(asked)],
+            [sys.executable, *(child or CHILD), json.dumps(asked)],
             check=False, capture_output=True, text=True, timeout=DEADLINE_S, env=environment,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip

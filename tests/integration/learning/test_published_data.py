@@ -1,0 +1,119 @@
+"""Every kind of source on the disk: published, one round trained in a real training process, nothing lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from steelyard.learning.trainer import Trainer
+from support import sources
+from support.publishing import assert_learned, trial
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def trainer(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Trainer]:
+    """One training process for all of these tests."""
+    async with Trainer(tmp_path_factory.mktemp("training")) as started:
+        yield started
+
+
+async def test_csv(tmp_path: Path, trainer: Trainer) -> None:
+    values, names, labels = sources.wine()
+    done = await trial(sources.wine_csv(tmp_path / "wine.csv"), tmp_path, trainer)
+    assert_learned(done)
+    assert done.labels == Counter(labels)
+    assert done.pixels() == sorted(row.astype(np.float32).tobytes() for row in values)
+    assert done.data.columns == tuple(names)
+    assert done.job.recipe == "tabular"
+    assert done.after.accuracy > 0.8
+
+
+async def test_parquet_of_columns(tmp_path: Path, trainer: Trainer) -> None:
+    values, _, _ = sources.breast_cancer()
+    done = await trial(sources.cancer_parquet(tmp_path / "c.parquet"), tmp_path, trainer, shards=3)
+    assert_learned(done)
+    assert done.labels == Counter({"1": 357, "0": 212})
+    assert done.pixels() == sorted(row.astype(np.float32).tobytes() for row in values)
+    assert done.after.accuracy > 0.8
+
+
+async def test_parquet_of_images_in_train_and_test_files(tmp_path: Path, trainer: Trainer) -> None:
+    place = tmp_path / "set" / "data"
+    place.mkdir(parents=True)
+    sources.digits_parquet(place / "train-00000-of-00001.parquet", 0, 300)
+    sources.digits_parquet(place / "test-00000-of-00001.parquet", 300, 400)
+    images, labels = sources.digits(400)
+    done = await trial(tmp_path / "set", tmp_path, trainer)
+    assert_learned(done)
+    assert done.test is not None
+    assert (sum(map(len, done.shards)), len(done.test)) == (300, 100)
+    assert done.labels == Counter(f"digit {k}" for k in labels)
+    assert done.pixels() == sorted(image.tobytes() for image in images)
+    assert done.job.recipe == "image-cnn"
+
+
+async def test_parquet_of_jpegs_in_colour(tmp_path: Path, trainer: Trainer) -> None:
+    file = sources.digits_parquet(tmp_path / "d.parquet", 0, 200, encode=sources.jpeg)
+    done = await trial(file, tmp_path, trainer, image_size=20)
+    assert_learned(done)
+    assert done.shards[0].inputs.shape[1:] == (3, 20, 20)
+    assert done.labels == Counter(f"digit {k}" for k in sources.digits(200)[1])
+
+
+async def test_a_folder_of_pictures(tmp_path: Path, trainer: Trainer) -> None:
+    images, labels = sources.digits(200)
+    done = await trial(sources.digits_folder(tmp_path / "digits"), tmp_path, trainer, partition="iid")
+    assert_learned(done)
+    assert done.labels == Counter(str(k) for k in labels)
+    assert done.pixels() == sorted(image.tobytes() for image in images)
+
+
+async def test_a_folder_of_texts(tmp_path: Path, trainer: Trainer) -> None:
+    known = sources.descriptions()
+    done = await trial(sources.texts_folder(tmp_path / "texts"), tmp_path, trainer, text_bytes=128)
+    assert_learned(done)
+    assert done.labels == Counter(label for _, label in known)
+    assert done.job.recipe == "text"
+    assert done.after.accuracy > 0.6
+
+
+async def test_a_column_of_texts(tmp_path: Path, trainer: Trainer) -> None:
+    file = sources.texts_csv(tmp_path / "texts.csv")
+    done = await trial(file, tmp_path, trainer, text="words", label="source", partition="iid")
+    assert_learned(done)
+    assert done.labels == Counter(label for _, label in sources.descriptions())
+
+
+async def test_rows_that_belong_together_by_a_column(tmp_path: Path, trainer: Trainer) -> None:
+    farms = [f"farm {i % 5}" for i in range(178)]
+    file = sources.wine_csv(tmp_path / "wine.csv", extra=[("farm", farms)])
+    done = await trial(file, tmp_path, trainer, shards=5, partition="by:farm")
+    assert_learned(done)
+    assert sum(map(len, done.shards)) + (len(done.test) if done.test else 0) == 178
+    assert "farm" not in done.data.columns
+
+
+async def test_data_files_and_mnist(tmp_path: Path, trainer: Trainer) -> None:
+    (tmp_path / "first").mkdir()
+    first = await trial(sources.wine_csv(tmp_path / "wine.csv"), tmp_path / "first", trainer, shards=1)
+    again = await trial(tmp_path / "first" / "out" / "shard-0.safetensors", tmp_path, trainer)
+    assert_learned(again)
+    assert sorted(again.pixels()) == sorted(np.asarray(row).tobytes() for row in first.shards[0].inputs)
+
+
+async def test_the_same_source_has_the_same_cids_anywhere(tmp_path: Path, trainer: Trainer) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+    done = [
+        await trial(sources.wine_csv(tmp_path / place / "wine.csv"), tmp_path / place, trainer)
+        for place in ("a", "b")
+    ]
+    assert done[0].data == done[1].data
+    assert done[0].job.encode() == done[1].job.encode()
