@@ -39,10 +39,11 @@ learning_rate = 0.08
 max_rows = 256
 [terms]
 pool = "10"
-rounds = 2
+rounds = {rounds}
+min_updates = 1
 stake = "100"
 bond = "50"
-submit_window = "40s"
+submit_window = "{window}s"
 attest_window = "10s"
 turn_window = "5s"
 post_window = "20s"
@@ -140,9 +141,9 @@ def _published(cast: Cast, source: str, *options: str) -> dict[str, Any]:
     return dict(done)
 
 
-def _posted(cast: Cast, data: dict[str, Any], more: str = "") -> str:
+def _posted(cast: Cast, data: dict[str, Any], more: str = "", *, rounds: int = 2, window: int = 40) -> str:
     place = cast.root / "job.toml"
-    place.write_text(JOB.format(data=data["manifest"], more=more))
+    place.write_text(JOB.format(data=data["manifest"], more=more, rounds=rounds, window=window))
     return str(cast.do("sponsor", "job", "create", str(place))["job"])
 
 
@@ -194,7 +195,9 @@ def test_two_workers_train_on_encrypted_rows_and_are_paid_and_nobody_else_sees_a
             cast.do(who, "job", "join", job)
         cast.do("sponsor", "job", "grant", job, "--worker", cast.addresses["ann"])
         logs = {
-            who: running.enter_context(cast.running(who, "run", "--job", job, "--role", role))
+            who: running.enter_context(
+                cast.running(who, "run", "--job", job, "--linger", "60", "--role", role)
+            )
             for who, role in (("ann", "worker"), ("ben", "worker"), ("cleo", "aggregator"))
         }
         cast.do("sponsor", "job", "start", job)
@@ -212,10 +215,10 @@ def test_two_workers_train_on_encrypted_rows_and_are_paid_and_nobody_else_sees_a
         private = [path for who in ("ann", "ben") for path in _private(cast, who)]
         assert len(private) == 2
         assert all(path.stat().st_mode & 0o777 == 0o600 for path in private)
-        for path in plain:
-            assert _nobody_serves(peers, str(cid_of_path(path)))
         for log in logs.values():
             await_(lambda log=log: [e for e in events(log) if e["kind"] == "ended"], f"{log}: no end")
+        for path in plain:
+            assert _nobody_serves(peers, str(cid_of_path(path)))
 
     for who in ("ann", "ben"):
         cast.do(who, "rewards", "claim")
@@ -224,6 +227,47 @@ def test_two_workers_train_on_encrypted_rows_and_are_paid_and_nobody_else_sees_a
         assert len(trained) == 2
     _assert_paid(cast)
     _assert_unseen(cast, plain)
+
+
+@pytest.mark.slow
+def test_a_withdrawal_in_a_running_job_takes_the_rows_away_and_the_rounds_go_on(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = _published(cast, _csv(cast), "--shards", "2", "--label", "label")
+    for who in ("ann", "ben"):
+        _worker(cast, who)
+    cast.enter("cleo", "500")
+    cast.do("cleo", "worker", "register")
+    cast.do("cleo", "aggregator", "bond", "300")
+    job = _posted(cast, data, rounds=3, window=8)
+
+    with ExitStack() as running:
+        url = _url(running.enter_context(cast.running("sponsor", "content", "serve")))
+        monkeypatch.setenv("STEELYARD_PEERS", url)
+        for who in ("ann", "ben"):
+            cast.do(who, "job", "join", job)
+        cast.do("sponsor", "job", "grant", job)
+        roles = {"ann": "worker", "ben": "worker", "cleo": "aggregator"}
+        logs = {
+            who: running.enter_context(cast.running(who, "run", "--job", job, "--role", role))
+            for who, role in roles.items()
+        }
+        cast.do("sponsor", "job", "start", job)
+        await_(lambda: _private(cast, "ann"), "ann opened nothing")
+        cast.do("sponsor", "job", "withdraw", job, cast.addresses["ann"])
+        await_(lambda: not _private(cast, "ann"), "ann's rows stayed")
+        refused = await_(
+            lambda: [e for e in events(logs["ann"]) if "may no longer read it" in e.get("message", "")],
+            "ann was not told",
+        )
+        assert f"job grant {job} --worker {cast.addresses['ann']}" in refused[0]["remedy"]
+        assert _private(cast, "ben")
+        for who in ("ben", "cleo"):
+            await_(lambda who=who: [e for e in events(logs[who]) if e["kind"] == "ended"], f"{who}: no end")
+
+    trained = {who: len([e for e in events(logs[who]) if e["kind"] == "trained"]) for who in ("ann", "ben")}
+    assert trained["ann"] < trained["ben"] == 3
+    assert not next(e for e in events(logs["cleo"]) if e["kind"] == "ended")["aborted"]
 
 
 @pytest.mark.slow
@@ -253,16 +297,16 @@ def test_members_bring_rows_encrypted_or_keep_them_at_home_and_neither_shows(
         cast.do("ben", "job", "join", job)
         settings = {"ann": ("worker",), "ben": ("worker", "--data", str(at_home)), "cleo": ("aggregator",)}
         logs = {
-            who: running.enter_context(cast.running(who, "run", "--job", job, "--role", *more))
+            who: running.enter_context(
+                cast.running(who, "run", "--job", job, "--linger", "60", "--role", *more)
+            )
             for who, more in settings.items()
         }
         cast.do("sponsor", "job", "start", job)
         peers = [url, *(_started(log) for log in logs.values())]
         for log in logs.values():
-            await_(lambda log=log: [e for e in events(log) if e["kind"] == "final"], f"{log}: nothing final")
-        assert _nobody_serves(peers, str(cid_of_path(at_home)))
-        for log in logs.values():
             await_(lambda log=log: [e for e in events(log) if e["kind"] == "ended"], f"{log}: no end")
+        assert _nobody_serves(peers, str(cid_of_path(at_home)))
 
     for who, rows in (("ann", 40), ("ben", 64)):
         assert {e["rows"] for e in events(logs[who]) if e["kind"] == "trained"} == {rows}
@@ -437,6 +481,30 @@ def test_a_dry_run_of_a_grant_changes_nothing(cast: Cast) -> None:
     assert said["dry_run"]
     assert said["transactions"][0]["gas"] > 20_000
     assert cast.do("sponsor", "job", "access", job)["log"] == []
+
+
+def test_files_for_home_enter_no_store(cast: Cast) -> None:
+    out = cast.root / "mine"
+    made = cast.do(
+        "sponsor",
+        "data",
+        "publish",
+        _csv(cast),
+        "--shards",
+        "1",
+        "--label",
+        "label",
+        "--at-home",
+        "-o",
+        str(out),
+    )
+
+    assert made["manifest"] is None
+    assert sum(len(read_rows(path)) for path in out.glob("*.safetensors")) == 40
+    assert out.stat().st_mode & 0o777 == 0o700
+    assert cast.do("sponsor", "content", "ls")["entries"] == []
+    refused = cast.steelyard("data", "publish", _csv(cast), "--at-home", "--encrypt", at=cast.home("sponsor"))
+    assert refused.code == 2
 
 
 def test_openly_published_shards_need_no_grant(cast: Cast) -> None:

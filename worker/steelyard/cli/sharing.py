@@ -36,6 +36,7 @@ class Chosen:
     test: float | None = None
     like: str = ""
     encrypt: bool = False
+    at_home: bool = False  # only write the files
 
     def request(self, like: DataManifest | None = None) -> Request:
         """For the work itself."""
@@ -51,14 +52,17 @@ async def publish_data(chosen: Chosen, out: Path | None) -> None:
     seal = await asyncio.to_thread(_sealer, session) if chosen.encrypt else None
     folder = _new_folder(out or Path(_name_of(chosen.source) + "-shards"))
     try:
-        if seal:
-            folder.chmod(0o700)  # rows lie there in the clear until they are sealed
+        if seal or chosen.at_home:
+            folder.chmod(0o700)  # rows lie there in the clear, at least until they are sealed
         async with make_store(fetching_only(session.config)) as store:
             request = chosen.request(await _like(chosen.like, store, session))
             session.out.say("reading, splitting and writing ...")
             sharded = await asyncio.to_thread(sharing.make, request, folder)
             shards = await asyncio.to_thread(seal, sharded.shards) if seal else sharded.shards
             manifest = sharing.describe(request, sharded, shards, sharded.test)
+            if chosen.at_home:
+                _report_home(session, manifest, folder)
+                return
             files = [
                 *(shard.path for shard in shards),
                 *([sharded.test.path] if sharded.test else []),
@@ -150,6 +154,17 @@ def _report(session: Session, manifest: DataManifest, cid: Cid, folder: Path) ->
         f"a seat in an open job with it: `steelyard job join JOB --data {manifest.shards[0].cid}`"
     )
     session.out.say("hand it out: `steelyard content serve`")
+
+
+def _report_home(session: Session, manifest: DataManifest, folder: Path) -> None:
+    rows = [(f"shard {index}", f"{shard.rows} rows") for index, shard in enumerate(manifest.shards[:16])]
+    pairs = [("folder", folder), *rows]
+    document = {"manifest": None, **_document(manifest), "folder": folder}
+    session.out.emit(document, drawn(_of_manifest(manifest)), facts(pairs))
+    session.out.say(
+        f"nothing was published; train on a shard: `steelyard run --role worker --job JOB --data "
+        f"{folder / 'shard-0.safetensors'}`"
+    )
 
 
 def _document(manifest: DataManifest) -> dict[str, Any]:

@@ -49,6 +49,9 @@ def publish(
     encrypt: Annotated[
         bool, typer.Option("--encrypt", help="Seal the shards; `job grant` lets members read them.")
     ] = False,
+    at_home: Annotated[
+        bool, typer.Option("--at-home", help="Only write the files, for `run --data`: none enters the store.")
+    ] = False,
 ) -> None:
     """Make shard files and their manifest, and put them into this home's store.
 
@@ -57,13 +60,15 @@ def publish(
     from steelyard.cli.sharing import Chosen, publish_data
     from steelyard.learning.loaders import Wishes
 
+    if encrypt and at_home:
+        raise typer.BadParameter("what stays at home is not encrypted for anybody", param_hint="--encrypt")
     wishes = Wishes(
         label=label, columns=_listed(columns), text=text, text_bytes=text_bytes, image=image,
         image_size=image_size, delimiter=delimiter,
     )  # fmt: skip
     chosen = Chosen(
         source=source, wishes=wishes, shards=shards, partition=partition, seed=seed, test=test, like=like,
-        encrypt=encrypt,
+        encrypt=encrypt, at_home=at_home,
     )  # fmt: skip
     do(publish_data(chosen, out))
 
