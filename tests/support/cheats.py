@@ -6,6 +6,8 @@ Used by tests and stagings, by nothing else.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,6 +70,31 @@ def wrong_result(inputs: Inputs, right: Computed, place: Path, value: int) -> Co
         momentum=momentum,
         published=path,
     )
+
+
+class Unholdable(AggregatorActs):
+    """Posts first, in rounds 1 to 3, what nobody can rebuild.
+
+    A transcript of something else, a table of something else, and a wrong model whose file is withheld.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._of = desk
+
+    async def result_of(self, opening: Opening, included: int, parent: Rebuilt) -> Computed:
+        right = await super().result_of(opening, included, parent)
+        if opening.posts:
+            return right
+        other = hashlib.sha256(right.table_hash).digest()
+        if opening.number == 1:
+            return dataclasses.replace(right, roots=dataclasses.replace(right.roots, transcript=other))
+        if opening.number == 2:
+            return dataclasses.replace(right, table_hash=other)
+        inputs = await self._of.results.inputs(opening, included, parent, self._of.fetch_s)
+        place = self._of.folder / f"withheld-{opening.serial}"
+        wrong = await asyncio.to_thread(wrong_result, inputs, right, place, 1)
+        return dataclasses.replace(wrong, published=right.published)
 
 
 class RefusedBlock(Training):

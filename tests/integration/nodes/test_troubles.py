@@ -16,8 +16,8 @@ from steelyard.nodes.events import NodeEvent
 from steelyard.nodes.runner import run_node
 from steelyard.nodes.verify import pull_model, verify_round
 from support.chains import StartChain
-from support.cheats import RefusedBlock, one_wrong_number
-from support.fleet import ALL, PARTS, SHORT, STAKE, Fleet, Windows, open_first, run_all, staged
+from support.cheats import RefusedBlock, Unholdable, one_wrong_number
+from support.fleet import ALL, BOND, PARTS, SHORT, STAKE, Fleet, Windows, open_first, run_all, staged
 
 
 async def dying(fleet: Fleet, name: str, role: Role, moment: str, **wanted: object) -> str:
@@ -52,6 +52,35 @@ async def test_a_malformed_update_costs_its_worker_the_stake_and_the_round_goes_
                 for name in ("w0", "w1", "w2")
             ]
             assert [stake.free + stake.locked for stake in stakes] == [STAKE, STAKE, 0]
+
+
+@pytest.mark.slow
+async def test_what_nobody_can_rebuild_is_held_by_nobody_and_the_round_goes_on_without_it(
+    start_chain: StartChain, tmp_path: Path
+) -> None:
+    async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), windows=SHORT, rounds=3) as fleet:
+        cheat = dataclasses.replace(PARTS, aggregator=Unholdable)
+        ended = await run_all(fleet, ALL, {"agg0": cheat, "agg1": cheat}, timeout_s=200)
+        assert set(ended.values()) == {"closed"}
+        voids = {event.fields["id"]: event for event in fleet.said("void")}
+        assert {event.round for event in voids.values()} == {1, 2, 3}
+        assert {event.fields["cause"] for event in voids.values()} == {"not held"}
+        assert not {event.fields["id"] for event in fleet.said("held")} & set(voids)
+        assert not [event for event in fleet.said("tx") if event.fields["what"] == "convict"]
+        assert len({event.fields["id"] for event in fleet.said("final")}) == 3
+        async with fleet.client("sponsor") as client:
+            vault, wallets = client.contracts.vault, fleet.wallets
+            purses = {"w0": Purse.STAKE, "w1": Purse.STAKE, "agg0": Purse.BOND, "agg1": Purse.BOND}
+            found = {
+                name: await client.read(vault.balance_of(wallets[name].address, purse))
+                for name, purse in purses.items()
+            }
+            assert {name: balance.free + balance.locked for name, balance in found.items()} == {
+                "w0": STAKE,
+                "w1": STAKE,
+                "agg0": 5 * BOND,
+                "agg1": 5 * BOND,
+            }
 
 
 async def test_a_worker_that_was_away_rebuilds_what_it_missed_and_takes_part_again(
