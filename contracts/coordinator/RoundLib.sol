@@ -309,6 +309,8 @@ library RoundLib {
     {
         if (state.status != RUNNING) return "stopped";
         if (number > job.terms.rounds) return "rounds";
+        // Members can still go, and the job can be closed.
+        if (state.setVersion == type(uint16).max) return "sets";
         if (state.failures > job.terms.maxFailures) return "failures";
         if (number - state.settledNumber > MAX_UNSETTLED) return "unsettled";
         if (BitCounters.count(members) < job.terms.minUpdates) return "members";

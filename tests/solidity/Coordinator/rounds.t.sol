@@ -50,6 +50,20 @@ contract RoundsTest is Acts {
         refused(sponsor, _open(job), cannotOpen(job, "failures"));
     }
 
+    function test_openRound_WhenMembersCannotChangeAgain_ItRefuses() public {
+        uint64 job = _readyJob(defaultTerms(), 3);
+        bytes32 slot = slotRead(abi.encodeCall(coordinator.stateOf, (job)));
+        uint256 word = uint256(vm.load(address(coordinator), slot));
+        vm.store(address(coordinator), slot, bytes32(word | (uint256(type(uint16).max) << 120)));
+        assertEq(coordinator.stateOf(job).setVersion, type(uint16).max);
+        assertFalse(coordinator.stateOf(job).frozen);
+        refused(sponsor, _open(job), cannotOpen(job, "sets"));
+        leave(job, 0); // nobody is held back
+        coordinator.close(job);
+        coordinator.release(job, worker(1));
+        assertEq(lockedStake(1), 0);
+    }
+
     function test_openRound_WhenFourResultsAreNotFinal_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         for (uint256 i; i < 4; ++i) {
