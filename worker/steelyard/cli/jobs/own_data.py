@@ -47,7 +47,8 @@ def check_file(path: Path | None) -> Path | None:
         return None
     if not path.is_file():
         raise ConfigError(
-            f"there is no file {path}", remedy="give a shard-N.safetensors that `steelyard data publish` made"
+            f"there is no file {path}",
+            remedy="give a shard-N.safetensors of `steelyard data publish --at-home`",
         )
     read_rows(path)
     return path.absolute()
