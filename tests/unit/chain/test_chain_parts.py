@@ -25,7 +25,7 @@ from steelyard.chain.keylock import KeyLock
 from steelyard.chain.networks import KNOWN, Deployment, Network, Networks, default_state_dir
 from steelyard.chain.outbox import Attempt, Intent, SqliteTxJournal, State
 from steelyard.chain.reverts import Reverts, is_revert, revert_data
-from steelyard.chain.rpc import RpcRefused, redact
+from steelyard.chain.rpc import Rpc, RpcRefused, redact
 from steelyard.errors import ChainError, ConfigError, JournalError, SpendLimit
 
 PEER = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
@@ -440,3 +440,21 @@ def test_a_cursor_remembers_a_bounded_number_of_blocks() -> None:
 def test_a_cursor_with_everything_rolled_back_is_at_its_origin() -> None:
     cursor = Cursor.before(7).past(7, "0x7")
     assert cursor.back().number == 6
+
+
+async def test_a_request_that_timed_out_while_the_process_was_stopped_is_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rpc = Rpc("http://127.0.0.1:1", timeout_s=1, outage_s=0.05)
+    asked: list[str] = []
+
+    async def post(method: str, _params: list[Any]) -> dict[str, str]:
+        asked.append(method)
+        if len(asked) == 1:
+            await asyncio.sleep(0.1)  # stopped, and the outage is over when it goes on
+            raise TimeoutError
+        return {"result": "0x7"}
+
+    monkeypatch.setattr(rpc._transport, "post", post)
+    assert await rpc.number("eth_blockNumber") == 7
+    await rpc.close()

@@ -59,7 +59,10 @@ def redact(url: str) -> str:
 
 
 class Rpc:
-    """One endpoint. A request is tried again, with backoff, until `outage_s` has passed; then Unreachable."""
+    """One endpoint.
+
+    A request is tried again, at least once and with backoff, until `outage_s` has passed; then Unreachable.
+    """
 
     def __init__(self, url: str, *, timeout_s: float, outage_s: float) -> None:
         self.name = redact(url)
@@ -110,7 +113,8 @@ class Rpc:
                 problem = error
             tries += 1
             pause = min(2.0, 0.05 * 2 ** min(tries, 10)) * (0.5 + random.random())
-            if time.monotonic() + pause > until:
+            # never after one try: a process that was stopped meanwhile finds its request timed out
+            if tries > 1 and time.monotonic() + pause > until:
                 raise self._unreachable(requests[0][0], problem, tries) from problem
             log.warning("%s: %s; trying again in %.2f s", self.name, self._describe(problem), pause)
             await asyncio.sleep(pause)
