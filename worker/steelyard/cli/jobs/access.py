@@ -38,13 +38,13 @@ async def withdraw(at: Work, job: int, worker: str, shard: int | None) -> dict[s
             raise ConfigError(f"{said} of job {job}", remedy=f"`steelyard job access {job}` shows who has")
         for each in shards:
             call = at.contracts.coordinator.withdraw_access(job, worker, each)
-            await at.send(call, f"withdraw access of {worker} to shard {each} of job {job}")
-    again: list[dict[str, Any]] = []
-    waiting: list[dict[str, Any]] = []
-    if not at.session.dry_run:
-        async with granting(at, job) as desk:
-            left = [(entry.worker, each) for each in shards for entry in desk.view.access.readers(each)]
-            again, waiting = await _bring(desk, left, strict=False)
+            receipt = await at.send(call, f"withdraw access of {worker} to shard {each} of job {job}")
+            if receipt is not None:
+                desk.view.access.entries += receipt.all(AccessWithdrawn)
+        access = desk.view.access
+        left = [(entry.worker, each) for each in shards for entry in access.readers(each)]
+        left = [pair for pair in left if pair[0] != worker]  # in a dry run it still reads
+        again, waiting = await _bring(desk, left, strict=False)
     return {"job": job, "worker": worker, "withdrawn": shards, "granted": again, "waiting": waiting}
 
 
