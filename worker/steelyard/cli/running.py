@@ -109,6 +109,7 @@ def _parent_went(stop: asyncio.Event) -> None:
 
 async def node_config(session: Session, wishes: Wishes) -> NodeConfig:
     """The node's settings, once the chain has what it needs."""
+    own_rows = await asyncio.to_thread(check_file, wishes.data)
     network = await asyncio.to_thread(session.network)
     if network.deployment is None:
         raise ConfigError(f"network {network.name} names no deployment", remedy="give --deployment FILE")
@@ -131,7 +132,7 @@ async def node_config(session: Session, wishes: Wishes) -> NodeConfig:
         store=serving(session.config, wishes.listen),
         state_dir=session.config.state_dir,
         trainer=TrainerSettings(threads=wishes.threads),
-        data=await asyncio.to_thread(check_file, wishes.data),
+        data=own_rows,
         train_on_held=wishes.train_on_held,
         evaluate=wishes.evaluate,
         claim=wishes.claim,
