@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import json
 import multiprocessing.process
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from steelyard.chain.structs import Purse
 from steelyard.nodes.claims import read_view
 from steelyard.nodes.config import Role
 from steelyard.nodes.view import View
-from support import lan as net
+from support import lan
 from support.crashing import FORKS, check_all_is_right
 from support.fleet import BOND, Fleet, Windows, open_first, staged
+from support.kubo import one_daemon
 from support.machine_process import run_in_place
 
 MACHINES = ("m0", "m1", "m2")
@@ -30,6 +32,7 @@ AWAY_S = 8.0  # longer than any of the windows
 ROUNDS = 3
 STRUCK = 2  # the round in which the fault comes
 DEADLINE_S = 150.0
+STORE = os.environ.get("STEELYARD_FAULTS_STORE", "embedded")  # or kubo: an IPFS daemon on each machine
 
 
 @dataclass(kw_only=True)
@@ -40,18 +43,31 @@ class Machine:
     name: str
     changes: Mapping[str, Any]  # of its settings, see `run_in_place`
     process: multiprocessing.process.BaseProcess | None = None
+    ipfs: ExitStack = field(default_factory=ExitStack)  # its daemon, where it has one
 
     @property
     def log(self) -> Path:
         """What it says, in all its lives."""
         return self.fleet.root / f"{self.name}.log"
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Start it; it goes on where the chain says it stands."""
+        place = await asyncio.to_thread(self._daemon) if STORE == "kubo" else {}
         roles = [role.value for role in ROLES]
-        place = (self.fleet.root, self.name, roles, self.log, dict(self.changes))
-        self.process = FORKS.Process(target=run_in_place, args=place)
+        given = (self.fleet.root, self.name, roles, self.log, {**self.changes, **place})
+        self.process = FORKS.Process(target=run_in_place, args=given)
         self.process.start()
+
+    def _daemon(self) -> dict[str, str]:
+        """A daemon on this machine and in its network, unless one runs."""
+        namespace = self.changes.get("namespace")
+        inside = lan.inside(Path(namespace)) if namespace else contextlib.nullcontext()
+        host = str(self.changes.get("listen", "127.0.0.1:0")).partition(":")[0]
+        repo = Path(self.changes.get("home", self.fleet.root)) / f"ipfs-{self.name}"
+        with inside:
+            daemon = self.ipfs.enter_context(one_daemon(repo, host=host))
+        self.ipfs.callback(daemon.kill)
+        return {"ipfs": daemon.api}
 
     def kill(self) -> None:
         """As a power cut does."""
@@ -59,6 +75,7 @@ class Machine:
             self.process.kill()
             self.process.join()
             self.process = None
+        self.ipfs.close()
 
     def said(self, kind: str, **fields: object) -> list[dict[str, Any]]:
         """Its events of a kind with these fields; half a line was cut by its death."""
@@ -77,7 +94,7 @@ class Site:
 
     fleet: Fleet
     machines: dict[str, Machine]
-    lan: net.Lan | None = None
+    lan: lan.Lan | None = None
     notes: list[str] = field(default_factory=list)
 
     async def reached(self, kind: str, deadline_s: float = 60.0) -> None:
@@ -116,7 +133,7 @@ class Outcome:
 async def site(chain: DevChain, root: Path, *, networked: bool = False, **each: Any) -> AsyncIterator[Site]:
     """A job with three machines that run; the first round is open. `each`: settings of every machine."""
     async with AsyncExitStack() as stack:
-        made = stack.enter_context(net.lan(*MACHINES)) if networked else None
+        made = stack.enter_context(lan.lan(*MACHINES)) if networked else None
         fleet = await stack.enter_async_context(
             staged(
                 chain,
@@ -133,15 +150,15 @@ async def site(chain: DevChain, root: Path, *, networked: bool = False, **each: 
         await asyncio.gather(*(_bond(fleet, name) for name in MACHINES))
         changes: dict[str, dict[str, Any]] = {name: dict(each) for name in MACHINES}
         if made is not None:
-            url = await stack.enter_async_context(net.Forward(made.address(), chain.url))
-            peer = await stack.enter_async_context(net.Forward(made.address(), fleet.bootstrap))
+            url = await stack.enter_async_context(lan.Forward(made.address(), chain.url))
+            peer = await stack.enter_async_context(lan.Forward(made.address(), fleet.bootstrap))
             for name in MACHINES:
                 place = {"namespace": str(made.namespace(name)), "listen": f"{made.address(name)}:0"}
                 changes[name] |= {**place, "url": url, "peer": peer}
         machines = {name: Machine(fleet=fleet, name=name, changes=changes[name]) for name in MACHINES}
         for machine in machines.values():
             stack.callback(machine.kill)
-            machine.start()
+        await asyncio.gather(*(machine.start() for machine in machines.values()))
         await open_first(fleet)
         yield Site(fleet=fleet, machines=machines, lan=made)
 

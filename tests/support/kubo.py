@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 SWARM_KEY = "/key/swarm/psk/1.0.0/\n/base16/\n" + "5e" * 32 + "\n"
@@ -27,6 +28,9 @@ READY_S = 60.0
 def ipfs_program() -> str | None:
     """The Kubo to test with, if there is one."""
     return os.environ.get("STEELYARD_IPFS") or shutil.which("ipfs")
+
+
+NEEDS_IPFS = pytest.mark.skipif(ipfs_program() is None, reason="no ipfs on the PATH and no STEELYARD_IPFS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,17 +75,19 @@ def daemons(folder: Path, count: int) -> Iterator[list[Daemon]]:
 
 
 @contextmanager
-def one_daemon(repo: Path) -> Iterator[Daemon]:
-    """A daemon on a repository, made where there is none: to kill and to start again."""
+def one_daemon(repo: Path, *, host: str = "127.0.0.1") -> Iterator[Daemon]:
+    """A daemon on a repository, made where there is none, at this address: to kill and to start again."""
     program = ipfs_program()
     if program is None:
         raise RuntimeError("no ipfs program")
-    with _process(program, repo) as (path, process):
+    with _process(program, repo, host) as (path, process):
         yield _ready(path, process)
 
 
 @contextmanager
-def _process(program: str, repo: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
+def _process(
+    program: str, repo: Path, host: str = "127.0.0.1"
+) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(repo),
@@ -89,7 +95,7 @@ def _process(program: str, repo: Path) -> Iterator[tuple[Path, subprocess.Popen[
         "LIBP2P_FORCE_PNET": "1",
     }
     if not (repo / "config").exists():
-        _make_repo(program, repo, environ)
+        _make_repo(program, repo, host, environ)
     with (repo / "daemon.log").open("ab") as log:
         process = subprocess.Popen([program, "daemon"], env=environ, stdout=log, stderr=log)
     try:
@@ -103,7 +109,7 @@ def _process(program: str, repo: Path) -> Iterator[tuple[Path, subprocess.Popen[
             process.wait(10)
 
 
-def _make_repo(program: str, repo: Path, environ: dict[str, str]) -> None:
+def _make_repo(program: str, repo: Path, host: str, environ: dict[str, str]) -> None:
     repo.mkdir(parents=True, exist_ok=True)
     subprocess.run(
         [program, "init", "--empty-repo"], env=environ, check=True, capture_output=True, timeout=60
@@ -111,7 +117,7 @@ def _make_repo(program: str, repo: Path, environ: dict[str, str]) -> None:
     (repo / "swarm.key").write_text(SWARM_KEY)
     path = repo / "config"
     config = json.loads(path.read_text())
-    local = "/ip4/127.0.0.1/tcp/"
+    local = f"/ip4/{host}/tcp/"
     config["Addresses"] |= {"API": local + "0", "Gateway": local + "0", "Swarm": [f"{local}{_free_port()}"]}
     config["Bootstrap"] = []
     config["Routing"] = {"Type": "none"}

@@ -106,12 +106,28 @@ def lan(*hosts: str) -> Iterator[Lan]:
 
 def enter(namespace: Path) -> None:
     """Move this thread, and those that it starts, into a network."""
-    libc = ctypes.CDLL(None, use_errno=True)
     descriptor = os.open(namespace, os.O_RDONLY)
     try:
-        if libc.setns(descriptor, CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), f"setns {namespace}")
+        _setns(descriptor)
     finally:
+        os.close(descriptor)
+
+
+def _setns(descriptor: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(descriptor, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+@contextmanager
+def inside(namespace: Path) -> Iterator[None]:
+    """What this thread starts is in that network."""
+    descriptor = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    enter(namespace)
+    try:
+        yield
+    finally:
+        _setns(descriptor)
         os.close(descriptor)
 
 

@@ -64,7 +64,7 @@ async def test_a_job_ends_right_when_machines_die(
         if not for_good:
             await asyncio.sleep(AWAY_S)
             for name in struck:
-                here.machines[name].start()
+                await here.machines[name].start()
             left = list(MACHINES)
         await here.ended(*left)
         outcome = await judge(here, started)
@@ -121,14 +121,14 @@ async def test_a_job_ends_right_when_a_disk_is_full(
             machine = here.machines["m1"]
             machine.kill()
             machine.changes = {"home": str(home)}
-            machine.start()
+            await machine.start()
             await here.reached(phase)
             filler = home / "filler"
             await asyncio.to_thread(fill, filler)
             await asyncio.sleep(AWAY_S)
             filler.unlink()
             if machine.process is None or not machine.process.is_alive():
-                machine.start()  # it may have ended with a clear error; its owner starts it again
+                await machine.start()  # it may have ended with a clear error; its owner starts it again
             await here.ended(*MACHINES)
             outcome = await judge(here, started)
     tell(f"the disk of m1 full for {AWAY_S:.0f} s", PHASES[phase], outcome)
