@@ -37,12 +37,11 @@ class Config:
     password_file: Path | None = None  # its first line opens the keystore
     state_dir: Path | None = None  # outbox and nonces of keys; one place for all processes that share a key
     content: Path | None = None  # folder of the content store; home/content
-    store: str = (
-        ""  # "embedded", or "kubo": what is handed out lies in an IPFS daemon; kubo where ipfs_api is set
-    )
+    store: str = ""  # "embedded", or "kubo", on an IPFS daemon; kubo where ipfs_api is set, else embedded
     ipfs_api: str = ""  # the daemon's RPC, multiaddr or URL; else IPFS_API, $IPFS_PATH/api, ~/.ipfs/api
     listen: str = "127.0.0.1:0"  # host:port at which the content store serves others; port 0 = any free one
     peers: tuple[str, ...] = ()  # base URLs of content stores to fetch from
+    hints: bool = True  # nodes tell each other what is ready and where, beside the chain
     allow_private: bool = True  # whether peers in private address ranges are asked
     fetch_timeout_s: float = 60.0  # seconds to wait for a file that nobody hands out
     max_fee_gwei: float | None = None  # ceiling of the fee per gas; the network's own if None

@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from steelyard.content import EmbeddedStore, StoreConfig
-from support.kubo import Daemon, daemons, ipfs_program
+from support.kubo import NEEDS_IPFS, Daemon, daemons
 from support.recording import Tape, player, recorder
 from support.stores import MakeStore, Yard
 
 RECORDINGS = Path(__file__).parent / "recordings"
 DAEMONS = 3
-NEEDS_IPFS = pytest.mark.skipif(ipfs_program() is None, reason="no ipfs on the PATH and no STEELYARD_IPFS")
 
 
 @pytest.fixture

@@ -40,12 +40,11 @@ class Calls:
         self._client.close()
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
 
-    async def identity(self) -> dict[str, Any]:
-        """The daemon's id, addresses and program. Raises DaemonError where something else answers."""
+    async def identity(self) -> tuple[str, list[str]]:
+        """The daemon's peer id and its addresses. Raises DaemonError where something else answers."""
         found = await self._call("tell who it is", self._client.id)
-        if not isinstance(found.get("ID"), str):
-            raise failures.foreign(self._address, "it does not tell an id")
-        return dict(found)
+        peer_id = self._text(found, "ID")
+        return peer_id, [str(address) for address in found["Addresses"] or ()]
 
     async def add(self, path: Path, size: int) -> str:
         """Put a file into the daemon, unpinned; streamed. Returns the CID that the daemon gives it."""
@@ -62,14 +61,15 @@ class Calls:
                 opts={"max-file-links": str(LINKS), "hash": "sha2-256", "quieter": "true"},
                 deadline_s=CALL_S + size / _SLOWEST,
             )
-        return str(found["Hash"])
+        return self._text(found, "Hash")
 
     async def put_block(self, cid: Cid, data: bytes) -> None:
         """Put one block of known bytes into the daemon, unpinned."""
         opts = {"cid-codec": "dag-pb" if cid.codec == DAG_PB else "raw", "mhtype": "sha2-256"}
         found = await self._call("take a block", self._client.block.put, io.BytesIO(data), opts=opts)
-        if found["Key"] != str(cid):
-            raise failures.refused(self._address, "take a block", f"{cid} became {found['Key']}")
+        became = self._text(found, "Key")
+        if became != str(cid):
+            raise failures.refused(self._address, "take a block", f"{cid} became {became}")
 
     async def has(self, cid: Cid) -> bool:
         """Whether the block is in the daemon's repository; nobody else is asked."""
@@ -95,18 +95,19 @@ class Calls:
         """Connect to another daemon; False where it is not reached."""
         return await self._is("connect", self._client.swarm.connect, multiaddr)
 
-    async def swarm_peers(self) -> int:
-        """How many other daemons it is connected to."""
-        found = await self._call("tell its peers", self._client.swarm.peers)
-        return len(found.get("Peers") or ())
-
-    async def repo(self) -> dict[str, Any]:
-        """Size, limit and place of its repository."""
-        return dict(await self._call("tell its size", self._client.repo.stat))
-
     async def files_root(self) -> str:
         """The CID of the user's own files in the daemon (MFS)."""
-        return str((await self._call("tell its files", self._client.files.stat, "/"))["Hash"])
+        return self._text(await self._call("tell its files", self._client.files.stat, "/"), "Hash")
+
+    def _text(self, found: Any, name: str) -> str:
+        """A text in an answer."""
+        try:
+            value = found[name]
+        except (TypeError, KeyError):
+            value = None
+        if not isinstance(value, str):
+            raise failures.foreign(self._address, f"its answer has no {name}")
+        return value
 
     async def _is(self, what: str, function: Callable[..., Any], *args: Any, **options: Any) -> bool:
         """Whether a call is answered other than by a refusal of which there is only one kind."""

@@ -45,7 +45,7 @@ class KuboStore(EmbeddedStore):
         await super().__aenter__()
         try:
             self._calls = calls = await in_thread(Calls, self._address)
-            self.peer_id = str((await calls.identity())["ID"])
+            self.peer_id, _ = await calls.identity()
             self._streams = streams = Streams(self._address)
             self._ledger = ledger = await in_thread(Ledger, self._config.root / "daemon.sqlite")
             self._publisher_or_none = Publisher(self._shelf, ledger, calls, streams)

@@ -30,25 +30,21 @@ class Streams:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=64),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            read_bufsize=_READ_BUFFER,
-            headers={"Accept-Encoding": "identity", "User-Agent": "steelyard"},
-        )
+        self._session = _session(aiohttp.HttpVersion11)
+        # In HTTP/1.0 a body has no chunks, of which a daemon makes 250 a MiB.
+        self._bulk = _session(aiohttp.HttpVersion10)
 
     async def close(self) -> None:
         """Drop all connections."""
         await self._session.close()
+        await self._bulk.close()
 
     async def block(self, cid: Cid, limit: int) -> bytes:
         """One block, equal to its hash, from whoever the daemon finds that has it: it waits on until then.
 
         Raises PeerMiss where the daemon gives up, PeerFault where it is away or its bytes are wrong.
         """
-        async with self._post("block/get", arg=str(cid)) as response:
+        async with self._post(self._session, "block/get", arg=str(cid)) as response:
             await self._expect(response)
             data = await read_all(response.content, limit, self._address.url)
         if not cid.matches(data):
@@ -58,7 +54,8 @@ class Streams:
     async def leaves(self, cid: Cid, layout: Layout, span: range, put: Put) -> None:
         """Hand the leaves of `span`, unchecked, to `put` one after the other. Raises PeerMiss, PeerFault."""
         first, end = span.start * LEAF_BYTES, min(layout.size, span.stop * LEAF_BYTES)
-        async with self._post("cat", arg=str(cid), offset=str(first), length=str(end - first)) as response:
+        args = {"arg": str(cid), "offset": str(first), "length": str(end - first)}
+        async with self._post(self._bulk, "cat", **args) as response:
             async with asyncio.timeout(_LEAF_S):
                 await self._expect(response)
             body = Body(response.content, self._address.url)
@@ -109,9 +106,11 @@ class Streams:
             raise failures.foreign(self._address, "its answer is not JSON") from error
 
     @asynccontextmanager
-    async def _post(self, path: str, **params: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _post(
+        self, session: aiohttp.ClientSession, path: str, **params: str
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         try:
-            async with self._session.post(f"{self._address.url}/api/v0/{path}", params=params) as response:
+            async with session.post(f"{self._address.url}/api/v0/{path}", params=params) as response:
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise PeerFault(
@@ -125,6 +124,18 @@ class Streams:
         if any(text in message.lower() for text in _ABSENT):
             raise PeerMiss(f"the IPFS daemon finds it nowhere: {message}")
         raise PeerFault(f"IPFS daemon at {self._address.url} answers {response.status}: {message}")
+
+
+def _session(version: aiohttp.HttpVersion) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=64),
+        version=version,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        read_bufsize=_READ_BUFFER,
+        headers={"Accept-Encoding": "identity", "User-Agent": "steelyard"},
+    )
 
 
 async def _message(response: aiohttp.ClientResponse) -> str:

@@ -1,0 +1,94 @@
+"""What needs a real IPFS daemon that dies, or files too large to record."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from steelyard.content import StoreConfig, make_store
+from steelyard.content.kubo.address import Address
+from steelyard.content.kubo.calls import Calls
+from steelyard.errors import ContentMissing, DaemonError
+from support.kubo import NEEDS_IPFS, Daemon, one_daemon
+from support.stores import striped
+
+pytestmark = NEEDS_IPFS
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "cids.json").read_text())
+SLICE = 1 << 24
+
+
+@pytest.mark.slow
+async def test_the_daemon_gives_every_cid_of_the_vectors(ipfs: list[Daemon], tmp_path: Path) -> None:
+    """Up to 1 GiB and a byte: a tree of two levels."""
+    calls = Calls(Address.parse(ipfs[0].api))
+    everything = hashlib.shake_256(VECTORS["seed"].encode()).digest(max(v["size"] for v in VECTORS["files"]))
+    try:
+        for vector in VECTORS["files"]:
+            path = tmp_path / "vector"
+            with path.open("wb") as out:
+                for start in range(0, vector["size"], SLICE):
+                    out.write(everything[start : min(start + SLICE, vector["size"])])
+            assert await calls.add(path, vector["size"]) == vector["cid"], vector["size"]
+    finally:
+        await calls.close()
+        ipfs[0].rpc("repo/gc", timeout=120)
+
+
+@pytest.mark.slow
+async def test_a_daemon_that_dies_in_the_middle_of_a_fetch_is_named_and_found_again(
+    ipfs: list[Daemon], tmp_path: Path
+) -> None:
+    data = striped("dies", 200 << 20)
+    (tmp_path / "source").write_bytes(data)
+    with one_daemon(tmp_path / "repo") as mortal:
+        mortal.rpc("swarm/connect", arg=ipfs[0].swarm)
+        giver = make_store(StoreConfig(root=tmp_path / "a", ipfs=ipfs[0].api, serve=False, exchange=False))
+        config = StoreConfig(root=tmp_path / "b", ipfs=mortal.api, serve=False, exchange=False)
+        async with giver, make_store(config) as taker:
+            cid = await giver.add(tmp_path / "source")
+            get = asyncio.create_task(taker.get(cid, tmp_path / "out", max_bytes=1 << 30, timeout_s=3))
+            part = config.root / "parts" / str(cid)
+            while not part.exists() or part.stat().st_blocks * 512 < 1 << 20:
+                await asyncio.sleep(0.01)
+            mortal.kill()
+            with pytest.raises(ContentMissing, match="IPFS daemon"):
+                await get
+            with pytest.raises(DaemonError, match="no IPFS daemon answers") as caught:
+                await taker.provide(await taker.add_bytes(b"x", provide=False))
+            assert "ipfs daemon" in caught.value.remedy
+    with one_daemon(tmp_path / "repo") as again:
+        again.rpc("swarm/connect", arg=ipfs[0].swarm)
+        config = StoreConfig(root=tmp_path / "b", ipfs=again.api, serve=False, exchange=False)
+        async with make_store(config) as taker:
+            await taker.get(cid, tmp_path / "out", max_bytes=1 << 30, timeout_s=60)
+    assert (tmp_path / "out").read_bytes() == data
+
+
+async def test_the_gateway_of_a_daemon_is_a_peer_like_any_other(ipfs: list[Daemon], tmp_path: Path) -> None:
+    """An embedded store fetches from Kubo's own trustless gateway."""
+    data = striped("gateway", 3 << 20)
+    (tmp_path / "source").write_bytes(data)
+    config = StoreConfig(root=tmp_path / "a", ipfs=ipfs[0].api, serve=False, exchange=False)
+    async with make_store(config) as giver:
+        cid = await giver.add(tmp_path / "source")
+        plain = StoreConfig(root=tmp_path / "b", peers=(ipfs[0].gateway,), serve=False, allow_private=True)
+        async with make_store(plain) as taker:
+            path = await taker.get(cid, tmp_path / "out", max_bytes=1 << 30, timeout_s=20)
+        assert path.read_bytes() == data
+        await giver.withhold(cid)
+
+
+async def test_other_ports_of_a_daemon_are_told_from_its_rpc(ipfs: list[Daemon], tmp_path: Path) -> None:
+    swarm = ipfs[0].swarm.split("/")
+    for place in (ipfs[0].gateway, f"/{'/'.join(swarm[1:5])}"):
+        start = time.monotonic()
+        with pytest.raises(DaemonError) as caught:
+            async with make_store(StoreConfig(root=tmp_path, ipfs=place)):
+                pass
+        assert "ipfs" in caught.value.remedy
+        assert time.monotonic() - start < 20
