@@ -7,6 +7,11 @@ import {ICoordinator, Result, Round, Submission} from "../../contracts/interface
 import {IVault} from "../../contracts/interfaces/IVault.sol";
 import {Market} from "../solidity/support/Market.sol";
 
+/// @dev Of six workers, two lie; of eighteen, nine.
+function lies(uint256 worker) pure returns (bool) {
+    return worker < 2 || (worker > 5 && worker < 13);
+}
+
 /// @title What really happened, kept beside the contracts
 /// @notice Follows the events of every act and judges each as it comes. What it knows and the contracts do not: which
 /// results are right, whose files are out, who lies. A promise that is broken is written down in `broken` by its number
@@ -27,6 +32,7 @@ abstract contract Ghost is Market {
         address poster;
         bytes32 parent;
         int32 value; // of all the model's values
+        int32 momentum; // likewise, where the job uses it
         bool right; // in every bit
         bool convictable; // its fault is a number that anyone who has the files can show
         bool captured; // liars had K seats or more of its committee
@@ -39,8 +45,18 @@ abstract contract Ghost is Market {
         uint64 child; // the opening that came with it
     }
 
-    uint256 public constant WORKERS = 6;
-    uint256 public constant LIARS = 2; // the first workers
+    /// @notice What a job is like, beside its windows and counts.
+    struct Setting {
+        uint8 admission;
+        bool shady; // liars are two of its three members
+        uint32 beta;
+        uint32 lr;
+        uint96 bound2;
+        uint256 span; // only workers below this number join
+    }
+
+    uint256 public immutable WORKERS;
+    uint256 public constant FEW = 6; // workers of a job without a draw
     uint256 public constant AGGREGATORS = 3;
     uint256 public constant HONEST_AGGREGATOR = 1;
 
@@ -56,6 +72,12 @@ abstract contract Ghost is Market {
     mapping(address account => bool) public honest;
     mapping(address account => address) public payoutNow;
     mapping(address account => bool) public wasPayout;
+
+    mapping(uint64 job => Setting) internal settings;
+    mapping(uint64 job => mapping(address worker => uint24)) internal weightOf; // as admitted
+    mapping(uint64 job => mapping(uint64 serial => uint256)) internal committees; // the last one drawn or named
+    mapping(uint64 job => mapping(uint64 serial => uint256)) internal tryFrom; // when attesting of this try began
+    mapping(uint64 job => mapping(uint64 serial => uint256)) internal postedFirst; // in this try
 
     mapping(bytes32 id => Post) internal posts;
     mapping(bytes32 id => Result) internal resultOf;
@@ -84,6 +106,10 @@ abstract contract Ghost is Market {
 
     string[] public broken;
     mapping(bytes32 name => uint256) public tally; // of what came about, for the campaign's summary
+
+    constructor(uint256 workers_) {
+        WORKERS = workers_;
+    }
 
     function postOf(bytes32 id) external view returns (Post memory) {
         return posts[id];
@@ -119,6 +145,9 @@ abstract contract Ghost is Market {
         else if (what == ICoordinator.Convicted.selector) _onConvicted(log);
         else if (what == ICoordinator.UpdateMalformed.selector) _onMalformed(log);
         else if (what == ICoordinator.Final.selector) _onFinal(log);
+        else if (what == ICoordinator.SubmissionsClosed.selector) tryFrom[_job(log)][_serial(log)] = block.timestamp;
+        else if (what == ICoordinator.CommitteeDrawn.selector) _onDrawn(log);
+        else if (what == ICoordinator.Retried.selector) _onRetried(log);
         else _ofMoney(log);
     }
 
@@ -152,6 +181,7 @@ abstract contract Ghost is Market {
         (s.worker, s.slot, s.weight, s.sealedRoot, s.codec, s.digest) =
             abi.decode(log.data, (address, uint8, uint24, bytes32, uint8, bytes32));
         must((sentSlots[s.job][s.serial] >> s.slot) & 1 == 0, "I12: a second submission of one slot");
+        must(s.weight == weightOf[s.job][s.worker], "I12: another weight than was admitted");
         sent[s.job][s.serial][s.slot] = s;
         kinds[s.job][s.serial][s.slot] = nextKind;
         sentSlots[s.job][s.serial] |= 1 << s.slot;
@@ -171,6 +201,7 @@ abstract contract Ghost is Market {
         if (p.knownSince != 0) p.knownSince = uint40(block.timestamp);
         posts[id] = p;
         resultOf[id] = r;
+        if (postedFirst[r.job][r.serial] == 0) postedFirst[r.job][r.serial] = block.timestamp;
         history[r.job].push(id);
         _posting = id;
 
@@ -180,12 +211,59 @@ abstract contract Ghost is Market {
         }
         ++boundBonds[r.poster];
         ++tally[p.right ? bytes32("right results") : bytes32("wrong results")];
+        if (p.captured) ++tally["posts where liars have K"];
+    }
+
+    /// @dev Sixteen of those who submitted, whose hashes with the seed are the lowest.
+    function _onDrawn(Vm.Log memory log) private {
+        (uint64 job, uint64 serial) = (_job(log), _serial(log));
+        uint256 committee = abi.decode(log.data, (uint256));
+        uint256 rest = sentSlots[job][serial] & ~committee;
+        bytes32 seed = bytes32(uint256(uint32(round(job, serial).tally)));
+        must(bits(committee) == 16 && committee & ~sentSlots[job][serial] == 0, "I17: drawn others than 16 submitters");
+        must(committees[job][serial] == 0, "I17: drawn twice");
+        must(_highest(committee, seed) < _lowestHash(rest, seed), "I17: drawn others than the lowest");
+        committees[job][serial] = committee;
+        ++tally["committees drawn"];
+    }
+
+    function _highest(uint256 slots, bytes32 seed) private pure returns (uint256 most) {
+        for (; slots != 0; slots &= slots - 1) {
+            uint256 hash = uint256(keccak256(abi.encode(seed, lowest(slots))));
+            if (hash > most) most = hash;
+        }
+    }
+
+    function _lowestHash(uint256 slots, bytes32 seed) private pure returns (uint256 least) {
+        least = type(uint256).max;
+        for (; slots != 0; slots &= slots - 1) {
+            uint256 hash = uint256(keccak256(abi.encode(seed, lowest(slots))));
+            if (hash < least) least = hash;
+        }
+    }
+
+    function _onRetried(Vm.Log memory log) private {
+        (uint64 job, uint64 serial) = (_job(log), _serial(log));
+        (, uint256 committee) = abi.decode(log.data, (uint8, uint256));
+        uint256 before = committees[job][serial];
+        if (before == 0) before = sentSlots[job][serial];
+        must(committee != 0 && committee & ~before == 0, "I17: a retry brings in others");
+        if (committee != before) {
+            uint256 first = postedFirst[job][serial];
+            bool ran = (first == 0 ? block.timestamp : first) >= tryFrom[job][serial] + 10;
+            must(ran, "I17: an attestor left out that could still speak");
+            ++tally["committees shrunk"];
+        }
+        committees[job][serial] = committee;
+        tryFrom[job][serial] = block.timestamp;
+        postedFirst[job][serial] = 0;
     }
 
     function _onOpened(Vm.Log memory log) private {
         (uint64 job, uint64 serial) = (_job(log), _serial(log));
-        (, bytes32 parent, uint64 parentSerial,,,) =
+        (, bytes32 parent, uint64 parentSerial,,, uint40 submitBy) =
             abi.decode(log.data, (uint24, bytes32, uint64, uint256, uint16, uint40));
+        tryFrom[job][serial] = submitBy;
         must(serial == lastOpened[job] + 1, "I7: a serial that is not the next");
         must(parentSerial < serial, "I7: a parent that is not older");
         lastOpened[job] = serial;
@@ -263,9 +341,19 @@ abstract contract Ghost is Market {
             must(!shown, "I2: a fault that was there to show is final");
             ++tally["captured"];
         }
+        _countFinal(p);
         p.life = Life.Final;
         chain.push(id);
         ++tally["final"];
+    }
+
+    function _countFinal(Post storage p) private {
+        Setting storage setting = settings[p.job];
+        if (setting.admission == 1) ++tally["final, by shards"];
+        if (setting.admission == 2) ++tally["final, by invitation"];
+        if (setting.beta != 0) ++tally["final, with momentum"];
+        if (setting.bound2 != 0) ++tally["final, with clipping"];
+        if (bits(sentSlots[p.job][p.serial]) > 16) ++tally["final, of a drawn committee"];
     }
 
     // ---------------------------------------------------------------- money
@@ -283,7 +371,7 @@ abstract contract Ghost is Market {
         _pay(job, serial, work + attesting);
         bytes32 id = resultId(job, serial);
         bool earned = (resultOf[id].included >> slot) & 1 == 1 && kinds[job][serial][slot] != MALFORMED;
-        uint256 share = uint256(POOL) * 7000 / 10_000 / bits(sentSlots[job][serial]);
+        uint256 share = uint256(POOL) * 7000 / 10_000 * sent[job][serial][slot].weight / weightSum(job, serial);
         must(!earned || work == share, "I6: less than its share");
         ++tally["claims"];
     }
@@ -352,6 +440,12 @@ abstract contract Ghost is Market {
     // ---------------------------------------------------------------- help
     uint32 public constant CHALLENGE = 40; // seconds, of all jobs
 
+    function weightSum(uint64 job, uint64 serial) public view returns (uint256 sum) {
+        for (uint256 left = sentSlots[job][serial]; left != 0; left &= left - 1) {
+            sum += sent[job][serial][lowest(left)].weight;
+        }
+    }
+
     function liarsAt(uint64 job, uint64 serial) public view returns (uint256 slots) {
         for (uint256 left = sentSlots[job][serial]; left != 0; left &= left - 1) {
             uint256 slot = lowest(left);
@@ -365,7 +459,7 @@ abstract contract Ghost is Market {
         }
     }
 
-    /// @dev Sets here are small: slots below 16.
+    /// @dev Sets here are small: slots below 20.
     function lowest(uint256 set) public pure returns (uint256 slot) {
         while ((set >> slot) & 1 == 0) ++slot;
     }

@@ -4,7 +4,7 @@ pragma solidity 0.8.30;
 import {ICoordinator, Round, Seat} from "../../contracts/interfaces/ICoordinator.sol";
 import {IVault} from "../../contracts/interfaces/IVault.sol";
 import {IWorkerRegistry} from "../../contracts/interfaces/IWorkerRegistry.sol";
-import {Ghost} from "./Ghost.sol";
+import {Ghost, lies} from "./Ghost.sol";
 import {World} from "./World.sol";
 
 /// @dev What all handlers share. A handler decides; the world acts.
@@ -22,6 +22,14 @@ abstract contract Handler {
     function _serial(bytes32 id) internal view returns (uint64) {
         return WORLD.postOf(id).serial;
     }
+
+    function _sponsor() internal view returns (address) {
+        return WORLD.people(WORLD.WORKERS() + WORLD.AGGREGATORS());
+    }
+
+    function _challenger() internal view returns (address) {
+        return WORLD.people(WORLD.WORKERS() + WORLD.AGGREGATORS() + 1);
+    }
 }
 
 /// @notice Workers, an aggregator and a challenger that do what they should.
@@ -32,8 +40,10 @@ contract HonestParty is Handler {
     function shift(uint256 seed) public {
         for (uint64 job = 1; job <= WORLD.jobs(); ++job) {
             if (WORLD.status(job) >= 2) continue;
-            for (uint256 i = WORLD.LIARS(); i < WORLD.WORKERS(); ++i) {
-                if (!_away(i)) _work(job, i);
+            WORLD.draw(job);
+            uint256 span = WORLD.spanOf(job);
+            for (uint256 i; i < span; ++i) {
+                if (!lies(i) && !_away(i)) _work(job, i);
             }
             if (seed & 1 == 1) _aggregate(job);
             if (seed & 2 == 2) challenge(job - 1, 1, seed & 4 == 4);
@@ -41,7 +51,9 @@ contract HonestParty is Handler {
     }
 
     function work(uint256 seed, uint256 who) external {
-        _work(WORLD.pick(seed), WORLD.LIARS() + who % (WORLD.WORKERS() - WORLD.LIARS()));
+        uint64 job = WORLD.pick(seed);
+        who = who % WORLD.spanOf(job);
+        if (!lies(who)) _work(job, who);
     }
 
     /// @notice The honest aggregator posts once it may; others' turns pass first.
@@ -59,7 +71,7 @@ contract HonestParty is Handler {
         bytes32 id = WORLD.recent(WORLD.pick(seed), age % 3);
         Ghost.Post memory p = WORLD.postOf(id);
         if (p.life != Ghost.Life.Standing || !p.convictable || p.knownSince == 0) return;
-        WORLD.convict(id, WORLD.people(WORLD.WORKERS() + WORLD.AGGREGATORS() + 1), announce);
+        WORLD.convict(id, _challenger(), announce);
     }
 
     function reportUpdate(uint256 seed) external {
@@ -71,13 +83,13 @@ contract HonestParty is Handler {
         for (; slots != 0; slots &= slots - 1) {
             uint256 slot = WORLD.lowest(slots);
             if (WORLD.kindOf(job, serial, slot) != WORLD.MALFORMED()) continue;
-            WORLD.convictUpdate(job, serial, slot, WORLD.people(WORLD.WORKERS() + WORLD.AGGREGATORS() + 1), announce);
+            WORLD.convictUpdate(job, serial, slot, _challenger(), announce);
         }
     }
 
     /// @dev One worker after another is away for some rounds.
     function _away(uint256 i) private view returns (bool) {
-        return (block.timestamp / 256) % 8 == i;
+        return (block.timestamp / 400) % 8 == i;
     }
 
     /// @dev Submits, attests and holds, whatever is due.
@@ -107,32 +119,42 @@ contract LyingMinority is Handler {
     /// @notice One in four updates is malformed, one in four withheld.
     function lieInUpdates(uint256 seed) public {
         uint64 job = WORLD.pick(seed);
-        for (uint256 i; i < WORLD.LIARS(); ++i) {
+        uint256 span = WORLD.spanOf(job);
+        for (uint256 i; i < span; ++i) {
             uint8 kind = uint8((seed >> (16 + i)) % 4);
-            if (_open(job)) WORLD.send(job, i, kind > 2 ? 0 : kind);
+            if (lies(i) && _open(job)) WORLD.send(job, i, kind > 2 ? 0 : kind);
         }
     }
 
     function submitAll(uint256 seed) external {
         uint64 job = WORLD.pick(seed);
-        for (uint256 i; i < WORLD.LIARS(); ++i) {
-            if (_open(job)) WORLD.send(job, i, 0);
+        uint256 span = WORLD.spanOf(job);
+        for (uint256 i; i < span; ++i) {
+            if (lies(i) && _open(job)) WORLD.send(job, i, 0);
         }
     }
 
     function lieInAttestations(uint256 seed, uint256 bitmap) public {
         uint64 job = WORLD.pick(seed);
         if (_open(job)) return;
-        for (uint256 i; i < WORLD.LIARS(); ++i) {
-            WORLD.say(job, i, seed & 256 == 0 ? bitmap : type(uint256).max);
+        uint256 span = WORLD.spanOf(job);
+        for (uint256 i; i < span; ++i) {
+            // Where they have not spoken; seldom all the same.
+            if (lies(i) && (seed % 16 == 0 || WORLD.silent(job, i))) {
+                WORLD.say(job, i, seed & 256 == 0 ? bitmap : type(uint256).max);
+            }
         }
     }
 
     function holdAnything(uint256 seed, uint256 age) public {
         uint64 job = WORLD.pick(seed);
         bytes32 id = WORLD.recent(job, age % 4);
-        for (uint256 i; i < WORLD.LIARS(); ++i) {
-            WORLD.hold(job, i, _serial(id));
+        // What is held, or void, mostly not.
+        if (seed % 8 != 0 && (id == 0 || WORLD.standing(job, _serial(id)) != id)) return;
+        if (seed % 8 != 0 && WORLD.roundAt(job, _serial(id)).mark != 0) return;
+        uint256 span = WORLD.spanOf(job);
+        for (uint256 i; i < span; ++i) {
+            if (lies(i)) WORLD.hold(job, i, _serial(id));
         }
     }
 
@@ -143,14 +165,37 @@ contract LyingMinority is Handler {
 
 /// @notice Aggregators that post right, wrong, and withheld results.
 contract LyingAggregators is Handler {
-    constructor(World world) Handler(world) {}
+    LyingMinority private immutable _FRIENDS;
+
+    constructor(World world, LyingMinority friends) Handler(world) {
+        _FRIENDS = friends;
+    }
+
+    /// @notice Where liars have K seats: they attest everything, post what is wrong, and hold it.
+    function plot(uint256 seed) public {
+        uint64 job = WORLD.pick(seed);
+        if (!WORLD.captured(job)) return;
+        uint64 serial = WORLD.headOf(job);
+        if (WORLD.standing(job, serial) == 0) {
+            _FRIENDS.lieInAttestations(seed, type(uint256).max);
+            World.Build kind = [World.Build.HiddenWrong, World.Build.Fog, World.Build.Wrong][(seed >> 8) % 3];
+            if (!WORLD.build(job, 0, kind)) WORLD.build(job, 2, kind);
+        }
+        _FRIENDS.holdAnything(seed, 0);
+    }
 
     function postAnything(uint256 seed) public {
         uint64 job = WORLD.pick(seed);
         if (WORLD.headOf(job) == 0 || WORLD.standing(job, WORLD.headOf(job)) != 0) return;
         for (uint256 agg; agg < 3; agg += 2) {
-            if (WORLD.build(job, agg, World.Build((seed >> 16) % 5))) return;
+            if (WORLD.build(job, agg, _kind(seed >> 16))) return;
         }
+    }
+
+    /// @dev Of eight, three are wrong and out for all to see, three wrong or foggy and hidden.
+    function _kind(uint256 seed) private pure returns (World.Build) {
+        uint8[8] memory kinds = [0, 1, 1, 1, 2, 3, 3, 4];
+        return World.Build(kinds[seed % 8]);
     }
 
     function postRight(uint256 seed) external {
@@ -171,22 +216,23 @@ contract ColludingSponsor is Handler {
     function createJob(uint256 seed) external {
         if (!WORLD.createJob(seed)) return;
         uint64 job = WORLD.jobs();
-        for (uint256 i; i < WORLD.WORKERS(); ++i) {
+        uint256 span = WORLD.spanOf(job);
+        for (uint256 i; i < span; ++i) {
             WORLD.join(job, WORLD.workers(i));
         }
         for (uint256 i; i < WORLD.AGGREGATORS(); ++i) {
             WORLD.enlist(job, i);
         }
-        WORLD.openRound(job, WORLD.people(WORLD.WORKERS() + WORLD.AGGREGATORS()));
+        WORLD.openRound(job, _sponsor());
     }
 
     function openRound(uint256 seed) external {
-        WORLD.openRound(WORLD.pick(seed), WORLD.people(WORLD.WORKERS() + WORLD.AGGREGATORS()));
+        WORLD.openRound(WORLD.pick(seed), _sponsor());
     }
 
     function endEarly(uint256 seed) external {
         uint64 job = WORLD.pick(seed);
-        if ((seed >> 8) % 32 == 0) WORLD.stop(job, WORLD.people(WORLD.WORKERS() + WORLD.AGGREGATORS()));
+        if ((seed >> 8) % 32 == 0) WORLD.stop(job, _sponsor());
         if ((seed >> 16) % 2 == 0) WORLD.abort(job);
         else WORLD.close(job);
     }
@@ -226,6 +272,7 @@ contract Untimely is Handler {
             _MINORITY.lieInAttestations(seed >> 16, (seed >> 3) % 3 == 0 ? seed >> 32 : type(uint256).max);
         }
         if (watched) _HONEST.shift(0);
+        if ((seed >> 6) % 2 == 0) _AGGREGATORS.plot(seed >> 16);
         if ((seed >> 4) % 2 == 0) {
             _AGGREGATORS.postAnything(seed >> 16);
             _MINORITY.holdAnything(seed >> 16, 0);
@@ -251,14 +298,14 @@ contract Untimely is Handler {
         uint64 job = WORLD.pick(seed);
         Round memory r = WORLD.roundAt(job, WORLD.headOf(job));
         if (r.flags & 1 == 0 && block.timestamp < r.clock) return;
-        _refused(WORLD.send(job, seed % 6, 0));
+        _refused(WORLD.send(job, seed % WORLD.spanOf(job), 0));
     }
 
     function _attestUntimely(uint256 seed) private {
         uint64 job = WORLD.pick(seed);
         Round memory r = WORLD.roundAt(job, WORLD.headOf(job));
         bool open = r.flags & 1 == 0 && block.timestamp >= r.clock && block.timestamp < uint256(r.clock) + 10;
-        if (!open) _refused(WORLD.say(job, seed % 6, type(uint256).max));
+        if (!open) _refused(WORLD.say(job, seed % WORLD.spanOf(job), type(uint256).max));
     }
 
     function _postUntimely(uint256 seed) private {
@@ -275,7 +322,7 @@ contract Untimely is Handler {
         if (id == 0) return;
         Round memory r = WORLD.roundAt(job, _serial(id));
         if (_life(id) == Ghost.Life.Standing && r.mark == 0 && block.timestamp >= uint256(r.clock) + 20) {
-            WORLD.hold(job, seed % 6, _serial(id)); // it may count where submissions already held it
+            WORLD.hold(job, seed % WORLD.spanOf(job), _serial(id)); // it may count where submissions already held it
         }
     }
 
@@ -296,13 +343,15 @@ contract Leavers is Handler {
     constructor(World world) Handler(world) {}
 
     function leave(uint256 seed) external {
-        if (seed % 2 == 0) WORLD.leave(WORLD.pick(seed >> 8), WORLD.workers((seed >> 16) % 6));
+        uint64 job = WORLD.pick(seed >> 8);
+        if (seed % 2 == 0) WORLD.leave(job, WORLD.workers((seed >> 16) % WORLD.spanOf(job)));
     }
 
     /// @notice Whoever left is released, and joins again.
     function joinAgain(uint256 seed) external {
         uint64 job = WORLD.pick(seed);
-        for (uint256 i; i < WORLD.WORKERS(); ++i) {
+        uint256 span = WORLD.spanOf(job);
+        for (uint256 i; i < span; ++i) {
             Seat memory seat = WORLD.seatFor(job, i);
             if (seat.worker == address(0)) WORLD.join(job, WORLD.workers(i));
             else if (seat.until != type(uint32).max) WORLD.release(job, WORLD.workers(i));
@@ -321,9 +370,9 @@ contract Leavers is Handler {
     }
 
     function rekey(uint256 seed) external {
-        uint256 who = (seed >> 8) % 9;
-        WORLD.rekey(WORLD.pick(seed), WORLD.people(who), seed);
-        WORLD.moveIn(WORLD.people((seed >> 16) % 9), seed >> 24);
+        uint256 registered = WORLD.WORKERS() + WORLD.AGGREGATORS();
+        WORLD.rekey(WORLD.pick(seed), WORLD.people((seed >> 8) % registered), seed);
+        WORLD.moveIn(WORLD.people((seed >> 16) % registered), seed >> 24);
     }
 
     function money(uint256 seed, uint256 amount) external {
@@ -332,7 +381,7 @@ contract Leavers is Handler {
     }
 
     function _takeOut(uint256 seed, uint256 amount) private {
-        address who = WORLD.people(seed % 12);
+        address who = WORLD.people(seed % (WORLD.WORKERS() + 6));
         if (seed & 512 == 0) {
             WORLD.withdraw(who);
         } else if (seed & 256 == 0) {
@@ -348,8 +397,11 @@ contract Leavers is Handler {
     }
 
     function _putIn(uint256 seed, uint256 amount) private {
-        if (seed & 256 == 0) WORLD.deposit(WORLD.people(seed % 9), IVault.Purse.Stake, amount % 100 ether);
-        else WORLD.deposit(WORLD.people(6 + seed % 3), IVault.Purse.Bond, amount % 5000 ether);
+        if (seed & 256 == 0) {
+            WORLD.deposit(WORLD.people(seed % WORLD.WORKERS()), IVault.Purse.Stake, amount % 100 ether);
+        } else {
+            WORLD.deposit(WORLD.people(WORLD.WORKERS() + seed % 3), IVault.Purse.Bond, amount % 5000 ether);
+        }
     }
 }
 
@@ -372,6 +424,10 @@ contract Crowd is Handler {
         WORLD.settle(WORLD.pick(seed));
     }
 
+    function draw(uint256 seed) external {
+        WORLD.draw(WORLD.pick(seed));
+    }
+
     function openRound(uint256 seed) external {
         WORLD.settle(WORLD.pick(seed));
         WORLD.openRound(WORLD.pick(seed), WORLD.stranger());
@@ -381,11 +437,11 @@ contract Crowd is Handler {
     function claim(uint256 seed, uint256 slot) external {
         uint64 job = 1 + uint64(seed % WORLD.jobs());
         bytes32 id = WORLD.finalOf(job, seed >> 8);
-        if (id != 0) WORLD.claim(id, slot % 8);
+        if (id != 0) WORLD.claim(id, slot % WORLD.spanOf(job));
         if (id != 0 && slot & 256 == 0) WORLD.claimPost(id);
         // Of what is not final, too.
         id = WORLD.recent(job, slot >> 16);
-        if (id != 0) WORLD.claim(id, (seed >> 8) % 6);
+        if (id != 0) WORLD.claim(id, (seed >> 8) % WORLD.spanOf(job));
     }
 
     function releaseBond(uint256 seed, uint256 age) external {
@@ -398,7 +454,8 @@ contract Crowd is Handler {
     function throwOut(uint256 seed) external {
         if (seed & 4 == 0) _end(seed);
         uint64 job = WORLD.pick(seed >> 8);
-        for (uint256 i; i < WORLD.WORKERS(); ++i) {
+        uint256 span = WORLD.spanOf(job);
+        for (uint256 i; i < span; ++i) {
             WORLD.removeMember(job, WORLD.workers(i));
         }
         for (uint256 i; i < WORLD.AGGREGATORS(); ++i) {
@@ -425,7 +482,7 @@ contract Griefer is Handler {
     function convictSoundUpdate(uint256 seed) external {
         uint64 job = WORLD.pick(seed);
         uint64 serial = WORLD.headOf(job);
-        uint256 slot = (seed >> 8) % 6;
+        uint256 slot = (seed >> 8) % WORLD.spanOf(job);
         if ((WORLD.sentTo(job, serial) >> slot) & 1 == 0 || WORLD.kindOf(job, serial, slot) == WORLD.MALFORMED()) {
             return;
         }
@@ -435,8 +492,8 @@ contract Griefer is Handler {
     /// @notice What only the Coordinator may do in the Vault and the registry.
     function forceDoors(uint256 seed) external {
         WORLD.donate(seed % 1 ether);
-        address who = WORLD.people(seed % 12);
-        address victim = WORLD.people((seed >> 8) % 12);
+        address who = WORLD.people(seed % (WORLD.WORKERS() + 6));
+        address victim = WORLD.people((seed >> 8) % (WORLD.WORKERS() + 6));
         WORLD.forceVault(who, abi.encodeCall(IVault.pay, (1, who, 1)));
         WORLD.forceVault(who, abi.encodeCall(IVault.slash, (victim, IVault.Purse.Stake, 1, who)));
         WORLD.forceVault(who, abi.encodeCall(IVault.unlock, (who, IVault.Purse.Bond, 1)));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Vm} from "forge-std/Vm.sol";
 
 import {
@@ -16,11 +18,12 @@ import {
 import {IVault} from "../../contracts/interfaces/IVault.sol";
 import {IWorkerRegistry} from "../../contracts/interfaces/IWorkerRegistry.sol";
 import {Openings} from "../solidity/support/Openings.sol";
-import {Ghost} from "./Ghost.sol";
+import {Ghost, lies} from "./Ghost.sol";
 
 /// @title Everybody's acts, on real contracts with real proofs
-/// @notice Six workers, of whom two lie, three aggregators, of whom one is honest, a sponsor, a challenger and a stranger. A
-/// model is one block of equal values, so a result comes down to one number. Every act goes through `act`.
+/// @notice Six workers, of whom two lie, or eighteen, of whom nine lie; three aggregators, of whom one is honest, a sponsor,
+/// a challenger and a stranger. A model is one block of equal values, so a result comes down to one number, or two with
+/// momentum. Every act goes through `act`.
 contract World is Ghost {
     enum Build {
         Right,
@@ -34,8 +37,15 @@ contract World is Ghost {
     mapping(bytes4 act => uint256) public tried;
     mapping(bytes4 act => uint256) public done;
     mapping(uint256 worker => bytes32) private _roots;
+    mapping(uint64 job => mapping(address worker => uint256)) private _joins; // tried
+    bytes32[] private _shards; // Merkle trees: the root at 1, leaves from LEAVES on
+    bytes32[] private _invitations;
 
     uint256 private constant MAX_JOBS = 3;
+    uint256 private constant LEAVES = 32;
+    int256 private constant ONE = 65_536;
+
+    constructor(uint256 workers_) Ghost(workers_) {}
 
     function setUp() public override {
         super.setUp();
@@ -45,9 +55,10 @@ contract World is Ghost {
             address who = worker(i);
             workers.push(who);
             numberOf[who] = i + 1;
-            _enter(who, makeAddr(string.concat("payout", vm.toString(i))), i >= LIARS);
+            _enter(who, makeAddr(string.concat("payout", vm.toString(i))), !lies(i));
             _roots[i] = updateRoot(i);
         }
+        _plant();
         for (uint256 i; i < AGGREGATORS; ++i) {
             registerAggregator(i);
             aggregators.push(aggregator(i));
@@ -68,6 +79,28 @@ contract World is Ghost {
             enlist(1, i);
         }
         openRound(1, sponsor);
+    }
+
+    /// @dev Admission by shards and by invitation. Workers from FEW + 12 on are not invited, and there are none.
+    function _plant() private {
+        (_shards, _invitations) = (new bytes32[](2 * LEAVES), new bytes32[](2 * LEAVES));
+        for (uint256 i; i < LEAVES; ++i) {
+            _shards[LEAVES + i] = _twice(abi.encode(i, uint8(0x55), bytes32("data"), _weight(i)));
+            address who = i < WORKERS ? workers[i] : address(0);
+            _invitations[LEAVES + i] = _twice(abi.encode(who, _weight(i), uint8(0x55), bytes32("data")));
+        }
+        for (uint256 at = LEAVES - 1; at != 0; --at) {
+            _shards[at] = Hashes.commutativeKeccak256(_shards[2 * at], _shards[2 * at + 1]);
+            _invitations[at] = Hashes.commutativeKeccak256(_invitations[2 * at], _invitations[2 * at + 1]);
+        }
+    }
+
+    function _twice(bytes memory leaf) private pure returns (bytes32) {
+        return keccak256(bytes.concat(keccak256(leaf)));
+    }
+
+    function _weight(uint256 i) private pure returns (uint256) {
+        return 1 + i % 3;
     }
 
     function _enter(address who, address payout, bool isHonest) private {
@@ -147,14 +180,53 @@ contract World is Ghost {
         terms.maxFailures = uint8(3 - (seed >> 16) % 3);
         terms.autoOpen = (seed >> 24) % 3 != 2;
         if ((seed >> 32) % 2 == 1) terms.token = address(token);
+        Setting memory setting = _settingOf(seed);
+        terms.admission = setting.admission;
+        if (setting.admission != 0) terms.admissionRoot = setting.admission == 1 ? _shards[1] : _invitations[1];
+        (terms.step.beta, terms.step.lr, terms.step.bound2) = (setting.beta, setting.lr, setting.bound2);
+        if (setting.span > FEW) terms.maxMembers = 20;
+        if (setting.shady) terms.minUpdates = 2;
+        settings[jobs() + 1] = setting;
         return _do(sponsor, abi.encodeCall(ICoordinator.createJob, (terms)));
     }
 
-    function join(uint64 job, address who) public returns (bool) {
-        return
-            _do(
-                registry.accountOf(who).operator, abi.encodeCall(ICoordinator.join, (job, 0, 0, 0, 0, new bytes32[](0)))
-            );
+    function _settingOf(uint256 seed) private view returns (Setting memory setting) {
+        setting.admission = uint8((seed >> 40) % 3);
+        if ((seed >> 48) % 2 == 1) setting.beta = 32_768;
+        setting.lr = (seed >> 56) % 2 == 1 ? 40_000 : 65_536;
+        if ((seed >> 64) % 2 == 1) setting.bound2 = 32 * 350 * 350;
+        setting.span = (seed >> 96) % 2 == 0 ? WORKERS : FEW;
+        setting.shady = setting.span == FEW && (seed >> 72) % 3 == 1;
+    }
+
+    function spanOf(uint64 job) external view returns (uint256) {
+        return settings[job].span;
+    }
+
+    function join(uint64 job, address who) public returns (bool ok) {
+        uint256 i = numberOf[who] - 1;
+        Setting storage setting = settings[job];
+        if (i >= setting.span || (setting.shady && i > 2)) return false;
+        // By shards each try is for another one, be it taken.
+        if (setting.admission == 1) i = (i + _joins[job][who]++) % LEAVES;
+        uint24 weight = setting.admission == 0 ? 0 : uint24(_weight(i));
+        bytes32[] memory proof = _proof(setting.admission, i);
+        ok = _do(
+            registry.accountOf(who).operator,
+            abi.encodeCall(ICoordinator.join, (job, uint32(i), weight, 0x55, "data", proof))
+        );
+        if (ok) weightOf[job][who] = setting.admission == 0 ? 1 : weight;
+    }
+
+    function _proof(uint8 admission, uint256 i) private view returns (bytes32[] memory proof) {
+        if (admission == 0) return proof;
+        bytes32[] storage nodes = admission == 1 ? _shards : _invitations;
+        proof = new bytes32[](5);
+        uint256 at = LEAVES + i;
+        for (uint256 level; level < 5; ++level) {
+            proof[level] = nodes[at ^ 1];
+            at /= 2;
+        }
     }
 
     function enlist(uint64 job, uint256 agg) public returns (bool) {
@@ -257,16 +329,18 @@ contract World is Ghost {
         r.poster = aggregators[agg];
         r.codec = 0x55;
         bool wrong = kind == Build.Wrong || kind == Build.HiddenWrong;
-        int32 value = rightValue(r) + (wrong ? int32(1) : int32(0));
-        bytes memory state = flat(value);
-        r.stateRoot = Openings.leaf(state);
-        r.transcriptRoot = kind == Build.Fog
-            ? keccak256(abi.encode("fog", serial))
-            : Openings.transcriptLeaf(_blocks(r, flat(posts[r.parent].value), state));
-        r.table = keccak256(bytes.concat(hex"05", entries(bits(r.included))));
-        r.digest = keccak256(state);
+        (int32 value, int32 momentum) = _reckon(r);
+        bool uses = settings[job].beta != 0;
+        if (wrong && uses && serial % 2 == 0) ++momentum;
+        else if (wrong) ++value;
+        bytes[] memory blocks = _blocks(r, value, momentum);
+        r.stateRoot = Openings.leaf(blocks[1]);
+        if (uses) r.momentumRoot = Openings.leaf(blocks[3]);
+        r.transcriptRoot = kind == Build.Fog ? keccak256(abi.encode("fog", serial)) : Openings.transcriptLeaf(blocks);
+        r.table = keccak256(bytes.concat(hex"05", entries(r)));
+        r.digest = keccak256(blocks[1]);
         Post storage draft = drafts[keccak256(abi.encode(r))];
-        draft.value = value;
+        (draft.value, draft.momentum) = (value, momentum);
         draft.right = kind == Build.Right || kind == Build.HiddenRight;
         draft.convictable = wrong;
         bool out = (kind == Build.Right || kind == Build.Wrong) && rebuildable(r);
@@ -276,15 +350,15 @@ contract World is Ghost {
     /// @notice What the contract must find included, reckoned anew.
     function attested(uint64 job, uint64 serial) public view returns (uint256 included) {
         (Round memory r,, uint256 submitters, uint256 committee, uint256 malformed) = coordinator.roundOf(job, serial);
-        uint256[8] memory votes;
+        uint256[20] memory votes;
         for (uint256 left = committee; left != 0; left &= left - 1) {
             uint256 bitmap = coordinator.attestationOf(job, serial, r.tries, uint8(lowest(left)));
-            for (uint256 slot; slot < 8; ++slot) {
+            for (uint256 slot; slot < 20; ++slot) {
                 votes[slot] += (bitmap >> slot) & 1;
             }
         }
         uint256 k = bits(committee) / 2 + 1;
-        for (uint256 slot; slot < 8; ++slot) {
+        for (uint256 slot; slot < 20; ++slot) {
             if (votes[slot] >= k) included |= 1 << slot;
         }
         included &= submitters & ~malformed;
@@ -310,25 +384,44 @@ contract World is Ghost {
         ++tally["revealed"];
     }
 
-    /// @dev Weights are equal; what a decoder refuses counts as zeros.
-    function rightValue(Result memory r) public view returns (int32) {
-        (int256 sum, int256 n) = (0, int256(bits(r.included)));
+    /// @dev All numbers are positive, which rounding half away from zero makes simple; what a decoder refuses counts as zeros.
+    function _reckon(Result memory r) private view returns (int32 value, int32 momentum) {
+        (int256 sum, int256 weights) = (0, 0);
         for (uint256 left = r.included; left != 0; left &= left - 1) {
-            uint256 slot = lowest(left);
-            if (kinds[r.job][r.serial][slot] == MALFORMED) continue;
-            sum += int256(numberOf[sent[r.job][r.serial][slot].worker]) * 100;
+            Submission storage s = sent[r.job][r.serial][lowest(left)];
+            int256 weight = int256(uint256(s.weight));
+            weights += weight;
+            if (kinds[r.job][r.serial][s.slot] == MALFORMED) continue;
+            sum += weight * _rdiv(int256(uint256(_factor(s))) * int256(numberOf[s.worker]) * 100, ONE);
         }
-        return posts[r.parent].value + int32((2 * sum + n) / (2 * n));
+        Setting storage setting = settings[r.job];
+        Post storage parent = posts[r.parent];
+        int256 beta = int256(uint256(setting.beta));
+        int256 step = _rdiv(beta * parent.momentum, ONE) + _rdiv(sum, weights);
+        momentum = setting.beta == 0 ? int32(0) : int32(step);
+        value = parent.value + int32(_rdiv(int256(uint256(setting.lr)) * step, ONE));
     }
 
-    function _blocks(Result memory r, bytes memory before, bytes memory now_)
-        private
-        view
-        returns (bytes[] memory blocks)
-    {
-        blocks = new bytes[](bits(r.included) + 2);
-        (blocks[0], blocks[1]) = (before, now_);
-        uint256 at = 2;
+    function _rdiv(int256 a, int256 d) private pure returns (int256) {
+        return (2 * a + d) / (2 * d);
+    }
+
+    /// @dev How much an update is clipped, 16.16.
+    function _factor(Submission storage s) private view returns (uint24) {
+        uint256 bound2 = settings[s.job].bound2;
+        uint256 value = numberOf[s.worker] * 100;
+        uint256 energy = kinds[s.job][s.serial][s.slot] == MALFORMED ? 0 : 32 * value * value;
+        if (bound2 == 0 || energy <= bound2) return uint24(uint256(ONE));
+        return uint24(Math.sqrt((bound2 << 32) / energy));
+    }
+
+    /// @dev State before and after, momentum before and after where the job uses it, updates.
+    function _blocks(Result memory r, int32 value, int32 momentum) private view returns (bytes[] memory blocks) {
+        bool uses = settings[r.job].beta != 0;
+        uint256 at = uses ? 4 : 2;
+        blocks = new bytes[](bits(r.included) + at);
+        (blocks[0], blocks[1]) = (flat(posts[r.parent].value), flat(value));
+        if (uses) (blocks[2], blocks[3]) = (flat(posts[r.parent].momentum), flat(momentum));
         for (uint256 left = r.included; left != 0; left &= left - 1) {
             uint256 slot = lowest(left);
             uint256 i = numberOf[sent[r.job][r.serial][slot].worker] - 1;
@@ -336,9 +429,10 @@ contract World is Ghost {
         }
     }
 
-    function entries(uint256 n) public pure returns (bytes memory all_) {
-        for (uint256 i; i < n; ++i) {
-            all_ = abi.encodePacked(all_, uint24(1), uint24(65_536));
+    function entries(Result memory r) public view returns (bytes memory all_) {
+        for (uint256 left = r.included; left != 0; left &= left - 1) {
+            Submission storage s = sent[r.job][r.serial][lowest(left)];
+            all_ = abi.encodePacked(all_, s.weight, _factor(s));
         }
     }
 
@@ -351,9 +445,14 @@ contract World is Ghost {
     /// @notice The proof that value `coordinate` of a result is not what the rules make of its inputs.
     function proofFor(bytes32 id, uint8 coordinate) public view returns (bytes memory proof) {
         Result memory r = resultOf[id];
-        bytes[] memory blocks = _blocks(r, flat(posts[r.parent].value), flat(posts[id].value));
-        proof = abi.encodePacked(uint32(0), coordinate, blocks[0], blocks[1], entries(blocks.length - 2));
-        for (uint256 i = 2; i < blocks.length; ++i) {
+        bytes[] memory blocks = _blocks(r, posts[id].value, posts[id].momentum);
+        uint256 states = settings[r.job].beta == 0 ? 2 : 4;
+        proof = abi.encodePacked(uint32(0), coordinate);
+        for (uint256 i; i < states; ++i) {
+            proof = abi.encodePacked(proof, blocks[i]);
+        }
+        proof = abi.encodePacked(proof, entries(r));
+        for (uint256 i = states; i < blocks.length; ++i) {
             proof = abi.encodePacked(proof, uint16(blocks[i].length), blocks[i]);
         }
     }
@@ -393,6 +492,18 @@ contract World is Ghost {
     }
 
     // ---------------------------------------------------------------- upkeep, by anyone
+    /// @notice Draws the committee where there are more than 16 submitters, and records the seed where none of them did.
+    function draw(uint64 job) public returns (bool) {
+        uint64 serial = head(job);
+        if (settings[job].span <= FEW || bits(sentSlots[job][serial]) <= 16 || committees[job][serial] != 0) {
+            return false;
+        }
+        if (round(job, serial).flags & 8 == 0) {
+            if (_do(stranger, abi.encodeCall(ICoordinator.recordSeed, (job, serial)))) ++tally["seeds recorded apart"];
+        }
+        return _do(stranger, abi.encodeCall(ICoordinator.drawCommittee, (job, serial)));
+    }
+
     function retry(uint64 job, uint64 serial) external returns (bool) {
         return _do(stranger, abi.encodeCall(ICoordinator.retry, (job, serial)));
     }
@@ -486,9 +597,18 @@ contract World is Ghost {
         uint256 attestBy = uint256(r.clock) + 10;
         if (r.flags & 1 != 0 || to < attestBy || block.timestamp >= attestBy) return;
         if (r.clock > block.timestamp) vm.warp(r.clock);
-        for (uint256 i = LIARS; i < WORKERS; ++i) {
-            attestHonestly(job, i);
+        draw(job);
+        for (uint256 i; i < settings[job].span; ++i) {
+            if (!lies(i)) attestHonestly(job, i);
         }
+    }
+
+    /// @notice Whether a member has not attested the open round, and might be asked to.
+    function silent(uint64 job, uint256 i) external view returns (bool) {
+        uint64 serial = head(job);
+        uint8 slot = coordinator.seatOf(job, keyOf(job, workers[i])).slot;
+        (Round memory r, bytes32 result,, uint256 committee,) = coordinator.roundOf(job, serial);
+        return result == 0 && (committee >> slot) & 1 == 1 && coordinator.attestationOf(job, serial, r.tries, slot) == 0;
     }
 
     /// @notice An honest member attests all updates whose files are out, once and where it is asked to.
@@ -544,6 +664,14 @@ contract World is Ghost {
 
     function sentTo(uint64 job, uint64 serial) external view returns (uint256) {
         return sentSlots[job][serial];
+    }
+
+    /// @notice Whether liars have K seats of a committee that attests or may hold, or would have.
+    function captured(uint64 job) external view returns (bool) {
+        uint64 serial = head(job);
+        if (serial == 0 || block.timestamp < round(job, serial).clock) return false;
+        (,,, uint256 committee,) = coordinator.roundOf(job, serial);
+        return committee != 0 && bits(committee & liarsAt(job, serial)) >= bits(committee) / 2 + 1;
     }
 
     function kindOf(uint64 job, uint64 serial, uint256 slot) external view returns (uint8) {
@@ -666,12 +794,12 @@ contract World is Ghost {
     function checkSeats() external view {
         for (uint64 job = 1; job <= jobs(); ++job) {
             uint256 taken;
-            for (uint256 i; i < WORKERS; ++i) {
+            for (uint256 i; i < settings[job].span; ++i) {
                 Member memory member = coordinator.memberOf(job, workers[i]);
                 if (member.operator == address(0)) continue;
                 Seat memory s = coordinator.seatOf(job, member.operator);
                 assertEq(s.worker, workers[i], "I12: a seat of another");
-                assertLt(s.slot, 8, "I12: a slot beyond the most members");
+                assertLt(s.slot, settings[job].span > FEW ? 20 : 8, "I12: a slot beyond the most members");
                 assertEq((taken >> s.slot) & 1, 0, "I12: two members in one slot");
                 taken |= 1 << s.slot;
             }
