@@ -12,6 +12,7 @@ from aiohttp import web
 
 from steelyard.content import Cid, StoreConfig, make_store
 from steelyard.content.kubo.address import Address, find
+from steelyard.content.kubo.swarm import peer_of
 from steelyard.content.layout import LEAF_BYTES, read_layout
 from steelyard.errors import ConfigError, ContentMissing, DaemonError, DiskFull
 
@@ -196,6 +197,35 @@ def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
     with pytest.raises(ConfigError) as caught:
         Address.parse("http://ann:secret@127.0.0.1:5001")
     assert "secret" not in str(caught.value)
+
+
+PEER = "12D3KooWS72mj89GfNGBhrRJW7niHvZsSYRykSCHjY23PZdpmUbC"
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["/ip4/127.0.0.1/tcp/4001", "/ip4/10.1.2.3/udp/4001/quic-v1", "/ip6/::1/tcp/4001", "/dns4/a.local/tcp/1"],
+)
+def test_daemons_inside_our_network_are_dialled_only_where_that_is_allowed(place: str) -> None:
+    assert peer_of(f"{place}/p2p/{PEER}", allow_private=False) is None
+    assert peer_of(f"{place}/p2p/{PEER}", allow_private=True) == PEER
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x" * 5000,
+        "/ip4/1.1.1.1/tcp/4001",
+        f"/ip4/nonsense/tcp/4001/p2p/{PEER}",
+        f"/ip4/1.1.1.1/tcp/4001/p2p/{PEER}/p2p-circuit/p2p/{PEER}",
+        f"/ip4/1.1.1.1/tcp/4001/p2p/{PEER}?arg=/ip4/2.2.2.2",
+        f"/ip4/1.1.1.1/tcp/4001\n/p2p/{PEER}",
+        f"/unix/run/x/p2p/{PEER}",
+    ],
+)
+def test_what_is_no_address_of_a_daemon_is_not_dialled(text: str) -> None:
+    assert peer_of(text, allow_private=True) is None
 
 
 def test_the_daemon_is_found_as_by_other_programs(tmp_path: Path) -> None:

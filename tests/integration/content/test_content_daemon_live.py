@@ -92,3 +92,23 @@ async def test_other_ports_of_a_daemon_are_told_from_its_rpc(ipfs: list[Daemon],
                 pass
         assert "ipfs" in caught.value.remedy
         assert time.monotonic() - start < 20
+
+
+async def test_daemons_are_connected_once_their_stores_know_each_other(tmp_path: Path) -> None:
+    data = striped("swarm", 2 << 20)
+    (tmp_path / "source").write_bytes(data)
+    with one_daemon(tmp_path / "one") as one, one_daemon(tmp_path / "two") as two:
+        assert not two.rpc("swarm/peers")["Peers"]
+        shared = {"allow_private": True, "announce_s": 1.0}
+        here = make_store(StoreConfig(root=tmp_path / "a", ipfs=one.api, **shared))  # type: ignore[arg-type]
+        async with here:
+            config = StoreConfig(root=tmp_path / "b", ipfs=two.api, peers=(str(here.url),), **shared)  # type: ignore[arg-type]
+            async with make_store(config) as there:
+                for _ in range(100):
+                    if two.rpc("swarm/peers")["Peers"]:
+                        break
+                    await asyncio.sleep(0.1)
+                assert [peer["Peer"] for peer in two.rpc("swarm/peers")["Peers"]] == [one.rpc("id")["ID"]]
+                cid = await here.add(tmp_path / "source")
+                await there.get(cid, tmp_path / "out", max_bytes=1 << 30, timeout_s=20)
+    assert (tmp_path / "out").read_bytes() == data

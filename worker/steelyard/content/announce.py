@@ -61,13 +61,15 @@ class Announcer:
         """One announcement; the next one is due later each time, soon again where this one brought news."""
         pause = min(self._every_s, 2.0 * self._pause.get(url, _SOON_S / 2))
         try:
-            found = await self._client.announce(url, self._peers.own)
+            found, swarm = await self._client.announce(url, self._peers.own)
         except PeerMiss:  # a plain gateway: it hands out files and knows no peers
             pause = self._every_s
         except PeerFault as fault:
             self._peers.failed(url, fault.message)
         else:
             self._peers.answered(url)
+            if swarm and self._peers.hear_swarm is not None:
+                self._peers.hear_swarm(swarm)
             news = [peer for peer in found if self._peers.learn(peer)]
             pause = _SOON_S if news else pause
         self._pause[url], self._due[url] = pause, time.monotonic() + pause

@@ -101,8 +101,11 @@ class PeerClient:
         """One leaf as a block of its own."""
         return await self.block(url, Cid(RAW, layout.leaf(index)), layout.leaf_size(index), patience)
 
-    async def announce(self, url: str, own: str | None) -> list[str]:
-        """Tell a peer of us (where `own` is given) and take the peers that it knows. Raises PeerFault."""
+    async def announce(self, url: str, own: str | None) -> tuple[list[str], list[str]]:
+        """Tell a peer of us (where `own` is given); take the peers that it knows and its daemon's addresses.
+
+        Raises PeerMiss, PeerFault.
+        """
         body = json.dumps({"url": own}).encode()
         request = self._session.post(f"{url}/peers", data=body, allow_redirects=False)
         try:
@@ -111,7 +114,7 @@ class PeerClient:
                 data = await read_all(response.content, _MAX_PEERS_REPLY, url)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise PeerFault(f"{url}: {type(error).__name__} {error}") from error
-        return parse_peers(data)
+        return parse_peers(data), parse_peers(data, "swarm", optional=True)
 
     @asynccontextmanager
     async def _get(
@@ -126,11 +129,11 @@ class PeerClient:
             raise PeerFault(f"{url}: {type(error).__name__} {error}") from error
 
 
-def parse_peers(data: bytes) -> list[str]:
-    """The URLs of a peers reply, at most 64. Raises PeerFault."""
+def parse_peers(data: bytes, name: str = "peers", *, optional: bool = False) -> list[str]:
+    """The texts under one name of a peers reply, at most 64. Raises PeerFault."""
     try:
         reply = json.loads(data)
-        urls = reply["peers"][:64]
+        urls = (reply.get(name, []) if optional else reply[name])[:64]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise PeerFault(f"malformed list of peers ({type(error).__name__})") from error
     return [url for url in urls if isinstance(url, str)]

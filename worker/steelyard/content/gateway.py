@@ -165,7 +165,8 @@ class Gateway:
             return refuse(400, 'send {"url": "http://host:port"} or {"url": null}')
         if isinstance(url, str):
             self._peers.learn(url)
-        return web.json_response({"peers": self._peers.shared()}, headers=COMMON)
+        reply = {"peers": self._peers.shared(), "swarm": list(self._peers.swarm)}
+        return web.json_response(reply, headers=COMMON)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from steelyard.content.addresses import host_of, is_address, is_public_host, normal_url
@@ -38,6 +38,8 @@ class Peers:
         self._limit = max(limit, len(chosen))
         self._peers: dict[str, _Peer] = {}
         self.own: str | None = None
+        self.swarm: tuple[str, ...] = ()  # multiaddrs of the own IPFS daemon, told with the peers
+        self.hear_swarm: Callable[[list[str]], None] | None = None  # takes those of others
         for text in chosen:
             url = normal_url(text)
             if url is None:

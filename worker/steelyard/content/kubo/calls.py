@@ -91,10 +91,6 @@ class Calls:
         """Let go of a pin; False where there is none."""
         return await self._is("unpin", self._client.pin.rm, str(cid))
 
-    async def connect(self, multiaddr: str) -> bool:
-        """Connect to another daemon; False where it is not reached."""
-        return await self._is("connect", self._client.swarm.connect, multiaddr)
-
     async def files_root(self) -> str:
         """The CID of the user's own files in the daemon (MFS)."""
         return self._text(await self._call("tell its files", self._client.files.stat, "/"), "Hash")

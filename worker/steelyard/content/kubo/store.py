@@ -19,6 +19,7 @@ from steelyard.content.kubo.calls import Calls
 from steelyard.content.kubo.ledger import Ledger
 from steelyard.content.kubo.publishing import Publisher
 from steelyard.content.kubo.streams import Streams
+from steelyard.content.kubo.swarm import PER_REPLY, Swarm, peer_of
 from steelyard.content.layout import Layout
 from steelyard.content.store import ContentStore, Freed
 from steelyard.content.threads import in_thread
@@ -38,6 +39,7 @@ class KuboStore(EmbeddedStore):
         self._calls: Calls | None = None
         self._streams: Streams | None = None
         self._ledger: Ledger | None = None
+        self._swarm: Swarm | None = None
         self._publisher_or_none: Publisher | None = None
         self.peer_id = ""  # of the daemon
 
@@ -45,11 +47,12 @@ class KuboStore(EmbeddedStore):
         await super().__aenter__()
         try:
             self._calls = calls = await in_thread(Calls, self._address)
-            self.peer_id, _ = await calls.identity()
+            self.peer_id, addresses = await calls.identity()
             self._streams = streams = Streams(self._address)
             self._ledger = ledger = await in_thread(Ledger, self._config.root / "daemon.sqlite")
             self._publisher_or_none = Publisher(self._shelf, ledger, calls, streams)
             self._exchange = Through(streams, ledger)
+            self._join(streams, addresses)
             if self._config.serve:
                 await self._publisher_or_none.repair()
         except BaseException:
@@ -60,9 +63,12 @@ class KuboStore(EmbeddedStore):
     async def __aexit__(self, *exc: object) -> None:
         self._exchange = self._publisher_or_none = None
         await super().__aexit__()
+        swarm, self._swarm = self._swarm, None
         streams, self._streams = self._streams, None
         calls, self._calls = self._calls, None
         ledger, self._ledger = self._ledger, None
+        if swarm is not None:
+            await swarm.close()
         if streams is not None:
             await streams.close()
         if calls is not None:
@@ -92,6 +98,15 @@ class KuboStore(EmbeddedStore):
     async def clear(self) -> None:
         """Take everything of this store out of the daemon; the folder keeps its files."""
         await self._publisher.clear()
+
+    def _join(self, streams: Streams, addresses: list[str]) -> None:
+        """Tell other stores of the daemon, and have it connect to theirs."""
+        private = self._config.allow_private
+        if self._config.exchange:
+            fit = [text for text in addresses if peer_of(text, allow_private=private) == self.peer_id]
+            self._peers.swarm = tuple(fit[:PER_REPLY])
+            self._swarm = Swarm(streams, self.peer_id, allow_private=private)
+            self._peers.hear_swarm = self._swarm.hear
 
     @property
     def _publisher(self) -> Publisher:

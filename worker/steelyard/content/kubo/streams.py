@@ -20,6 +20,7 @@ _READ_BUFFER = 1024 * 1024
 _CONNECT_S = 3.0
 _LEAF_S = 30.0  # seconds for one MiB, from wherever the daemon gets it
 _WALK_S = 30.0
+_DIAL_S = 10.0
 _MESSAGE_BYTES = 4096
 _BATCH = 400  # blocks in one call
 _ABSENT = ("not found", "offline", "context deadline exceeded")
@@ -83,6 +84,20 @@ class Streams:
             if line.get("Ref") in names:
                 found.add(names[line["Ref"]])
         return found
+
+    async def connect(self, address: str) -> bool:
+        """Connect to another daemon; False where it is not reached.
+
+        ipfshttpclient 0.7 sends the letters of the address one by one (client/swarm.py, `connect`).
+        """
+        try:
+            async with (
+                asyncio.timeout(_DIAL_S),
+                self._post(self._session, "swarm/connect", arg=address) as at,
+            ):
+                return at.status == 200
+        except (PeerFault, TimeoutError):
+            return False
 
     async def _lines(
         self, path: str, args: list[tuple[str, str]], what: str
