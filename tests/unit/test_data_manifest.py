@@ -74,9 +74,11 @@ def test_its_root_is_that_of_a_job_by_these_shards() -> None:
         ("shards", [], "shards"),
         ("shards.0.cid", "Qmabc", "cid"),
         ("shards.0.rows", 31, "counts"),
-        ("shards.0.counts", [-1, 31], "counts"),
+        ("shards.0.counts", "-1 31", "counts"),
+        ("shards.0.counts", "010 20", "counts"),
+        ("shards.0.counts", [10, 20], "counts"),
         ("shards.0.size", 0, "size"),
-        ("test.counts", [9], "counts"),
+        ("test.counts", "9", "counts"),
         ("architecture", {"mean": [["1"]]}, "mean"),
         ("architecture", {"mean": ["a b"]}, "mean"),
         ("architecture", {"mean": ["1"] * 5000}, "mean"),
@@ -93,6 +95,14 @@ def test_what_does_not_belong_is_refused_with_its_name(path: str, value: Any, sa
 def test_bytes_of_any_kind_are_refused_in_words(data: bytes) -> None:
     with pytest.raises(ManifestError):
         DataManifest.parse(data)
+
+
+def test_there_is_room_for_the_most_shards_and_labels() -> None:
+    shards = tuple(
+        Part(cid=jobs.cid_of(f"shard {i}"), rows=256 * 50, size=1, counts=(50,) * 256) for i in range(1 << 14)
+    )
+    most = dataclasses.replace(MANIFEST, shards=shards, labels=tuple(map(str, range(256))), test=None)
+    assert DataManifest.parse(most.encode()) == most
 
 
 def test_a_bomb_is_refused_by_its_length() -> None:

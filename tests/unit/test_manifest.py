@@ -155,6 +155,23 @@ def test_no_list_may_be_longer_than_its_limit() -> None:
         Manifest.parse(changed("shards", many))
 
 
+def at_home(membership: str, size: int = 0) -> bytes:
+    """A job's manifest in which the second member's data has no CID."""
+    tree = json.loads(jobs.manifest(membership=membership).encode())
+    tree["shards"][1].update(cid="", size=size)
+    return canonical.dump(tree)
+
+
+def test_only_the_invited_keep_their_data_at_home() -> None:
+    read = Manifest.parse(at_home("invitations"))
+    assert (read.shards[1].cid, read.shards[1].weight) == ("", 101)
+    assert read.encode() == at_home("invitations")
+    with pytest.raises(ManifestError, match=r"shards\[1\]\.cid"):
+        Manifest.parse(at_home("shards"))
+    with pytest.raises(ManifestError, match=r"shards\[1\]\.size"):
+        Manifest.parse(at_home("invitations", size=5))
+
+
 def test_an_account_is_invited_once() -> None:
     tree = json.loads(jobs.manifest(membership="invitations").encode())
     tree["shards"][1]["account"] = tree["shards"][0]["account"]

@@ -27,6 +27,11 @@ def test_an_invitation_leaf_is_the_double_hash_of_its_abi_encoding() -> None:
     assert merkle.invitation_leaf(ACCOUNT, 9, jobs.cid_of("rows", merkle.DAG_PB)) == keccak(keccak(packed))
 
 
+def test_the_leaf_of_one_whose_data_stays_at_home_has_codec_and_digest_zero() -> None:
+    packed = encode(["address", "uint256", "uint8", "bytes32"], [ACCOUNT, 9, 0, bytes(32)])
+    assert merkle.invitation_leaf(ACCOUNT, 9, "") == keccak(keccak(packed))
+
+
 def test_nodes_hash_the_smaller_child_first() -> None:
     low, high = b"\1" * 32, b"\2" * 32
     assert merkle.merkle_root([low, high]) == merkle.merkle_root([high, low]) == keccak(low + high)

@@ -24,6 +24,8 @@ MAX_LABELS = 256
 MAX_COLUMNS = 4096
 
 _TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]{0,200}")
+# One string, not a list: a document may have 2^18 values, and there may be 2^14 shards of 2^8 labels.
+_COUNTS = re.compile(r"(0|[1-9][0-9]{0,9})( (0|[1-9][0-9]{0,9})){0,255}")
 _ID = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _FIELDS = (
     "version",
@@ -53,13 +55,18 @@ class Part:
         """Raises ManifestError where counts and rows disagree."""
         got = node.fields(("cid", "rows", "size", "counts"))
         rows = got["rows"].integer(1, MAX_ROWS)
-        counts = tuple(item.integer(0, MAX_ROWS) for item in got["counts"].items(MAX_LABELS))
+        counts = tuple(map(int, got["counts"].text(_COUNTS, "numbers with spaces between").split(" ")))
         if len(counts) != labels or sum(counts) != rows:
             got["counts"].fail(f"does not share {rows} rows out over {labels} labels")
         return cls(cid=read_cid(got["cid"]), rows=rows, size=got["size"].integer(1, MAX_FILE), counts=counts)
 
     def json(self) -> dict[str, object]:
-        return {"cid": self.cid, "counts": list(self.counts), "rows": self.rows, "size": self.size}
+        return {
+            "cid": self.cid,
+            "counts": " ".join(map(str, self.counts)),
+            "rows": self.rows,
+            "size": self.size,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import pytest_asyncio
 
+from steelyard.blocks import Encoding
+from steelyard.errors import TrainingError
+from steelyard.learning import job
+from steelyard.learning.data import Kind, Rows, write_rows
 from steelyard.learning.trainer import Trainer
-from support import sources
+from steelyard.manifest import Initial, Manifest, Training
+from steelyard.rules import Step
+from support import jobs, sources
 from support.publishing import assert_learned, trial
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -117,3 +124,84 @@ async def test_the_same_source_has_the_same_cids_anywhere(tmp_path: Path, traine
     ]
     assert done[0].data == done[1].data
     assert done[0].job.encode() == done[1].job.encode()
+
+
+def described(recipe: str, architecture: dict[str, Any]) -> Manifest:
+    """A job of a recipe, open, with nothing of its data in it."""
+    return job.compose(
+        name="A job for tests",
+        recipe=recipe,
+        architecture=architecture,
+        step=Step(block_count=job.block_count_of(recipe, architecture), encoding=Encoding.BFP8),
+        membership="open",
+        shards=[],
+        test=None,
+        initial=Initial(cid=jobs.cid_of("initial"), root=bytes(range(32))),
+        training=Training(batch_size=8, local_epochs=2),
+    )
+
+
+TABLE: dict[str, Any] = {
+    "columns": 3,
+    "classes": 2,
+    "hidden": (4,),
+    "mean": ("0", "0", "0"),
+    "deviation": ("1", "1", "1"),
+}
+WORDS: dict[str, Any] = {"length": 16, "classes": 2, "ngram": 3, "buckets": 64, "width": 4}
+
+
+def some_rows(recipe: str) -> Rows:
+    random = np.random.default_rng(3)
+    labels = random.integers(0, 2, 40).astype(np.uint8)
+    if recipe == "text":
+        return Rows(random.integers(32, 127, (40, 16)).astype(np.uint8), labels, Kind.TEXTS)
+    return Rows(random.normal(size=(40, 3)).astype(np.float32), labels, Kind.FEATURES)
+
+
+@pytest.mark.parametrize(("recipe", "architecture"), [("tabular", TABLE), ("text", WORDS)])
+async def test_training_of_tables_and_texts_gives_the_same_bytes_again(
+    tmp_path: Path, trainer: Trainer, recipe: str, architecture: dict[str, Any]
+) -> None:
+    wanted = described(recipe, architecture)
+    job.write_initial(recipe, architecture, 1, tmp_path / "state")
+    write_rows(tmp_path / "rows", some_rows(recipe))
+    outs = []
+    for name, member in (("a", "ann"), ("b", "ann"), ("c", "ben")):
+        await trainer.train(
+            wanted, state=tmp_path / "state", data=tmp_path / "rows", out=tmp_path / name, round_=1,
+            member=member, deadline_s=60,
+        )  # fmt: skip
+        outs.append((tmp_path / name).read_bytes())
+    assert outs[0] == outs[1] != outs[2]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "change", "said"),
+    [
+        ("tabular", lambda rows: Rows(rows.inputs * np.nan, rows.labels, Kind.FEATURES), "no finite number"),
+        ("tabular", lambda rows: Rows(rows.inputs[:, :2], rows.labels, Kind.FEATURES), "do not fit"),
+        ("tabular", lambda rows: Rows(rows.inputs, rows.labels + 2, Kind.FEATURES), "labels up to 3"),
+        ("text", lambda rows: Rows(rows.inputs.astype(np.float32), rows.labels, Kind.FEATURES), "do not fit"),
+    ],
+)
+async def test_rows_of_another_kind_or_without_numbers_are_refused(
+    tmp_path: Path, trainer: Trainer, recipe: str, change: Callable[[Rows], Rows], said: str
+) -> None:
+    architecture = TABLE if recipe == "tabular" else WORDS
+    job.write_initial(recipe, architecture, 1, tmp_path / "state")
+    write_rows(tmp_path / "rows", change(some_rows(recipe)))
+    with pytest.raises(TrainingError, match=said):
+        await trainer.evaluate(
+            described(recipe, architecture), state=tmp_path / "state", data=tmp_path / "rows", deadline_s=60
+        )
+
+
+async def test_texts_shorter_than_an_ngram_or_empty_are_taken(tmp_path: Path, trainer: Trainer) -> None:
+    wanted = described("text", WORDS)
+    job.write_initial("text", WORDS, 1, tmp_path / "state")
+    texts = np.zeros((4, 16), np.uint8)
+    texts[0, :2] = (65, 66)
+    write_rows(tmp_path / "rows", Rows(texts, np.array([0, 1, 0, 1], np.uint8), Kind.TEXTS))
+    found = await trainer.evaluate(wanted, state=tmp_path / "state", data=tmp_path / "rows", deadline_s=60)
+    assert found.loss == pytest.approx(np.log(2), rel=1e-4)

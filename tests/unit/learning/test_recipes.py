@@ -6,11 +6,13 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from steelyard.errors import ManifestError, TrainingError
 from steelyard.learning import job
 from steelyard.learning.recipes import recipe_named
+from steelyard.learning.recipes.tabular import Shape, decimal
 from steelyard.manifest import Manifest
 from support import jobs
 
@@ -68,3 +70,76 @@ def test_a_manifest_with_an_unknown_recipe_is_refused() -> None:
     data = jobs.manifest().encode().replace(b'"image-cnn"', b'"image-rnn"')
     with pytest.raises(TrainingError, match="image-rnn"):
         job.check_recipe(Manifest.parse(data))
+
+
+TABLE: dict[str, Any] = {
+    "columns": 2,
+    "classes": 3,
+    "hidden": (4,),
+    "mean": ("0.5", "-1e-05"),
+    "deviation": ("1.5", "2"),
+}
+WORDS: dict[str, Any] = {"length": 32, "classes": 2, "ngram": 4, "buckets": 64, "width": 8}
+
+
+def test_a_perceptron_has_a_layer_more_than_hidden_ones() -> None:
+    shapes = {spec.name: spec.shape for spec in job.tensor_specs("tabular", {**TABLE, "hidden": (5, 4)})}
+    assert shapes == {
+        "linear1.weight": (5, 2), "linear1.bias": (5,), "linear2.weight": (4, 5), "linear2.bias": (4,),
+        "linear3.weight": (3, 4), "linear3.bias": (3,),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"columns": 0},
+        {"columns": 3},
+        {"columns": "2"},
+        {"classes": 1},
+        {"hidden": ()},
+        {"hidden": 4},
+        {"hidden": ("4",)},
+        {"hidden": (1 << 20,)},
+        {"hidden": (1 << 14, 1 << 14)},
+        {"mean": (1, 2)},
+        {"mean": ("1",)},
+        {"mean": ("1", "nan")},
+        {"mean": ("1", "1e99x")},
+        {"deviation": ("1", "0")},
+        {"deviation": ("1", "-2")},
+        {"unknown": 1},
+    ],
+)
+def test_tables_that_the_recipe_does_not_take_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(TrainingError, match="tabular does not take"):
+        job.tensor_specs("tabular", {**TABLE, **change})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"length": 7}, {"classes": 257}, {"ngram": 0}, {"buckets": 1 << 21}, {"width": (8,)}),
+        *({"unknown": 1}, {"buckets": 1 << 20, "width": 1024}),
+    ],
+)
+def test_texts_that_the_recipe_does_not_take_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(TrainingError, match="text does not take"):
+        job.tensor_specs("text", {**WORDS, **change})
+
+
+@pytest.mark.parametrize(
+    ("recipe", "architecture", "digest"),
+    [("tabular", TABLE, "85fa1b326cf67a0c"), ("text", WORDS, "241cba647515b02f")],
+)
+def test_first_weights_of_tables_and_texts_are_the_same_everywhere(
+    tmp_path: Path, recipe: str, architecture: dict[str, Any], digest: str
+) -> None:
+    job.write_initial(recipe, architecture, 1, tmp_path / "state")
+    assert hashlib.sha256((tmp_path / "state").read_bytes()).hexdigest()[:16] == digest
+
+
+def test_means_and_deviations_are_written_as_the_recipe_reads_them() -> None:
+    for value in (0.0, -0.1, 1e-30, 3.4e38, 123456789.0, 1 / 3):
+        (read, _) = Shape.of({**TABLE, "mean": (decimal(value), "0")}).mean
+        assert np.float32(read) == np.float32(value)

@@ -18,7 +18,7 @@ from steelyard.cli.session import Session, current
 from steelyard.cli.skew import Picture, drawn, svg
 from steelyard.cli.stores import fetching_only
 from steelyard.content import Cid, ContentStore, make_store
-from steelyard.data_manifest import DataManifest
+from steelyard.data_manifest import DataManifest, Part
 from steelyard.errors import ConfigError
 from steelyard.learning.data import ShardFile
 from steelyard.learning.loaders import Wishes
@@ -175,18 +175,13 @@ def _document(manifest: DataManifest) -> dict[str, Any]:
         "recipe": manifest.recipe,
         "labels": list(manifest.labels),
         "columns": list(manifest.columns),
-        "shards": [
-            {
-                "index": index,
-                "cid": shard.cid,
-                "rows": shard.rows,
-                "bytes": shard.size,
-                "counts": list(shard.counts),
-            }
-            for index, shard in enumerate(manifest.shards)
-        ],
-        "test": manifest.test.json() if manifest.test else None,
+        "shards": [{"index": index, **_part(shard)} for index, shard in enumerate(manifest.shards)],
+        "test": _part(manifest.test) if manifest.test else None,
     }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {"cid": part.cid, "rows": part.rows, "bytes": part.size, "counts": list(part.counts)}
 
 
 def _of_manifest(manifest: DataManifest) -> Picture:

@@ -20,7 +20,7 @@ from steelyard.errors import ConfigError
 from steelyard.learning.loaders.source import need
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet")
-CSV_BLOCK = 8 << 20
+CSV_BLOCK = 2 << 20
 ROWS_AT_ONCE = 1024  # of Parquet; images make a row large
 
 
