@@ -65,6 +65,20 @@ class TestPublishing:
         listed = steelyard("content", "cid", "wine-shards/shard-0.safetensors").json
         assert listed["cid"] == done["shards"][0]["cid"]
 
+    def test_a_job_of_a_data_manifests_cid_is_that_of_its_folder(
+        self, steelyard: Steelyard, sponsor: str, tmp_path: Path
+    ) -> None:
+        sources.wine_csv(tmp_path / "wine.csv")
+        done = steelyard("data", "publish", "wine.csv").json
+        text = (with_terms(tmp_path / "wine-shards") / "job.toml").read_text()
+        (tmp_path / "named.toml").write_text(text.replace('source = "."', f'source = "{done["manifest"]}"'))
+        jobs = [
+            steelyard("job", "create", where, account="sponsor").json
+            for where in ("wine-shards", "named.toml")
+        ]
+        assert jobs[0]["manifest"] == jobs[1]["manifest"]
+        assert [shard["cid"] for shard in jobs[1]["shards"]] == [shard["cid"] for shard in done["shards"]]
+
     def test_looking_publishes_nothing_and_draws_the_same_split(
         self, steelyard: Steelyard, tmp_path: Path
     ) -> None:

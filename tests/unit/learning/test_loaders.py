@@ -94,6 +94,28 @@ class TestTables:
         assert scan.test_labels is not None
         assert scan.test_labels.tolist() == [1]
 
+    def test_truth_values_are_numbers_and_words_like_na_are_labels(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text("x,label\ntrue,NA\nfalse,null\n")
+        scan, rows, _ = read(tmp_path / "a.csv", tmp_path)
+        assert (rows.tolist(), scan.names) == ([[1], [0]], ("NA", "null"))
+
+    def test_a_label_is_the_same_as_a_fraction_an_integer_or_a_category(self, tmp_path: Path) -> None:
+        for name, values in (
+            ("float", pa.array([1.0, 2.0, 1.0])),
+            ("int", pa.array([1, 2, 1])),
+            ("text", pa.array(["1", "2", "1"])),
+            ("category", pa.array(["1", "2", "1"]).dictionary_encode()),
+        ):
+            pq.write_table(pa.table({"x": [0.5, 1.5, 2.5], "label": values}), tmp_path / f"{name}.parquet")
+            scan, _, _ = read(tmp_path / f"{name}.parquet", tmp_path)
+            assert (scan.names, scan.labels.tolist()) == (("1", "2"), [0, 1, 0])
+
+    def test_a_label_that_is_no_number_is_no_label(self, tmp_path: Path) -> None:
+        table = pa.table({"x": [0.5, 1.5], "label": [1.0, float("nan")]})
+        pq.write_table(table, tmp_path / "a.parquet")
+        with pytest.raises(ConfigError, match="a row has no label"):
+            read(tmp_path / "a.parquet", tmp_path)
+
     def test_numeric_labels_are_in_the_order_of_numbers(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("x,label\n" + "".join(f"1,{k}\n" for k in (10, 9, 2, 10)))
         assert read(tmp_path / "a.csv", tmp_path)[0].names == ("2", "9", "10")
@@ -111,6 +133,9 @@ class TestTables:
             ("x,label\n1,a\n2,b\n", {"group": "farm"}, "no column 'farm'", "by:<column>"),
             ("x,label\n1,a\n2,b,3\n", {}, "cannot be read", "mend the file"),
             ("label\na\nb\n", {}, "0 columns of features", "--columns"),
+            ("x,label\n1,a\n", {"columns": ("x", "label")}, "'label' is named twice", "--columns"),
+            ("x,label\n1,a\n", {"columns": ("x", "x")}, "'x' is named twice", "--columns"),
+            ("x,label\n1,a\n", {"delimiter": ";;"}, "';;' is no delimiter", "one character"),
             ("", {}, "cannot be read", "mend the file"),
             ("x,label\n", {}, "has no rows", "another source"),
             ("x,label\n1,a\n", {"labels": ("b", "c")}, "'a' is none of the 2 known labels", "b, c"),

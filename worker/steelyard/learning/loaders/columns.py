@@ -82,6 +82,12 @@ class Columns:
         chosen = list(self._wishes.columns) or [name for name in table.names if name not in left_out]
         for name in self._wishes.columns:
             column_of(table, name, (), "columns of features", "--columns")
+        twice = [name for name in chosen if name in left_out or chosen.count(name) > 1]
+        if twice:
+            raise ConfigError(
+                f"column {twice[0]!r} is named twice: a feature is neither the label nor the group",
+                remedy="name each column of features once with --columns",
+            )
         words = [name for name in chosen if not table.is_number(name)]
         if words:
             raise ConfigError(

@@ -28,6 +28,10 @@ class Table:
     """One CSV or Parquet file."""
 
     def __init__(self, path: Path, delimiter: str = ",") -> None:
+        if len(delimiter) != 1 or delimiter in '"\r\n' or not delimiter.isascii():
+            raise ConfigError(
+                f"{delimiter!r} is no delimiter of CSV", remedy="give one character of ASCII, like ; or a tab"
+            )
         self.path = path
         self._parquet = path.suffix == ".parquet"
         self._delimiter = "\t" if path.suffix == ".tsv" else delimiter
@@ -100,9 +104,7 @@ class Table:
             self.path,
             read_options=csv.ReadOptions(block_size=CSV_BLOCK, use_threads=False),
             parse_options=csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True),
-            convert_options=csv.ConvertOptions(
-                column_types=types, include_columns=columns, strings_can_be_null=True
-            ),
+            convert_options=csv.ConvertOptions(column_types=types, include_columns=columns),
         )
 
 
@@ -153,6 +155,7 @@ def _as_text(column: Any) -> Any:
     if types.is_floating(column.type):
         values = column.to_pylist()
         return arrow.array(
-            [None if v is None else str(int(v)) if v == v // 1 else str(v) for v in values], arrow.string()
+            [None if v is None or v != v else str(int(v)) if v == v // 1 else str(v) for v in values],
+            arrow.string(),
         )
     return column.cast(arrow.string())
