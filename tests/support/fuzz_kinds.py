@@ -11,13 +11,16 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from eth_account import Account as Keys
 
 from steelyard import canonical
 from steelyard.aggregation import aggregate
 from steelyard.blocks import Encoding
+from steelyard.chain.wallets import Wallet
 from steelyard.content.cid import DAG_PB, RAW, Cid
 from steelyard.content.dagpb import DIRECTORY, FILE, Link, Node, decode_node, encode_node
 from steelyard.content.directories import entries
+from steelyard.content.pubsub import parse as parse_line
 from steelyard.errors import SteelyardError
 from steelyard.files import map_bytes, open_state, open_update, write_state, write_update
 from steelyard.inputs import open_inputs
@@ -26,6 +29,7 @@ from steelyard.learning.tensorfile import read_tensors
 from steelyard.learning.vector import safetensors_to_state, state_to_safetensors
 from steelyard.manifest import Manifest
 from steelyard.manifest_parts import TensorSpec
+from steelyard.nodes.hints import Hint, Place, checked_body, signed
 from steelyard.numbers import ONE
 from steelyard.proofs import find_fault, malformed_proof
 from steelyard.rules import Rule, Step, Table
@@ -257,6 +261,24 @@ def nodes(_folder: Path) -> Kind:
     return Kind(seeds, read)
 
 
+def hints(_folder: Path) -> Kind:
+    """Messages of nodes, and the lines in which a daemon tells them."""
+    place = Place(chain_id=1, coordinator="0x" + "ab" * 20, job=1)
+    wallet = Wallet(Keys.from_key(bytes(31) + b"\x07"))
+    bodies: dict[str, dict[str, str | int]] = {
+        "file": {"cid": jobs.cid_of("x"), "url": "http://example.com:4100"},
+        "peer": {"url": "http://1.2.3.4:4100"},
+        "progress": {"round": 1, "step": 2, "steps": 3},
+    }
+    seeds = [signed(wallet, place, kind=kind, body=body, sequence=1) for kind, body in bodies.items()]
+
+    def read(data: bytes, _path: Path) -> object:
+        line = parse_line(b'{"from":"12D3","data":"u' + data[:50] + b'"}'), parse_line(data)
+        return line, checked_body(Hint.parse(data))
+
+    return Kind(seeds, read, spoil_document, share=0.5)
+
+
 KINDS: tuple[Callable[[Path], Kind], ...] = (
-    updates, foreign_updates, states, results, tensors, manifests, nodes,
+    updates, foreign_updates, states, results, tensors, manifests, nodes, hints,
 )  # fmt: skip

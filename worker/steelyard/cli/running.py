@@ -34,7 +34,7 @@ WAIT_STEP_S = 0.3
 PARENT_WENT_S = 3.0  # to end in order once the parent process has gone
 STAGED_PARTS: ContextVar[Parts | None] = ContextVar("staged_parts", default=None)  # a demonstration's own
 QUIET = frozenset(
-    {"progress", "submission", "attestation", "held", "opened", "training"}
+    {"progress", "submission", "attestation", "held", "opened", "training", "hint", "provided"}
 )  # of people's lines
 
 
@@ -138,6 +138,7 @@ async def node_config(session: Session, wishes: Wishes) -> NodeConfig:
         claim=wishes.claim,
         linger_s=wishes.linger_s,
         fetch_s=session.config.fetch_timeout_s,
+        hints=session.config.hints,
         archive=wishes.archive,
         keep_rounds=wishes.keep_rounds,
         keep_s=wishes.keep_s,

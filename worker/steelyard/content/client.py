@@ -116,6 +116,15 @@ class PeerClient:
             raise PeerFault(f"{url}: {type(error).__name__} {error}") from error
         return parse_peers(data), parse_peers(data, "swarm", optional=True)
 
+    async def tell(self, url: str, data: bytes) -> None:
+        """Hand a short message over; what is answered does not matter. Raises PeerMiss, PeerFault."""
+        request = self._session.post(url, data=data, allow_redirects=False)
+        try:
+            async with asyncio.timeout(self._stall_s), request as response:
+                _expect(response, url, 204)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise PeerFault(f"{url}: {type(error).__name__} {error}") from error
+
     @asynccontextmanager
     async def _get(
         self, url: str, headers: dict[str, str], answer_s: float

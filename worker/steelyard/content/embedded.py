@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from steelyard.content.announce import Announcer
+from steelyard.content.board import Board
 from steelyard.content.cid import Cid
 from steelyard.content.client import PeerClient
 from steelyard.content.config import StoreConfig
@@ -32,14 +33,15 @@ class EmbeddedStore:
         self._client: PeerClient | None = None
         self._server: Server | None = None
         self._announcer: Announcer | None = None
+        self.board = Board(self._peers)
         self._exchange: Exchange | None = None  # beside the peers, where there is one
 
     async def __aenter__(self) -> Self:
         self._shelf_or_none = await in_thread(Shelf, self._config.root)
         try:
-            self._client = PeerClient(self._config)
+            self._client = self.board.client = PeerClient(self._config)
             if self._config.serve:
-                gateway = Gateway(self._shelf, self._peers, self._config)
+                gateway = Gateway(self._shelf, self._peers, self.board, self._config)
                 self._server = await Server.start(gateway, self._config)
                 self._peers.own = self._server.url
             if self._config.exchange:
@@ -53,7 +55,7 @@ class EmbeddedStore:
         for part in (self._announcer, self._server, self._client):
             if part is not None:
                 await part.close()
-        self._announcer = self._server = self._client = None
+        self._announcer = self._server = self._client = self.board.client = None
         shelf, self._shelf_or_none = self._shelf_or_none, None
         if shelf is not None:
             await in_thread(shelf.close)

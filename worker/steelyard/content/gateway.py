@@ -1,8 +1,9 @@
 """The embedded store's HTTP side: a trustless gateway over what is provided, and the exchange of peers.
 
 `/ipfs/<cid>?format=raw` gives one block, `/ipfs/<cid>` a whole file or a range of it,
-`/ipfs/<directory>/<path>` what lies in a directory; `/peers` takes and gives hints. What is held but not
-provided looks exactly like what is not held. Every leaf is checked before it is sent.
+`/ipfs/<directory>/<path>` what lies in a directory; `/peers` takes and gives addresses, `/hints/<topic>`
+takes messages. What is held but not provided looks exactly like what is not held. Every leaf is checked
+before it is sent.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from steelyard.content import board as boards
 from steelyard.content.cid import Cid
 from steelyard.content.config import StoreConfig
 from steelyard.content.dagpb import MAX_NODE_BYTES
@@ -45,7 +47,7 @@ _WRITE = 256 * 1024
 class Gateway:
     """Serves one shelf. `app` is the aiohttp application."""
 
-    def __init__(self, shelf: Shelf, peers: Peers, config: StoreConfig) -> None:
+    def __init__(self, shelf: Shelf, peers: Peers, board: boards.Board, config: StoreConfig) -> None:
         self._shelf = shelf
         self._peers = peers
         self._send_s = config.send_s
@@ -57,6 +59,7 @@ class Gateway:
         self.app.router.add_route("HEAD", "/ipfs/{path:.+}", self._get)
         self.app.router.add_route("OPTIONS", "/ipfs/{path:.+}", self._options)
         self.app.router.add_post("/peers", self._announce)
+        self.app.router.add_post(boards.PATH, board.receive)
 
     async def _options(self, _request: web.Request) -> web.Response:
         return web.Response(status=204, headers=COMMON)

@@ -103,7 +103,15 @@ class Budget:
         now = time.monotonic()
         tokens, then = self._buckets.pop(caller, (self._burst, now))
         tokens = min(self._burst, tokens + (now - then) * self._per_second)
-        self._buckets[caller] = (max(0.0, tokens - 1.0), now)
+        self._put(caller, tokens - 1.0 if tokens >= 1.0 else tokens, now)
+        return tokens >= 1.0
+
+    def fine(self, caller: str) -> None:
+        """Leave a caller without a token for as long as a whole burst takes to come back."""
+        self._put(caller, -self._burst, time.monotonic())
+
+    def _put(self, caller: str, tokens: float, now: float) -> None:
+        self._buckets.pop(caller, None)
+        self._buckets[caller] = (tokens, now)
         if len(self._buckets) > self._callers:
             self._buckets.popitem(last=False)
-        return tokens >= 1.0

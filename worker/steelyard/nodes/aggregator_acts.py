@@ -47,6 +47,7 @@ class AggregatorActs:
             poster=desk.local.identity,
         )
         await desk.store.add(computed.published, provide=True, pin_until=desk.info.unsettled_until)
+        desk.report.say("provided", serial=opening.serial, round_=opening.number, cid=str(computed.cid))
         await asyncio.sleep(action.rank * desk.config.wait_turn_s)
         id_ = result_id(result)
         name = desk.name("post", opening.serial, action.attempt, id_.hex()[:16])

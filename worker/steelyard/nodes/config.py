@@ -51,6 +51,7 @@ class NodeConfig:
     linger_s: float = 0.0  # seconds to go on handing out files once the job has ended
     keep_rounds: int = 2  # final rounds whose files are kept
     keep_s: float = 600.0  # seconds for which earlier rounds' files stay pinned and handed out
+    hints: bool = True  # tell others what is ready and where, and listen to them; only ever a hint
     archive: bool = False  # keep what was ever held of the job for good
     turn_s: float | None = (
         None  # seconds by which each next node waits with what is anyone's; None by network

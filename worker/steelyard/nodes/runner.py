@@ -26,6 +26,7 @@ from steelyard.nodes.local import Local
 from steelyard.nodes.node import Node
 from steelyard.nodes.parts import Parts
 from steelyard.nodes.results import Results
+from steelyard.nodes.telling_hints import Ears, hinting
 from steelyard.nodes.training import TrainerLike
 from steelyard.nodes.updates import Updates
 from steelyard.sealing.keyring import Keyring, SecretKeys
@@ -51,8 +52,9 @@ async def run_node(
     Raises SteelyardError where it cannot go on; each says why and what to do.
     """
     parts = parts or Parts()
+    ears = Ears(on_event)
     async with AsyncExitStack() as stack:
-        desk = await _open(config, on_event, parts, stack)
+        desk = await _open(config, ears, parts, stack)
         trainer: TrainerLike | None = None
         if Role.WORKER in config.roles:
             trainer = await stack.enter_async_context(_training(desk, parts))
@@ -63,6 +65,7 @@ async def run_node(
             operator=desk.client.address,
             url=desk.store.url,
         )
+        await stack.enter_async_context(hinting(desk, ears))
         status = await Node(desk, parts, trainer).run(stop or asyncio.Event())
         if status in ("closed", "aborted") and config.claim:
             await claim_own(desk)

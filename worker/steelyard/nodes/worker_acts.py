@@ -50,6 +50,7 @@ class WorkerActs:
             os.link(path, link)
         await desk.store.add(path, provide=True, pin_until=desk.info.unsettled_until)
         desk.local.provided.add(action.serial)
+        desk.report.say("provided", serial=opening.serial, round_=opening.number, cid=str(sealed.cid))
 
     async def _confirmed_past(self, moment: int) -> None:
         """Wait until a block of that time has its confirmations."""

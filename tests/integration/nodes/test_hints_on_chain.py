@@ -1,0 +1,115 @@
+"""Hints among the nodes of a job: told, taken, never needed; floods and forgeries cost their sender alone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+from eth_account import Account as Keys
+
+from steelyard.chain.wallets import Wallet
+from steelyard.nodes.hints import Hint, Place, signed
+from support.chains import StartChain
+from support.fleet import ALL, Fleet, run_all, staged
+
+
+def place_of(fleet: Fleet) -> Place:
+    deployment = fleet.network.deployment
+    assert deployment is not None
+    return Place(
+        chain_id=fleet.network.chain_id, coordinator=deployment.contracts["Coordinator"], job=fleet.job
+    )
+
+
+async def test_nodes_hear_of_files_and_addresses_from_each_other(
+    start_chain: StartChain, tmp_path: Path
+) -> None:
+    async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), rounds=3) as fleet:
+        ended = await run_all(fleet, ALL)
+        assert set(ended.values()) == {"closed"}
+        assert not fleet.said("problem")
+        heard = fleet.said("hint")
+        senders = {(who, event.fields["worker"]) for who, event in fleet.events if event.kind == "hint"}
+        assert {event.fields["what"] for event in heard} >= {"file"}
+        files = {event.fields["cid"] for event in heard if event.fields["what"] == "file"}
+        public = {event.fields["cid"] for kind in ("submission", "post") for event in fleet.said(kind)}
+        assert files
+        assert files <= public
+        assert all(fleet.wallets[who].address != sender for who, sender in senders), "nobody hears itself"
+        members = {fleet.wallets[name].address for name in ("w0", "w1", "agg0", "agg1")}
+        assert {sender for _, sender in senders} <= members
+
+
+async def test_a_job_without_hints_ends_as_well(start_chain: StartChain, tmp_path: Path) -> None:
+    async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), rounds=3) as fleet:
+        settings = {name: {"hints": False} for name in ALL}
+        ended = await run_all(fleet, ALL, settings=settings)
+        assert set(ended.values()) == {"closed"}
+        assert not fleet.said("problem")
+        assert not fleet.said("hint")
+        assert len({event.fields["id"] for event in fleet.said("final")}) == 3
+
+
+class Enemy:
+    """Sends what it likes to every node that it can find, as fast as they let it."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet, self.sent, self.cut, self.taken = fleet, 0, 0, 0
+        stranger = Wallet(Keys.create())
+        place, victim = place_of(fleet), fleet.wallets["w0"].address
+        body = {"url": "http://127.0.0.1:1"}
+        mine = Hint.parse(signed(stranger, place, kind="peer", body=body, sequence=1))
+        self._messages = [
+            mine.encode(),
+            dataclasses.replace(mine, sender=victim).encode(),
+            b"\xff" * 900,
+            b"x" * 100_000,
+        ]
+        self._path = f"/hints/{place.topic}"
+
+    async def send(self) -> None:
+        """To all, until cancelled."""
+        async with aiohttp.ClientSession() as session:
+            while True:
+                urls = [str(event.fields["url"]) for event in self._fleet.said("started")]
+                for number, url in enumerate(urls * len(self._messages)):
+                    await self._one(session, url, self._messages[number % len(self._messages)])
+                await asyncio.sleep(0.001)
+
+    async def _one(self, session: aiohttp.ClientSession, url: str, data: bytes) -> None:
+        self.sent += 1
+        try:
+            async with session.post(url + self._path, data=data) as response:
+                self.taken += response.status < 300
+                self.cut += response.headers.get("Connection") == "close"
+        except (aiohttp.ClientError, OSError):
+            self.cut += 1
+
+
+@asynccontextmanager
+async def attacked(fleet: Fleet) -> AsyncIterator[Enemy]:
+    enemy = Enemy(fleet)
+    task = asyncio.create_task(enemy.send())
+    try:
+        yield enemy
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_rounds_go_on_under_a_flood_of_forged_hints(start_chain: StartChain, tmp_path: Path) -> None:
+    async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), rounds=3) as fleet:
+        async with attacked(fleet) as enemy:
+            ended = await run_all(fleet, ALL, timeout_s=150)
+        assert set(ended.values()) == {"closed"}
+        assert len({event.fields["id"] for event in fleet.said("final")}) == 3
+        assert enemy.sent > 100
+        assert enemy.taken <= len(ALL), "but what a node seems to have said itself"
+        assert enemy.cut >= 0.9 * enemy.sent, "each costs the connection"
+        assert not [e for e in fleet.said("hint") if e.fields["url"] == "http://127.0.0.1:1"]

@@ -1,0 +1,61 @@
+"""A store with a hint desk at work, measured: `python hints_process.py <folder> <operator address>`.
+
+Prints its base URL, and after a line on stdin what it spent and heard meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from steelyard.content import EmbeddedStore, StoreConfig
+from steelyard.nodes.desk import Desk
+from steelyard.nodes.telling_hints import HintDesk
+
+COORDINATOR, CHAIN, JOB = "0x" + "ab" * 20, 31337, 3
+
+
+def anonymous() -> int:
+    """Bytes of anonymous memory."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) * 1024
+
+
+def desk_of(store: EmbeddedStore, operator: str, heard: list[str]) -> Desk:
+    """As much of a desk as hints need: one member."""
+    seat = SimpleNamespace(operator=operator, worker=operator)
+    desk = SimpleNamespace(
+        info=SimpleNamespace(chain_id=CHAIN, job=JOB),
+        coordinator=SimpleNamespace(address=COORDINATOR),
+        view=SimpleNamespace(seats={operator: seat}, aggregators={}),
+        client=SimpleNamespace(address="0x" + "00" * 20),
+        store=store,
+        report=SimpleNamespace(say=lambda _kind, **fields: heard.append(str(fields["what"]))),
+    )
+    return cast("Desk", desk)
+
+
+async def main() -> None:
+    """Listen, and tell what it cost."""
+    heard: list[str] = []
+    config = StoreConfig(root=Path(sys.argv[1]), allow_private=True, exchange=False)
+    async with EmbeddedStore(config) as store:
+        cid = await store.add_bytes(bytes(1 << 20))
+        hints = HintDesk(desk_of(store, sys.argv[2], heard), [store.board])
+        store.board.subscribe(f"steelyard-1-{CHAIN}-{COORDINATOR}-{JOB}", hints.take)
+        print(json.dumps({"url": store.url, "cid": str(cid)}), flush=True)
+        while (line := await asyncio.to_thread(sys.stdin.readline)).strip():
+            if line.startswith("begin"):
+                idle, spent = anonymous(), time.process_time()
+                continue
+            told: dict[str, Any] = {"heard": heard, "grown": anonymous() - idle}
+            print(json.dumps(told | {"cpu_s": time.process_time() - spent}), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

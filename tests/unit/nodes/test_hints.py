@@ -1,0 +1,115 @@
+"""Hints: signed by their sender for one job of one chain, small, and refused where anything is odd."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+
+import pytest
+from eth_account import Account as Keys
+
+from steelyard.chain.wallets import Wallet
+from steelyard.content import Cid
+from steelyard.content.gossip import MAX_MESSAGE
+from steelyard.content.pubsub import parse
+from steelyard.errors import FormatError
+from steelyard.nodes.hints import LIFE_S, Hint, Place, checked_body, signed
+
+WALLET = Wallet(Keys.from_key(bytes(31) + b"\x07"))
+OTHER = Wallet(Keys.from_key(bytes(31) + b"\x08"))
+PLACE = Place(chain_id=31337, coordinator="0x" + "ab" * 20, job=3)
+CID = str(Cid.of_block(0x55, b"x"))
+
+
+def told(**changes: object) -> Hint:
+    data = signed(WALLET, PLACE, kind="file", body={"cid": CID, "url": "http://h:1"}, sequence=5)
+    return dataclasses.replace(Hint.parse(data), **changes)  # type: ignore[arg-type]
+
+
+def test_what_was_signed_is_read_again_and_is_of_its_sender() -> None:
+    hint = Hint.parse(told().encode())
+    assert hint.is_of_its_sender(PLACE)
+    assert hint.sender == WALLET.address
+    assert time.time() < hint.expires <= time.time() + LIFE_S
+    assert checked_body(hint) == {"cid": CID, "url": "http://h:1"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "peer"},
+        {"body": {"cid": CID, "url": "http://elsewhere:1"}},
+        {"sequence": 6},
+        {"expires": 9_999_999_999},
+        {"sender": OTHER.address},
+        {"signature": "00" * 65},
+        {"signature": "ff" * 65},
+        {"signature": "00" * 64 + "1b"},
+    ],
+)
+def test_anything_changed_is_forged(changes: dict[str, object]) -> None:
+    assert not told(**changes).is_of_its_sender(PLACE)
+
+
+@pytest.mark.parametrize("change", [{"job": 4}, {"chain_id": 1}, {"coordinator": "0x" + "ac" * 20}])
+def test_a_hint_means_nothing_in_another_job_chain_or_contract(change: dict[str, object]) -> None:
+    assert not told().is_of_its_sender(dataclasses.replace(PLACE, **change))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{}",
+        b"\xff" * 100,
+        b"[" * 900,
+        told().encode() + b" ",
+        told().encode().replace(b'"sequence":5', b'"sequence":-5'),
+        told().encode().replace(b'"sequence":5', b'"sequence":5.0'),
+        told().encode().replace(CID.encode(), b"\xc2\x85"),
+        json.dumps({"kind": "file"}).encode(),
+    ],
+)
+def test_what_is_no_hint_is_refused(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        Hint.parse(data)
+
+
+def test_no_hint_is_large() -> None:
+    body = {"cid": CID, "url": "http://h:1/" + "x" * 180, "a": "y" * 200, "b": "z" * 200, "c": "z" * 200}
+    with pytest.raises(FormatError, match="bytes"):
+        signed(WALLET, PLACE, kind="file", body=body, sequence=1)
+    with pytest.raises(FormatError):
+        Hint.parse(told().encode() + b" " * MAX_MESSAGE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("file", {"cid": "no cid", "url": "http://h:1"}),
+        ("file", {"url": "http://h:1"}),
+        ("peer", {"url": "file:///etc/passwd"}),
+        ("peer", {"url": 7}),
+        ("progress", {"round": 1, "step": "2", "steps": 3}),
+        ("news", {"url": "http://h:1"}),
+    ],
+)
+def test_a_body_that_is_not_what_its_kind_says_is_no_use(kind: str, body: dict[str, str | int]) -> None:
+    assert checked_body(told(kind=kind, body=body)) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (b'{"from":"12D3KooW","data":"uaGk","seqno":"uAA","topicIDs":["udA"]}\n', ("12D3KooW", b"hi")),
+        (b'{"from":"12D3KooW","data":"maGk="}', ("12D3KooW", None)),
+        (b'{"from":"12D3KooW","data":"u' + b"A" * 4000 + b'"}', ("12D3KooW", None)),
+        (b'{"from":"../x","data":"uaGk"}', ("", None)),
+        (b'{"data":"uaGk"}', ("", None)),
+        (b"[" * 5000, ("", None)),
+        (b"\xff", ("", None)),
+    ],
+)
+def test_lines_of_a_daemon_are_read_or_passed_over(line: bytes, found: tuple[str, bytes | None]) -> None:
+    assert parse(line) == found

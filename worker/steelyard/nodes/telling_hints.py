@@ -1,0 +1,190 @@
+"""A node's hints: what it tells others of its own, and what it makes of theirs.
+
+Nothing waits for a hint and nothing follows from one but whom to ask for files. Without them every file is
+found all the same, a little later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from steelyard.content import EmbeddedStore
+from steelyard.content.gossip import Gossip, Verdict
+from steelyard.content.kubo.address import Address
+from steelyard.content.pubsub import PubSub
+from steelyard.content.web_rules import Budget
+from steelyard.errors import ChainError, FormatError
+from steelyard.nodes.desk import Desk
+from steelyard.nodes.events import Listener, NodeEvent
+from steelyard.nodes.hints import MOST_LIFE_S, Body, Hint, Place, checked_body, signed
+
+PEER_S = 30.0  # seconds between tellings of the own address
+PROGRESS_S = 10.0  # seconds between tellings of a training's progress
+OPERATORS_S = 60.0  # seconds between looks at who acts for the aggregators
+WAITING = 32  # hints not told yet; more are dropped
+REMEMBERED = 4096  # hints that were seen
+_ANYBODY = "anybody"
+
+
+class HintDesk:
+    """Tells and takes the hints of one node. `observe` is fed with the node's own events."""
+
+    def __init__(self, desk: Desk, channels: Sequence[Gossip]) -> None:
+        self._desk, self._channels = desk, channels
+        self._place = Place(
+            chain_id=desk.info.chain_id, coordinator=desk.coordinator.address, job=desk.info.job
+        )
+        self._waiting: asyncio.Queue[tuple[str, Body]] = asyncio.Queue(WAITING)
+        self._sequence = time.time_ns() // 1000  # grows over restarts too
+        self._progress_at = 0.0
+        self._operators: dict[str, str] = {}  # of aggregators, by lower-case key: identity
+        self._seen: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._senders = Budget(burst=20.0, per_second=1.0)
+        self._proofs = Budget(burst=20.0, per_second=5.0, callers=1)  # 15 ms each: 8 % of a core at most
+
+    def observe(self, event: NodeEvent) -> None:
+        """Tell others what is worth a hint."""
+        if event.kind == "provided" and self._desk.store.url:
+            self.say("file", {"cid": str(event.fields["cid"]), "url": self._desk.store.url})
+        elif event.kind == "progress" and time.monotonic() >= self._progress_at:
+            self._progress_at = time.monotonic() + PROGRESS_S
+            counts = {name: int(str(event.fields[name])) for name in ("step", "steps")}
+            self.say("progress", {"round": event.round or 0, **counts})
+
+    def say(self, kind: str, body: Body) -> None:
+        """Tell it soon; where too much waits, never."""
+        with contextlib.suppress(asyncio.QueueFull):
+            self._waiting.put_nowait((kind, body))
+
+    async def tell(self) -> None:
+        """Tell what waits, and the own address now and then, until cancelled."""
+        while True:
+            try:
+                kind, body = await asyncio.wait_for(self._waiting.get(), PEER_S)
+            except TimeoutError:
+                if not self._desk.store.url:
+                    continue
+                kind, body = "peer", {"url": self._desk.store.url}
+            self._sequence += 1
+            with contextlib.suppress(FormatError):
+                wallet = self._desk.client.wallet
+                data = await asyncio.to_thread(
+                    signed, wallet, self._place, kind=kind, body=body, sequence=self._sequence
+                )
+                await asyncio.gather(*(each.publish(self._place.topic, data) for each in self._channels))
+
+    async def look(self) -> None:
+        """Learn whose keys act for the aggregators, until cancelled; a member's seat says it."""
+        while True:
+            known = set(self._operators.values())
+            for identity in set(self._desk.view.aggregators.values()) - known:
+                with contextlib.suppress(ChainError):
+                    account = await self._desk.client.read(
+                        self._desk.info.contracts.registry.account_of(identity)
+                    )
+                    self._operators[account.operator.lower()] = identity
+            await asyncio.sleep(OPERATORS_S)
+
+    async def take(self, data: bytes) -> Verdict:
+        """Judge a message: form, sender, age and novelty first, for the signature costs most."""
+        try:
+            hint = Hint.parse(data)
+        except FormatError:
+            return Verdict.REFUSED
+        sender = hint.sender.lower()
+        now = time.time()
+        if sender == self._desk.client.address.lower() or not now <= hint.expires <= now + MOST_LIFE_S:
+            return Verdict.PASSED_OVER
+        identity = self._identity(sender)
+        if identity is None:
+            return Verdict.REFUSED
+        if (sender, hint.sequence) in self._seen or not self._proofs.take(_ANYBODY):
+            return Verdict.PASSED_OVER
+        if not await asyncio.to_thread(hint.is_of_its_sender, self._place):
+            return Verdict.REFUSED
+        if (sender, hint.sequence) in self._seen:  # the same by another way meanwhile
+            return Verdict.PASSED_OVER
+        self._remember(sender, hint.sequence)
+        body = checked_body(hint)
+        if body is None or not self._senders.take(sender):
+            return Verdict.REFUSED
+        self._use(identity, hint.kind, body)
+        return Verdict.TAKEN
+
+    def _identity(self, sender: str) -> str | None:
+        """For whom a key acts in this job; None for strangers."""
+        for seat in self._desk.view.seats.values():
+            if seat.operator.lower() == sender:
+                return seat.worker
+        for identity in self._desk.view.aggregators.values():
+            if identity.lower() == sender:
+                return identity
+        return self._operators.get(sender)
+
+    def _remember(self, sender: str, sequence: int) -> None:
+        self._seen[sender, sequence] = None
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+
+    def _use(self, identity: str, kind: str, body: Body) -> None:
+        url = body.get("url")
+        if isinstance(url, str) and url:
+            self._desk.store.add_peers([url])
+        self._desk.report.say(
+            "hint",
+            worker=identity,
+            what=kind,
+            cid=body.get("cid"),
+            url=body.get("url"),
+            of_round=body.get("round"),
+            step=body.get("step"),
+            steps=body.get("steps"),
+        )
+
+
+class Ears:
+    """A node's listener, with the hint desk beside it once there is one."""
+
+    def __init__(self, listener: Listener | None) -> None:
+        self._listener = listener
+        self.hints: HintDesk | None = None
+
+    def __call__(self, event: NodeEvent) -> None:
+        """An event of the node's."""
+        if self._listener is not None:
+            self._listener(event)
+        if self.hints is not None:
+            self.hints.observe(event)
+
+
+@asynccontextmanager
+async def hinting(desk: Desk, ears: Ears) -> AsyncIterator[None]:
+    """Tell and take hints meanwhile, unless the settings say not to."""
+    if not desk.config.hints:
+        yield
+        return
+    channels: list[Gossip] = [desk.store.board] if isinstance(desk.store, EmbeddedStore) else []
+    daemon = PubSub(Address.parse(desk.config.store.ipfs).url) if desk.config.store.ipfs else None
+    if daemon is not None:
+        channels.append(daemon)
+    hints = ears.hints = HintDesk(desk, channels)
+    topic = Place(chain_id=desk.info.chain_id, coordinator=desk.coordinator.address, job=desk.info.job).topic
+    for channel in channels:
+        channel.subscribe(topic, hints.take)
+    tasks = [asyncio.create_task(hints.tell()), asyncio.create_task(hints.look())]
+    if desk.store.url:
+        hints.say("peer", {"url": desk.store.url})
+    try:
+        yield
+    finally:
+        ears.hints = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for channel in channels:
+            await channel.close()
