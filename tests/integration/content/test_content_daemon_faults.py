@@ -98,6 +98,21 @@ async def test_a_daemon_without_room_is_a_full_disk_and_the_file_stays_here(tmp_
         assert [(entry.size, entry.provided) for entry in entries] == [(2 * MIB, False)]
 
 
+async def test_a_serving_store_hands_out_what_a_full_daemon_does_not_take(tmp_path: Path) -> None:
+    full = always(lambda: refusal("write /data/ipfs/blocks/put-1: no space left on device"))
+    async with fake(put=full, add=full) as url:
+        served = StoreConfig(root=tmp_path / "store", ipfs=url, exchange=False, allow_private=True)
+        async with make_store(served) as store:
+            cid = await store.add_bytes(b"x" * 100, provide=False)
+            with pytest.raises(DiskFull):
+                await store.provide(cid)
+            plain = StoreConfig(root=tmp_path / "other", peers=(str(store.url),), serve=False)
+            async with make_store(plain) as other:
+                await other.get(cid, tmp_path / "out", max_bytes=100, timeout_s=10)
+        async with make_store(served) as store:  # the next start tries again, and starts all the same
+            assert [entry.provided for entry in await store.ls()] == [True]
+
+
 async def test_a_daemon_that_gives_another_cid_is_caught(tmp_path: Path) -> None:
     wrong = always(lambda: web.json_response({"Key": "bafkqaaa", "Size": 1}))
     async with fake(put=wrong) as url, make_store(config(tmp_path, url)) as store:

@@ -19,7 +19,7 @@ from steelyard.content.threads import in_thread
 _SPAN = 16  # leaves asked for in one request, once a peer has shown that it delivers
 _FIRST_SPAN = 2
 _SEARCHED_SPAN = 64  # ... through an exchange, to which every request is a new search
-_SEARCHED_LANES = 2
+_SEARCHED_LANES = 4
 _LANES = 6  # requests under way that move
 _MOST_LANES = 16  # with those that do not
 _LANES_EACH = 2  # of them to one peer

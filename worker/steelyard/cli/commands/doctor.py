@@ -43,7 +43,7 @@ def install(app: typer.Typer) -> None:
 def doctor() -> None:
     """Check this machine, the settings, the network and the account; exit with the first problem's code."""
     session = current()
-    findings = [*_machine(session), *do(_network(session))]
+    findings = [*_machine(session), *do(_ipfs(session)), *do(_network(session))]
     document = {
         "ok": not any(each.state == BAD for each in findings),
         "checks": [asdict(each) for each in findings],
@@ -75,6 +75,28 @@ def _machine(session: Session) -> Iterator[Finding]:
     )
     yield _development_chains()
     yield _checked("account", lambda: f"{session.account_name()} {session.address_of(None)}", state=NOTE)
+
+
+async def _ipfs(session: Session) -> list[Finding]:
+    """The IPFS daemon, where the settings want one."""
+    from steelyard.cli.stores import daemon
+    from steelyard.content.kubo.address import Address
+    from steelyard.content.kubo.calls import Calls
+
+    try:
+        found = daemon(session.config)
+        if found is None:
+            return []
+        calls = Calls(Address.parse(found))
+        try:
+            peer_id, _ = await calls.identity()
+            repo = await calls.repo()
+        finally:
+            await calls.close()
+    except SteelyardError as error:
+        return [_problem("IPFS daemon", error)]
+    size = f"{int(repo['RepoSize']) / 1e9:.1f} GB of {int(repo['StorageMax']) / 1e9:.0f} GB"
+    return [Finding(check="IPFS daemon", state=GOOD, found=f"{found}, {peer_id}, {size}")]
 
 
 async def _network(session: Session) -> list[Finding]:

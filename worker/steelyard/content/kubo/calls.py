@@ -91,6 +91,12 @@ class Calls:
         """Let go of a pin; False where there is none."""
         return await self._is("unpin", self._client.pin.rm, str(cid))
 
+    async def repo(self) -> dict[str, Any]:
+        """Size and limit of its repository (RepoSize, StorageMax; bytes), and where it is."""
+        found = await self._call("tell its size", self._client.repo.stat)
+        self._text(found, "RepoPath")
+        return dict(found)
+
     async def files_root(self) -> str:
         """The CID of the user's own files in the daemon (MFS)."""
         return self._text(await self._call("tell its files", self._client.files.stat, "/"), "Hash")

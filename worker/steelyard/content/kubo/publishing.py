@@ -21,7 +21,7 @@ from steelyard.content.kubo.streams import Streams
 from steelyard.content.layout import Block, Layout
 from steelyard.content.shelf import Shelf
 from steelyard.content.threads import in_thread
-from steelyard.errors import ContentMissing, DaemonError
+from steelyard.errors import ContentError, ContentMissing, DaemonError
 
 PIN_NAME = "steelyard"
 _QUICK_PIN_S = 5.0  # where all of it should be in the daemon already
@@ -111,8 +111,8 @@ class Publisher:
             if row is None or not row.published or not await self._calls.is_pinned(self._pin_of(cid).cid):
                 try:
                     await self.publish(cid)
-                except ContentMissing as error:
-                    log.warning("not handed out any longer: %s", error)
+                except ContentError as error:
+                    log.warning("%s is not in the IPFS daemon: %s", cid, error)
 
     async def clear(self) -> None:
         """Take everything of this store out of the daemon. Raises DaemonError."""
@@ -129,14 +129,20 @@ class Publisher:
                 blocks.add(pin.cid)
             blocks |= set(row.blocks)
             blocks |= set() if row.published else await in_thread(self._known_blocks, row.cid)
-        await self._streams.remove(sorted(blocks - await self._in_files(blocks)))
+        await self._streams.remove(sorted(await self._loose(blocks)))
         for row in rows:
             await in_thread(self._ledger.forget, row.cid)
 
-    async def _in_files(self, blocks: set[Cid]) -> set[Cid]:
-        """Blocks of the user's own files in the daemon, which no pin need keep."""
+    async def _loose(self, blocks: set[Cid]) -> set[Cid]:
+        """Those that are in none of the user's own files in the daemon, which no pin need keep."""
         root = await self._calls.files_root()
-        return set() if root == _NO_FILES else await self._streams.below(root, blocks)
+        if root == _NO_FILES:
+            return blocks
+        try:
+            return blocks - await self._streams.below(root, blocks)
+        except DaemonError as error:
+            log.warning("unpinned, and left to the daemon's own collection: %s", error)
+            return set()
 
     async def _push(self, parts: _Parts) -> None:
         for cid, layout in parts.files:

@@ -77,8 +77,15 @@ class KuboStore(EmbeddedStore):
             await in_thread(ledger.close)
 
     async def provide(self, cid: Cid) -> None:
-        """Put it into the daemon, pinned, and hand it out by the gateway."""
-        await self._publisher.publish(cid)
+        """Hand it out by the gateway, and put it into the daemon, pinned.
+
+        A store that serves does so even where the daemon fails, which is told by DaemonError or DiskFull:
+        `provide` again, or the next start, makes it good.
+        """
+        publisher = self._publisher
+        if self.url is not None:
+            await super().provide(cid)
+        await publisher.publish(cid)
         await super().provide(cid)
 
     async def withhold(self, cid: Cid) -> None:

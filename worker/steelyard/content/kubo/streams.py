@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,9 +20,10 @@ from steelyard.content.layout import LEAF_BYTES, Layout
 _READ_BUFFER = 1024 * 1024
 _CONNECT_S = 3.0
 _LEAF_S = 30.0  # seconds for one MiB, from wherever the daemon gets it
-_WALK_S = 30.0
+_WALK_S = 60.0  # a daemon with many pins looks through all of them
 _DIAL_S = 10.0
 _MESSAGE_BYTES = 4096
+_AHEAD = 3  # leaves that wait for the disk; one MiB of memory each
 _BATCH = 400  # blocks in one call
 _ABSENT = ("not found", "offline", "context deadline exceeded")
 
@@ -59,12 +61,16 @@ class Streams:
         async with self._post(self._bulk, "cat", **args) as response:
             async with asyncio.timeout(_LEAF_S):
                 await self._expect(response)
-            body = Body(response.content, self._address.url)
-            for index in span:
-                buffer = bytearray(layout.leaf_size(index))
-                async with asyncio.timeout(_LEAF_S):
-                    await body.fill(buffer)
-                await put(index, buffer)
+            body, ahead = Body(response.content, self._address.url), _Ahead(put)
+            try:
+                for index in span:
+                    buffer = bytearray(layout.leaf_size(index))
+                    async with asyncio.timeout(_LEAF_S):
+                        await body.fill(buffer)
+                    await ahead.put(index, buffer)
+                await ahead.finish()
+            finally:
+                await ahead.close()
 
     async def remove(self, cids: Sequence[Cid]) -> int:
         """Remove blocks that no pin keeps; returns how many of them are gone. Raises DaemonError."""
@@ -139,6 +145,29 @@ class Streams:
         if any(text in message.lower() for text in _ABSENT):
             raise PeerMiss(f"the IPFS daemon finds it nowhere: {message}")
         raise PeerFault(f"IPFS daemon at {self._address.url} answers {response.status}: {message}")
+
+
+class _Ahead:
+    """Leaves are checked and written while the next ones come: on a busy machine a thread takes its time."""
+
+    def __init__(self, put: Put) -> None:
+        self._put = put
+        self._under_way: deque[asyncio.Task[None]] = deque()
+
+    async def put(self, index: int, data: bytearray) -> None:
+        """Begin with one leaf; raises what went wrong with an earlier one."""
+        self._under_way.append(asyncio.ensure_future(self._put(index, data)))
+        if len(self._under_way) > _AHEAD:
+            await self._under_way.popleft()
+
+    async def finish(self) -> None:
+        """Wait for all of them; raises what went wrong."""
+        while self._under_way:
+            await self._under_way.popleft()
+
+    async def close(self) -> None:
+        """Wait for what an error left behind."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
 
 def _session(version: aiohttp.HttpVersion) -> aiohttp.ClientSession:
