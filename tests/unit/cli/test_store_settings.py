@@ -1,0 +1,73 @@
+"""Which content store a command gets, and where its daemon is looked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from steelyard.cli import app
+from steelyard.cli.arguments import forward
+from steelyard.cli.stores import daemon, fetching_only, serving
+from steelyard.config import Config
+from steelyard.content import EmbeddedStore, make_store
+from steelyard.content.kubo.store import KuboStore
+from steelyard.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def no_daemon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The machine's own daemon plays no part."""
+    for name in ("IPFS_API", "IPFS_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def config(tmp_path: Path, **flags: str) -> Config:
+    return Config.load({"home": str(tmp_path), **flags}, environ={}, cwd=tmp_path)
+
+
+def test_the_store_is_embedded_unless_a_daemon_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IPFS_API", "/ip4/127.0.0.1/tcp/5001")  # a daemon that is there is not used unasked
+    assert type(make_store(serving(config(tmp_path)))) is EmbeddedStore
+    assert type(make_store(fetching_only(config(tmp_path)))) is EmbeddedStore
+    assert type(make_store(serving(config(tmp_path, store="kubo")))) is KuboStore
+
+
+def test_an_address_stands_for_the_kind_of_store(tmp_path: Path) -> None:
+    assert daemon(config(tmp_path, ipfs_api="/ip4/127.0.0.1/tcp/7")) == "http://127.0.0.1:7"
+    assert daemon(config(tmp_path, ipfs_api="/ip4/127.0.0.1/tcp/7", store="embedded")) is None
+
+
+def test_the_setting_goes_over_the_environment_of_ipfs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IPFS_API", "http://127.0.0.1:3")
+    assert daemon(config(tmp_path, store="kubo")) == "http://127.0.0.1:3"
+    assert daemon(config(tmp_path, ipfs_api="http://127.0.0.1:4")) == "http://127.0.0.1:4"
+
+
+def test_a_daemon_that_is_nowhere_is_said_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no running IPFS daemon") as caught:
+        daemon(config(tmp_path, store="kubo"))
+    assert "--ipfs" in caught.value.remedy
+
+
+def test_another_kind_of_store_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="store is 'floppy'"):
+        config(tmp_path, store="floppy")
+
+
+def test_the_flags_may_stand_behind_the_command() -> None:
+    words = ["content", "ls", "--store", "kubo", "--ipfs=/ip4/127.0.0.1/tcp/9"]
+    assert forward(words) == ["--store", "kubo", "--ipfs=/ip4/127.0.0.1/tcp/9", "content", "ls"]
+
+
+def test_a_command_without_its_daemon_ends_with_the_code_of_content(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["content", "ls", "--json", "--home", str(tmp_path), "--ipfs", "/ip4/127.0.0.1/tcp/9"]
+    assert app.run(words) == 5
+    assert "no IPFS daemon answers" in capsys.readouterr().out
