@@ -199,6 +199,8 @@ class Told:
         self.asked: list[str] = []
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/id"):
+            return web.json_response({"ID": OWN})
         self.asked.append(f"{request.path} {request.query['arg']}")
         if self._status != 200:
             return web.json_response({"Message": "experimental pubsub feature not enabled"}, status=500)
@@ -224,6 +226,9 @@ class Told:
             await runner.cleanup()
 
 
+OWN = "12D3Own"
+
+
 def line(sender: str, data: str) -> bytes:
     """As Kubo 0.44 tells a message; data: base64url of it."""
     told = {"from": sender, "data": "u" + data, "seqno": "uGHq", "topicIDs": ["uc3RlZWx5YXJk"]}
@@ -244,6 +249,17 @@ async def test_a_peer_whose_message_is_refused_is_heard_no_more_and_disconnected
     assert heard == [b"bad", b"one"]
     assert found.empty()
     assert told.asked == ["/api/v0/pubsub/sub uc3RlZWx5YXJk", "/api/v0/swarm/disconnect /p2p/12D3Bad"]
+
+
+async def test_the_daemons_own_id_is_never_dropped_for_other_nodes_use_it_too() -> None:
+    told = Told([line(OWN, "YmFk"), line(OWN, "b25l")])
+    async with told.serving() as url:
+        gossip = PubSub(url)
+        found = await collect(gossip, "steelyard")
+        async with asyncio.timeout(5):
+            assert [await found.get(), await found.get()] == [b"bad", b"one"]
+        await gossip.close()
+    assert told.asked == ["/api/v0/pubsub/sub uc3RlZWx5YXJk"]
 
 
 async def test_a_flood_over_pub_sub_is_cut_to_a_few_messages() -> None:

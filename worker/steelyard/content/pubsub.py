@@ -40,6 +40,7 @@ class PubSub:
         self._tasks: set[asyncio.Task[None]] = set()
         self._each = Budget(burst=40.0, per_second=4.0)
         self._all = Budget(burst=200.0, per_second=50.0)
+        self._own = ""  # peer id of the daemon: other nodes may use it too
         self._ignored: OrderedDict[str, float] = OrderedDict()  # peer id -> monotonic seconds
 
     def subscribe(self, topic: str, take: Take) -> None:
@@ -66,16 +67,23 @@ class PubSub:
         said = False
         while True:
             try:
+                self._own = await self._id()
                 async for line in self._lines(topic):
                     said = False
                     await self._read(line, take)
                 why = "the daemon ended it"
-            except (aiohttp.ClientError, OSError, ValueError) as error:
+            except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
                 why = f"{type(error).__name__}: {error}"
             if not said:
                 log.info("no pub/sub of the IPFS daemon (%s): hints go over HTTP alone", why[:200])
                 said = True
             await asyncio.sleep(_AGAIN_S)
+
+    async def _id(self) -> str:
+        """The daemon's own peer id. ValueError where it tells none."""
+        async with asyncio.timeout(_CALL_S), self._session.post(f"{self._url}/id") as response:
+            told = json.loads((await response.content.read(64 * 1024)).decode("utf-8"))
+        return str(told.get("ID", "")) if isinstance(told, dict) else ""
 
     async def _lines(self, topic: str) -> AsyncIterator[bytes]:
         """What the daemon tells, a line a message. ValueError where a line is longer than a hint can be."""
@@ -96,7 +104,8 @@ class PubSub:
             await asyncio.sleep(0.2)
             return
         fair = self._each.take(sender)
-        if not fair or data is None or await take(data) is Verdict.REFUSED:
+        bad = not fair or data is None or await take(data) is Verdict.REFUSED
+        if bad and sender != self._own:
             await self._drop(sender)
 
     async def _drop(self, sender: str) -> None:

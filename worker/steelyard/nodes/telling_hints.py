@@ -23,6 +23,7 @@ from steelyard.nodes.desk import Desk
 from steelyard.nodes.events import Listener, NodeEvent
 from steelyard.nodes.hints import MOST_LIFE_S, Body, Hint, Place, checked_body, signed
 
+SETTLE_S = 2.0  # seconds until the own address is told first: others have seen who this is by then
 PEER_S = 30.0  # seconds between tellings of the own address
 PROGRESS_S = 10.0  # seconds between tellings of a training's progress
 OPERATORS_S = 60.0  # seconds between looks at who acts for the aggregators
@@ -63,20 +64,25 @@ class HintDesk:
 
     async def tell(self) -> None:
         """Tell what waits, and the own address now and then, until cancelled."""
+        due = time.monotonic() + SETTLE_S
         while True:
             try:
-                kind, body = await asyncio.wait_for(self._waiting.get(), PEER_S)
+                kind, body = await asyncio.wait_for(self._waiting.get(), max(0.0, due - time.monotonic()))
             except TimeoutError:
-                if not self._desk.store.url:
-                    continue
-                kind, body = "peer", {"url": self._desk.store.url}
-            self._sequence += 1
-            with contextlib.suppress(FormatError):
-                wallet = self._desk.client.wallet
-                data = await asyncio.to_thread(
-                    signed, wallet, self._place, kind=kind, body=body, sequence=self._sequence
-                )
-                await asyncio.gather(*(each.publish(self._place.topic, data) for each in self._channels))
+                due = time.monotonic() + PEER_S
+                kind, body = "peer", {"url": self._desk.store.url or ""}
+            # Others take nothing from who has no part in the job, as a challenger has none.
+            if self._identity(self._desk.client.address.lower()) and body.get("url") != "":
+                await self._tell(kind, body)
+
+    async def _tell(self, kind: str, body: Body) -> None:
+        self._sequence += 1
+        wallet, topic = self._desk.client.wallet, self._place.topic
+        with contextlib.suppress(FormatError):
+            data = await asyncio.to_thread(
+                signed, wallet, self._place, kind=kind, body=body, sequence=self._sequence
+            )
+            await asyncio.gather(*(each.publish(topic, data) for each in self._channels))
 
     async def look(self) -> None:
         """Learn whose keys act for the aggregators, until cancelled; a member's seat says it."""
@@ -177,8 +183,6 @@ async def hinting(desk: Desk, ears: Ears) -> AsyncIterator[None]:
     for channel in channels:
         channel.subscribe(topic, hints.take)
     tasks = [asyncio.create_task(hints.tell()), asyncio.create_task(hints.look())]
-    if desk.store.url:
-        hints.say("peer", {"url": desk.store.url})
     try:
         yield
     finally:
