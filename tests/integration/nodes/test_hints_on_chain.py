@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Self
 
 import aiohttp
+import pytest
 from eth_account import Account as Keys
 
 from steelyard.chain.wallets import Wallet
+from steelyard.content.kubo.store import KuboStore
 from steelyard.nodes.hints import Hint, Place, signed
 from support.chains import StartChain
-from support.fleet import ALL, Fleet, run_all, staged
+from support.fleet import ALL, PARTS, Fleet, run_all, staged
+from support.kubo import ipfs_program, one_daemon
 
 
 def place_of(fleet: Fleet) -> Place:
@@ -53,6 +58,51 @@ async def test_a_job_without_hints_ends_as_well(start_chain: StartChain, tmp_pat
         assert not fleet.said("problem")
         assert not fleet.said("hint")
         assert len({event.fields["id"] for event in fleet.said("final")}) == 3
+
+
+class QuietStore(KuboStore):
+    """One that tells nothing over HTTP, so that all that is heard came by the daemon."""
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        self.board.client = None
+        return self
+
+
+@pytest.mark.skipif(ipfs_program() is None, reason="no ipfs program")
+async def test_nodes_on_daemons_hear_each_other_over_pub_sub(start_chain: StartChain, tmp_path: Path) -> None:
+    with daemons_with_pubsub(tmp_path, 2) as apis:
+        async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), rounds=3) as fleet:
+            settings: dict[str, dict[str, object]] = {}
+            for number, name in enumerate(ALL):
+                store = dataclasses.replace(fleet.config(name, *ALL[name]).store, ipfs=apis[number % 2])
+                settings[name] = {"store": store}
+            parts = {name: dataclasses.replace(PARTS, store=QuietStore) for name in ALL}
+            ended = await run_all(fleet, ALL, parts, timeout_s=200, settings=settings)
+            assert set(ended.values()) == {"closed"}
+            heard = {(who, event.fields["worker"]) for who, event in fleet.events if event.kind == "hint"}
+    daemon = {name: number % 2 for number, name in enumerate(ALL)}
+    names = {fleet.wallets[name].address: name for name in ALL}
+    across = {daemon[who] != daemon[names[str(sender)]] for who, sender in heard}
+    assert across == {True, False}, "from nodes on the same daemon and on the other one"
+
+
+@contextmanager
+def daemons_with_pubsub(folder: Path, count: int) -> Iterator[list[str]]:
+    """RPCs of daemons that know each other."""
+    with ExitStack() as stack:
+        found = []
+        for number in range(count):
+            repo = folder / f"ipfs{number}"
+            with one_daemon(repo):
+                pass
+            config = json.loads((repo / "config").read_text())
+            config["Pubsub"]["Enabled"] = True
+            (repo / "config").write_text(json.dumps(config))
+            found.append(stack.enter_context(one_daemon(repo)))
+        for other in found[1:]:
+            found[0].rpc("swarm/connect", arg=other.swarm)
+        yield [daemon.api for daemon in found]
 
 
 class Enemy:
