@@ -119,6 +119,11 @@ class Supervised:
             else:
                 self.outcome = str(self.events()[-1]["status"])
 
+    @property
+    def up(self) -> bool:
+        """Whether it has said something, or died before it could."""
+        return bool(self.kills or self.outcome or (self.log.exists() and self.events()))
+
     def events(self) -> list[dict[str, Any]]:
         """What it said of itself; half a line was cut by its death."""
         found = []
@@ -129,11 +134,13 @@ class Supervised:
 
 
 async def run_crashing(fleet: Fleet, nodes: list[Supervised], timeout_s: float) -> None:
-    """Open the first round and run every node to its end, through its deaths."""
+    """Run every node to its end, through its deaths; the first round opens once all are there."""
     running = [asyncio.create_task(node.run()) for node in nodes]
     try:
-        await open_first(fleet)
         async with asyncio.timeout(timeout_s):
+            while not all(node.up for node in nodes) and not any(task.done() for task in running):
+                await asyncio.sleep(0.1)
+            await open_first(fleet)
             await asyncio.gather(*running)
     finally:
         for task in running:

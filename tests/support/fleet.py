@@ -156,7 +156,7 @@ async def staged(
 ) -> AsyncIterator[Fleet]:
     """Deploy, fund, publish, post a job, and seat its members. The first round is not open yet."""
     step = step or Step(block_count=8, encoding=Encoding.BFP8)
-    network = _deployed(chain, poll_s)
+    network = await asyncio.to_thread(_deployed, chain, poll_s)
     root.mkdir(parents=True, exist_ok=True)
     async with EmbeddedStore(StoreConfig(root=root / "sponsor", allow_private=True)) as store:
         fleet = Fleet(root=root, chain=chain, network=network, bootstrap=str(store.url))

@@ -31,12 +31,15 @@ def _say(event: NodeEvent) -> None:
 
 
 def _say_and_die(moment: str) -> Listener:
-    """Says what happens; the last is the first event of that kind, "tx:hold" for one transaction's."""
+    """Says what happens; the last is the first event of that kind.
+
+    "tx:hold" for a transaction's, "final:2" for one of that round.
+    """
     kind, _, what = moment.partition(":")
 
     def say(event: NodeEvent) -> None:
         _say(event)
-        if event.kind == kind and what in ("", event.fields.get("what")):
+        if event.kind == kind and what in ("", event.fields.get("what"), str(event.round)):
             os.kill(os.getpid(), signal.SIGKILL)
 
     return say
