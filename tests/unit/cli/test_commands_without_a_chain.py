@@ -52,7 +52,8 @@ def test_help_comes_at_once(steelyard: Steelyard) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["account", "network", "worker", "aggregator", "job", "rewards", "token", "model"]
+    "command",
+    ["account", "network", "worker", "aggregator", "job", "rewards", "token", "model", "content", "data"],
 )
 def test_every_group_explains_itself(steelyard: Steelyard, command: str) -> None:
     done = steelyard(command, "--help")
