@@ -189,7 +189,14 @@ class Training:
             return
         cid = Cid.parse(test.cid)
         path = desk.folder / "data" / test.cid
-        data = await fetch(desk.store, cid, path, max_bytes=test.size, timeout_s=desk.fetch_s)
+        data = await fetch(
+            desk.store,
+            cid,
+            path,
+            max_bytes=test.size,
+            timeout_s=desk.fetch_s,
+            pin_until=desk.info.unsettled_until,
+        )
         got = await self._trainer.evaluate(
             desk.info.manifest, state=rebuilt.state, data=data, deadline_s=desk.config.train_s
         )
