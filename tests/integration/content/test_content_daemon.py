@@ -107,6 +107,19 @@ async def test_everything_of_a_store_can_be_taken_out_at_once(yard: Yard) -> Non
     assert await store.has(cids[0])
 
 
+async def test_nothing_stays_in_the_daemon_of_what_was_withheld(yard: Yard) -> None:
+    async def blocks() -> set[bytes]:
+        _, body = await yard.rpc(0, "refs/local")
+        return set(body.splitlines())
+
+    before = await blocks()
+    store = await yard.store(0)
+    await store.withhold(await store.add(yard.file(1000, "one")))
+    await store.withhold(await store.add(yard.file(2 * MIB + 1, "two")))
+    await store.withhold(await store.add_directory({"a/b": yard.file(50, "three")}))
+    assert await blocks() - before == set()
+
+
 async def test_the_daemon_itself_gives_the_vectors_cids(yard: Yard, tmp_path: Path) -> None:
     await check_vectors(yard, tmp_path, most=3_000_000)
 

@@ -69,6 +69,17 @@ async def test_nobody_at_the_address_is_said_with_the_remedy(tmp_path: Path) -> 
     assert "--ipfs" in caught.value.remedy
 
 
+async def test_a_proxy_of_the_environment_is_not_asked_for_the_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    async with fake() as url, make_store(config(tmp_path, url)) as store:
+        assert await store.ls() == []
+
+
 @pytest.mark.parametrize(
     "response",
     [

@@ -1,4 +1,4 @@
-"""Settings of the embedded store."""
+"""Settings of a content store."""
 
 from __future__ import annotations
 

@@ -33,6 +33,8 @@ class Calls:
         self._ended = threading.Event()
         self._ipfs = _library()
         self._client = self._ipfs.Client(address.multiaddr, chunk_size=LEAF_BYTES, session=True)
+        # A proxy of the environment is for the web; ipfshttpclient has no option for that.
+        self._client._client._session.trust_env = False  # noqa: SLF001
 
     async def close(self) -> None:
         """End what is under way and drop the connections."""

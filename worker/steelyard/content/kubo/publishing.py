@@ -48,7 +48,10 @@ class _Parts:
         """All blocks."""
         found = [block.cid for block in self.nodes]
         for cid, layout in self.files:
-            inner = layout.tree()[2]
+            _, dag_size, inner = layout.tree()
+            # `add` leaves a directory with the file in it, which nothing refers to.
+            left = encode_node(Node(DIRECTORY, (Link(cid, str(cid), dag_size),)))
+            found.append(Cid.of_block(DAG_PB, left))
             found += [Cid(RAW, layout.leaf(i)) for i in range(len(layout))]
             found += [block.cid for block in inner] or [cid]
         return list(dict.fromkeys(found))
