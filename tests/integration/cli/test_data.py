@@ -13,9 +13,9 @@ import pytest
 
 from steelyard.data_manifest import DataManifest
 from steelyard.learning.data import read_rows
-from support import sources
+from support import jobs, sources
 from support.party import Party
-from support.yard import Fund, Steelyard, Yard
+from support.yard import Fund, Steelyard, Yard, describe, post
 
 TERMS = """
 [terms]
@@ -285,3 +285,19 @@ def test_a_node_without_its_file_of_rows_says_so_before_it_starts(
     for file, said in (("none.safetensors", "there is no file"), ("text.safetensors", "no safetensors file")):
         answer = steelyard("run", "--role", "worker", "--job", "1", "--data", file, account="ann")
         assert said in answer.error["message"]
+
+
+def test_data_by_cid_is_for_open_jobs_and_said_where_it_is_not_here(
+    steelyard: Steelyard, sponsor: str, folder: Path, workers: list[str]
+) -> None:
+    elsewhere = jobs.cid_of("rows of ann")
+    job = str(post(steelyard, folder))
+    error = steelyard("job", "join", job, "--data", elsewhere, account="ann").error
+    assert "membership is 'shards'" in error["message"]
+    assert "--data" in error["remedy"]
+    describe(folder, "open", members=2)
+    job = str(post(steelyard, folder))
+    said = steelyard("job", "join", job, "--data", elsewhere, account="ann", human=True)
+    assert said.code == 0
+    assert "not in this home's store" in said.err
+    assert steelyard("job", "show", job).json["members"][0]["worker"] == workers[0]

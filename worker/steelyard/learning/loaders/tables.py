@@ -21,6 +21,7 @@ from steelyard.learning.loaders.source import need
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet")
 CSV_BLOCK = 2 << 20
+PARQUET_BUFFER = 1 << 18  # of each column that is read; else a whole row group is
 ROWS_AT_ONCE = 1024  # of Parquet; images make a row large
 
 
@@ -80,7 +81,9 @@ class Table:
         """
         with _readable(self.path):
             if self._parquet:
-                with need("pyarrow.parquet").ParquetFile(self.path, pre_buffer=False) as file:
+                with need("pyarrow.parquet").ParquetFile(
+                    self.path, pre_buffer=False, buffer_size=PARQUET_BUFFER
+                ) as file:
                     yield from file.iter_batches(ROWS_AT_ONCE, columns=list(columns), use_threads=False)
                 return
             with self._csv(self._types(columns, texts), list(columns)) as reader:
