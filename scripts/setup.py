@@ -37,7 +37,7 @@ def node() -> None:
         raise SetupError(f"Node {version} is too old: install Node {OLDEST_NODE} or newer")
     npm = _need("npm", "it comes with Node")
     _run(
-        "npm packages (650 MB)",
+        "npm packages (470 MB)",
         [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
     )
     # py-solc-x and Brownie look for the compiler by this name, below SOLCX_BINARY_PATH.
@@ -81,10 +81,10 @@ def benchmarks() -> None:
 
 
 def foreign() -> None:
-    """IPFS clients of others, which tests let read from our gateway, and the Node that they need."""
+    """Programs of others that tests talk to: IPFS clients with the Node that they need, Azure's blob server."""
     npm = _need("npm", "it comes with Node")
     _run(
-        "IPFS clients of others (310 MB)",
+        "programs of others that tests talk to (480 MB)",
         [
             npm,
             "ci",

@@ -47,6 +47,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "LOOK_S", 0.1)
 
 
+FOREIGN = Path(__file__).resolve().parents[2] / "foreign" / "node_modules"
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -57,7 +60,7 @@ def free_port() -> int:
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An Azure Blob service on loopback.  Gives the connection string."""
     node = shutil.which("node")
-    program = sources.NODE_MODULES / "azurite" / "dist" / "src" / "blob" / "main.js"
+    program = FOREIGN / "azurite" / "dist" / "src" / "blob" / "main.js"
     assert node, "Node is not installed"
     port = free_port()
     command = [node, str(program), "--inMemoryPersistence", "--silent", "--disableTelemetry"]
