@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 
 import pytest
 from aiohttp import web
 
 from steelyard.content import Cid, StoreConfig, make_store
+from steelyard.content.client import PeerFault
+from steelyard.content.kubo import bulk
 from steelyard.content.kubo.address import Address, find
 from steelyard.content.kubo.swarm import peer_of
 from steelyard.content.layout import LEAF_BYTES, read_layout
@@ -168,6 +172,55 @@ async def test_a_daemon_that_sends_without_end_costs_no_memory(tmp_path: Path) -
         cid = await store.cid_of(tmp_path / "source")
         with pytest.raises(ContentMissing, match="sends over"):
             await store.get(cid, tmp_path / "out", max_bytes=100, timeout_s=1.0)
+
+
+async def pieces(whole: bytes, sizes: list[int], cuts: list[int]) -> list[bytes]:
+    """What comes of an answer that is sent in pieces cut at these places."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            for start, stop in zip([0, *cuts], [*cuts, len(whole)], strict=True):
+                writer.write(whole[start:stop])
+                await writer.drain()
+                await asyncio.sleep(0.001)
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with bulk.post(f"http://127.0.0.1:{port}", "/x", iter(sizes)) as found, asyncio.timeout(5):
+            assert await found.status() == 200
+            return [bytes(await found.take()) for _ in sizes]
+
+
+async def test_an_answer_cut_anywhere_fills_the_same_buffers() -> None:
+    random, head = Random(5), b"HTTP/1.0 200 OK\r\nX-A: b\r\n\r\n"
+    for _ in range(60):
+        sizes = [random.randrange(1, 3000) for _ in range(random.randrange(1, 9))]
+        body = random.randbytes(sum(sizes))
+        whole = head + body + random.randbytes(random.choice([0, 0, 100_000]))  # more than was asked for
+        cuts = sorted(random.randrange(len(whole)) for _ in range(random.randrange(6)))
+        found = await pieces(whole, sizes, cuts)
+        assert b"".join(found) == body
+        assert [len(each) for each in found] == sizes
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        b"",
+        b"HTTP/1.0",
+        b"SSH-2.0-x\r\n\r\n",
+        b"x" * 50_000,
+        b"HTTP/1.1 twenty\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\n\r\nab",
+    ],
+)
+async def test_an_answer_that_is_none_or_ends_early_is_a_fault(whole: bytes) -> None:
+    with pytest.raises(PeerFault, match="broke off"):
+        await pieces(whole, [3], [])
 
 
 async def test_an_older_daemon_that_makes_smaller_nodes_gets_ours_as_blocks(tmp_path: Path) -> None:

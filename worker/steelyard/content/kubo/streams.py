@@ -12,12 +12,12 @@ from typing import Any
 import aiohttp
 
 from steelyard.content.cid import Cid
-from steelyard.content.client import Body, PeerFault, PeerMiss, Put, read_all
-from steelyard.content.kubo import failures
+from steelyard.content.client import PeerFault, PeerMiss, Put, read_all
+from steelyard.content.kubo import bulk, failures
 from steelyard.content.kubo.address import Address
 from steelyard.content.layout import LEAF_BYTES, Layout
 
-_READ_BUFFER = 1024 * 1024
+_READ_BUFFER = 256 * 1024
 _CONNECT_S = 3.0
 _LEAF_S = 30.0  # seconds for one MiB, from wherever the daemon gets it
 _WALK_S = 60.0  # a daemon with many pins looks through all of them
@@ -33,21 +33,25 @@ class Streams:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._session = _session(aiohttp.HttpVersion11)
-        # In HTTP/1.0 a body has no chunks, of which a daemon makes 250 a MiB.
-        self._bulk = _session(aiohttp.HttpVersion10)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=64),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            read_bufsize=_READ_BUFFER,
+            headers={"Accept-Encoding": "identity", "User-Agent": "steelyard"},
+        )
 
     async def close(self) -> None:
         """Drop all connections."""
         await self._session.close()
-        await self._bulk.close()
 
     async def block(self, cid: Cid, limit: int) -> bytes:
         """One block, equal to its hash, from whoever the daemon finds that has it: it waits on until then.
 
         Raises PeerMiss where the daemon gives up, PeerFault where it is away or its bytes are wrong.
         """
-        async with self._post(self._session, "block/get", arg=str(cid)) as response:
+        async with self._post("block/get", arg=str(cid)) as response:
             await self._expect(response)
             data = await read_all(response.content, limit, self._address.url)
         if not cid.matches(data):
@@ -57,20 +61,29 @@ class Streams:
     async def leaves(self, cid: Cid, layout: Layout, span: range, put: Put) -> None:
         """Hand the leaves of `span`, unchecked, to `put` one after the other. Raises PeerMiss, PeerFault."""
         first, end = span.start * LEAF_BYTES, min(layout.size, span.stop * LEAF_BYTES)
-        args = {"arg": str(cid), "offset": str(first), "length": str(end - first)}
-        async with self._post(self._bulk, "cat", **args) as response:
-            async with asyncio.timeout(_LEAF_S):
-                await self._expect(response)
-            body, ahead = Body(response.content, self._address.url), _Ahead(put)
-            try:
+        path = f"/api/v0/cat?arg={cid}&offset={first}&length={end - first}"
+        ahead = _Ahead(put)
+        try:
+            async with bulk.post(
+                self._address.url, path, iter([layout.leaf_size(i) for i in span])
+            ) as answer:
+                await self._begun(answer)
                 for index in span:
-                    buffer = bytearray(layout.leaf_size(index))
                     async with asyncio.timeout(_LEAF_S):
-                        await body.fill(buffer)
-                    await ahead.put(index, buffer)
-                await ahead.finish()
-            finally:
-                await ahead.close()
+                        leaf = await answer.take()
+                    await ahead.put(index, leaf)
+            await ahead.finish()
+        except (OSError, TimeoutError) as error:
+            raise self._fault(error) from error
+        finally:
+            await ahead.close()
+
+    async def _begun(self, answer: bulk.Bulk) -> None:
+        """Wait for the status. Raises PeerMiss, PeerFault for any but 200."""
+        async with asyncio.timeout(_LEAF_S):
+            status = await answer.status()
+            if status != 200:
+                raise self._refusal(status, _said(await answer.message()))
 
     async def remove(self, cids: Sequence[Cid]) -> int:
         """Remove blocks that no pin keeps; returns how many of them are gone. Raises DaemonError."""
@@ -99,7 +112,7 @@ class Streams:
         try:
             async with (
                 asyncio.timeout(_DIAL_S),
-                self._post(self._session, "swarm/connect", arg=address) as at,
+                self._post("swarm/connect", arg=address) as at,
             ):
                 return at.status == 200
         except (PeerFault, TimeoutError):
@@ -127,24 +140,25 @@ class Streams:
             raise failures.foreign(self._address, "its answer is not JSON") from error
 
     @asynccontextmanager
-    async def _post(
-        self, session: aiohttp.ClientSession, path: str, **params: str
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _post(self, path: str, **params: str) -> AsyncIterator[aiohttp.ClientResponse]:
         try:
-            async with session.post(f"{self._address.url}/api/v0/{path}", params=params) as response:
+            async with self._session.post(f"{self._address.url}/api/v0/{path}", params=params) as response:
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise PeerFault(
-                f"IPFS daemon at {self._address.url}: {type(error).__name__} {error}"[:300]
-            ) from error
+            raise self._fault(error) from error
 
     async def _expect(self, response: aiohttp.ClientResponse) -> None:
         if response.status == 200:
             return
-        message = await _message(response)
+        raise self._refusal(response.status, await _message(response))
+
+    def _refusal(self, status: int, message: str) -> PeerMiss | PeerFault:
         if any(text in message.lower() for text in _ABSENT):
-            raise PeerMiss(f"the IPFS daemon finds it nowhere: {message}")
-        raise PeerFault(f"IPFS daemon at {self._address.url} answers {response.status}: {message}")
+            return PeerMiss(f"the IPFS daemon finds it nowhere: {message}")
+        return PeerFault(f"IPFS daemon at {self._address.url} answers {status}: {message}")
+
+    def _fault(self, error: Exception) -> PeerFault:
+        return PeerFault(f"IPFS daemon at {self._address.url}: {type(error).__name__} {error}"[:300])
 
 
 class _Ahead:
@@ -170,21 +184,12 @@ class _Ahead:
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
 
-def _session(version: aiohttp.HttpVersion) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=64),
-        version=version,
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        read_bufsize=_READ_BUFFER,
-        headers={"Accept-Encoding": "identity", "User-Agent": "steelyard"},
-    )
-
-
 async def _message(response: aiohttp.ClientResponse) -> str:
     """What an error's body says."""
-    text = (await response.content.read(_MESSAGE_BYTES)).decode(errors="replace")
+    return _said((await response.content.read(_MESSAGE_BYTES)).decode(errors="replace"))
+
+
+def _said(text: str) -> str:
     try:
         return str(json.loads(text)["Message"])[:300]
     except (ValueError, KeyError, TypeError):
