@@ -81,7 +81,7 @@ def benchmarks() -> None:
 
 
 def foreign() -> None:
-    """Programs of others that tests talk to: IPFS clients with the Node that they need, Azure's blob server."""
+    """Programs of others that tests talk to: IPFS clients with their Node, and a server of Azure blobs."""
     npm = _need("npm", "it comes with Node")
     _run(
         "programs of others that tests talk to (480 MB)",

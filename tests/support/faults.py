@@ -20,7 +20,7 @@ from steelyard.nodes.claims import read_view
 from steelyard.nodes.config import Role
 from steelyard.nodes.view import View
 from support import lan
-from support.crashing import FORKS, check_all_is_right
+from support.crashing import FORKS, check_all_is_right, start_forks
 from support.fleet import BOND, Fleet, Windows, open_first, staged
 from support.kubo import one_daemon
 from support.machine_process import run_in_place
@@ -55,8 +55,9 @@ class Machine:
         place = await asyncio.to_thread(self._daemon) if STORE == "kubo" else {}
         roles = [role.value for role in ROLES]
         given = (self.fleet.root, self.name, roles, self.log, {**self.changes, **place})
-        self.process = FORKS.Process(target=run_in_place, args=given)
-        self.process.start()
+        start_forks()
+        self.process = FORKS.Process(target=run_in_place, args=given, daemon=True)
+        await asyncio.to_thread(self.process.start)  # the first waits for the imports
 
     def _daemon(self) -> dict[str, str]:
         """A daemon on this machine and in its network, unless one runs."""
