@@ -66,6 +66,9 @@ def plan(seed: int, name: str) -> str:
     return f"{point}:{draw.randint(1, counts[point])}"
 
 
+LOST = 255  # multiprocessing's, where the server that forked the process did not hear how it was killed
+
+
 def start_forks() -> None:
     """Start the server that lives are forked from, where none runs yet.
 
@@ -109,7 +112,7 @@ class Supervised:
             finally:
                 process.kill()
                 process.join()
-            if process.exitcode == -signal.SIGKILL:
+            if process.exitcode in (-signal.SIGKILL, LOST):
                 self.kills += 1
                 self.outcome = "dead" if self.for_good else ""
             elif process.exitcode:
