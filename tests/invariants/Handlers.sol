@@ -174,8 +174,8 @@ contract LyingAggregators is Handler {
     /// @notice Where liars have K seats: they attest everything, post what is wrong, and hold it.
     function plot(uint256 seed) public {
         uint64 job = WORLD.pick(seed);
-        if (!WORLD.captured(job)) return;
         uint64 serial = WORLD.headOf(job);
+        if (!WORLD.captured(job)) return _shutOut(job, serial, seed);
         if (WORLD.standing(job, serial) == 0) {
             _FRIENDS.lieInAttestations(seed, type(uint256).max);
             World.Build kind = [World.Build.HiddenWrong, World.Build.Fog, World.Build.Wrong][(seed >> 8) % 3];
@@ -190,6 +190,22 @@ contract LyingAggregators is Handler {
         for (uint256 agg; agg < 3; agg += 2) {
             if (WORLD.build(job, agg, _kind(seed >> 16))) return;
         }
+    }
+
+    /// @dev Where they have no majority: a post before all have spoken, convicted at once, and its successor withheld, for a
+    /// retry without those who had no time to speak.
+    function _shutOut(uint64 job, uint64 serial, uint256 seed) private {
+        if (serial == 0 || WORLD.standing(job, serial) != 0) return;
+        if (block.timestamp < WORLD.roundAt(job, serial).clock) return;
+        WORLD.draw(job);
+        _FRIENDS.lieInAttestations(seed, type(uint256).max);
+        uint256 span = WORLD.spanOf(job);
+        for (uint256 i; i < span && WORLD.attested(job, serial) != WORLD.sentTo(job, serial); ++i) {
+            if (!lies(i)) WORLD.attestHonestly(job, i);
+        }
+        if (!WORLD.build(job, 0, World.Build.Wrong) && !WORLD.build(job, 2, World.Build.Wrong)) return;
+        if (!WORLD.convict(WORLD.recent(job, 0), _challenger(), seed % 2 == 0)) return;
+        if (!WORLD.build(job, 0, World.Build.HiddenWrong)) WORLD.build(job, 2, World.Build.HiddenWrong);
     }
 
     /// @dev Of eight, three are wrong and out for all to see, three wrong or foggy and hidden.

@@ -575,31 +575,44 @@ contract World is Ghost {
     /// attestors where `diligent`.
     function pass(uint256 dt, bool diligent) external {
         uint256 to = block.timestamp + dt;
-        if (diligent) {
-            for (uint64 job = 1; job <= jobs(); ++job) {
-                _attestBefore(job, to);
-            }
-        }
-        for (uint256 i; i < 4 * MAX_JOBS; ++i) {
-            bytes32 id = _dueConviction(to);
-            if (id == 0) break;
-            if (posts[id].finalAt - 1 > block.timestamp) vm.warp(posts[id].finalAt - 1);
-            must(convict(id, challenger, i % 2 == 0), "I2: a fault could not be shown in time");
-        }
+        if (diligent) _attestUntil(to);
+        _waitUntil(to);
         vm.roll(block.number + 1);
+    }
+
+    /// @dev No time passes but here, so that the challenger never sleeps.
+    function _waitUntil(uint256 to) private {
+        for (bytes32 id = _dueConviction(to); id != 0; id = _dueConviction(to)) {
+            if (posts[id].finalAt - 1 > block.timestamp) vm.warp(posts[id].finalAt - 1);
+            bool shown = convict(id, challenger, posts[id].serial % 2 == 0);
+            must(shown, "I2: a fault could not be shown in time");
+            if (!shown) break;
+        }
         if (to > block.timestamp) vm.warp(to);
     }
 
-    function _attestBefore(uint64 job, uint256 to) private {
-        uint64 serial = head(job);
-        if (serial == 0 || status(job) >= 2) return;
-        Round memory r = round(job, serial);
-        uint256 attestBy = uint256(r.clock) + 10;
-        if (r.flags & 1 != 0 || to < attestBy || block.timestamp >= attestBy) return;
-        if (r.clock > block.timestamp) vm.warp(r.clock);
-        draw(job);
-        for (uint256 i; i < settings[job].span; ++i) {
-            if (!lies(i)) attestHonestly(job, i);
+    function _attestUntil(uint256 to) private {
+        uint256 served;
+        for (uint64 job = _firstToAttest(to, 0); job != 0; job = _firstToAttest(to, served)) {
+            served |= 1 << job;
+            _waitUntil(round(job, head(job)).clock);
+            draw(job);
+            for (uint256 i; i < settings[job].span; ++i) {
+                if (!lies(i)) attestHonestly(job, i);
+            }
+        }
+    }
+
+    /// @dev The job whose attesting begins first, of those where it ends by then; zero where there is none but those served.
+    function _firstToAttest(uint256 to, uint256 served) private view returns (uint64 due) {
+        uint256 first = type(uint256).max;
+        for (uint64 job = 1; job <= jobs(); ++job) {
+            uint64 serial = head(job);
+            if (serial == 0 || status(job) >= 2 || (served >> job) & 1 == 1) continue;
+            Round memory r = round(job, serial);
+            uint256 attestBy = uint256(r.clock) + 10;
+            if (r.flags & 1 != 0 || to < attestBy || block.timestamp >= attestBy) continue;
+            if (r.clock < first) (first, due) = (r.clock, job);
         }
     }
 
@@ -630,12 +643,13 @@ contract World is Ghost {
     function _dueConviction(uint256 to) private view returns (bytes32 due) {
         uint256 first = to + 1;
         for (uint64 job = 1; job <= jobs(); ++job) {
-            bytes32[] storage ids = history[job];
-            for (uint256 i = ids.length; i != 0 && i + 6 > ids.length; --i) {
-                Post storage p = posts[ids[i - 1]];
+            uint64 settled = coordinator.stateOf(job).settledSerial;
+            for (uint64 at = head(job); at != settled; at = round(job, at).parentSerial) {
+                bytes32 id = resultId(job, at);
+                Post storage p = posts[id];
                 if (p.life != Life.Standing || !p.convictable || p.knownSince == 0) continue;
                 bool soon = p.finalAt != 0 && p.finalAt > block.timestamp && p.finalAt < first;
-                if (soon) (first, due) = (p.finalAt, ids[i - 1]);
+                if (soon) (first, due) = (p.finalAt, id);
             }
         }
     }
