@@ -3,7 +3,8 @@
     scripts/run_tests.py                 all stages
     scripts/run_tests.py pytest brownie  these only
 
-A stage that reports counts adds them; one that only passes or fails counts as one test.
+A stage that reports counts adds them; one that only passes or fails counts as one test. Jobs spend most of
+their time in waiting for windows, so their tests run beside the others, and their output comes at their end.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from steelyard.chain.programs import program
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = str(ROOT / ".venv" / "bin" / "python")
+WAITING = tuple(f"tests/integration/{name}" for name in ("nodes", "faults", "cli", "demo"))
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PYTEST = re.compile(r"(\d+) (passed|failed|error|errors|skipped)\b")
 _FORGE = re.compile(r"(\d+) tests? passed, (\d+) failed, (\d+) skipped \(\d+ total")
@@ -37,6 +40,7 @@ class Stage:
     command: tuple[str, ...]
     counts: str = "one"  # pytest, forge or one
     minutes: int = 10  # it is ended after so many
+    beside: bool = False  # the next one, and shown when it has ended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,7 @@ class Outcome:
 def stages() -> list[Stage]:
     """All stages in order: the quick ones first."""
     forge = program("forge")[0]
+    pytest = (PYTHON, "-m", "pytest", "--durations=15")
     return [
         Stage(name="check", command=("scripts/check",), minutes=3),
         Stage(name="slither", command=("scripts/slither",)),
@@ -60,14 +65,22 @@ def stages() -> list[Stage]:
         Stage(name="coverage", command=(PYTHON, "scripts/contract_coverage.py")),
         Stage(name="brownie", command=("scripts/brownie", "test"), counts="pytest"),
         Stage(name="gas", command=(PYTHON, "scripts/gas.py", "--check")),
-        Stage(name="pytest", command=(PYTHON, "-m", "pytest", "--durations=15"), counts="pytest", minutes=50),
+        Stage(name="jobs", command=(*pytest, *WAITING), counts="pytest", minutes=50, beside=True),
+        Stage(
+            name="pytest",
+            command=(*pytest, *(f"--ignore={folder}" for folder in WAITING)),
+            counts="pytest",
+            minutes=50,
+        ),
         Stage(name="demo", command=("make", "--no-print-directory", "demo")),
     ]
 
 
 def run(stage: Stage) -> Outcome:
-    """Run one stage, showing its output as it comes."""
-    print(f"\n===== {stage.name}: {' '.join(stage.command)}", flush=True)
+    """Run one stage, showing its output as it comes, or at its end where it runs beside another."""
+    title = f"\n===== {stage.name}: {' '.join(stage.command)}\n"
+    if not stage.beside:
+        print(title, end="", flush=True)
     started = time.monotonic()
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
@@ -84,7 +97,7 @@ def run(stage: Stage) -> Outcome:
     )
     limit.start()
     try:
-        output = _show(process)
+        output = _hear(process, title) if stage.beside else _show(process)
         code = process.wait()
     finally:
         limit.cancel()
@@ -105,6 +118,14 @@ def _show(process: subprocess.Popen[bytes]) -> str:
         kept.append(_COLOUR.sub("", line))
         del kept[:-200]
     return "".join(kept)
+
+
+def _hear(process: subprocess.Popen[bytes], title: str) -> str:
+    """Show the process's output once it has ended; returns the end of it, without colours."""
+    raw = process.stdout.read() if process.stdout else b""
+    text = raw.decode(errors="replace")
+    print(title + text, end="", flush=True)
+    return _COLOUR.sub("", "".join(text.splitlines(keepends=True)[-200:]))
 
 
 def _end(process: subprocess.Popen[bytes], reason: str = "") -> None:
@@ -133,6 +154,17 @@ def read_counts(kind: str, output: str, code: int) -> tuple[int, int, int]:
     return passed, failed, skipped
 
 
+def run_all(stages: Sequence[Stage]) -> list[Outcome]:
+    """One after the other, but for those that run beside the next."""
+    with ThreadPoolExecutor() as pool:
+        running: list[Future[Outcome]] = []
+        for stage in stages:
+            running.append(pool.submit(run, stage))
+            if not stage.beside:
+                wait(running)
+        return [each.result() for each in running]
+
+
 def main(names: Sequence[str]) -> int:
     """Run the named stages, or all; returns the exit code."""
     known = {stage.name: stage for stage in stages()}
@@ -141,7 +173,7 @@ def main(names: Sequence[str]) -> int:
         print(f"no stage {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
         return 2
     started = time.monotonic()
-    outcomes = [run(known[name]) for name in names or known]
+    outcomes = run_all([known[name] for name in names or known])
 
     print(f"\n===== summary, {(time.monotonic() - started) / 60:.1f} min")
     for each in outcomes:
