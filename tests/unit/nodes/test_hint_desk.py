@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -54,19 +55,19 @@ async def test_what_is_known_expired_or_of_the_far_future_is_passed_over() -> No
 
 
 @pytest.mark.parametrize(
-    "data",
+    "made",  # in the test, since hints expire
     [
-        hint(1, STRANGER),
-        dataclasses.replace(Hint.parse(hint(1)), sequence=2).encode(),
-        signed(MEMBER, ELSEWHERE, kind="peer", body={"url": "http://h"}, sequence=1),
-        signed(MEMBER, PLACE, kind="peer", body={"url": "ftp://h"}, sequence=1),
-        b"\x00" * 100,
+        lambda: hint(1, STRANGER),
+        lambda: dataclasses.replace(Hint.parse(hint(1)), sequence=2).encode(),
+        lambda: signed(MEMBER, ELSEWHERE, kind="peer", body={"url": "http://h"}, sequence=1),
+        lambda: signed(MEMBER, PLACE, kind="peer", body={"url": "ftp://h"}, sequence=1),
+        lambda: b"\x00" * 100,
     ],
     ids=["a stranger's", "changed", "of another job", "no address", "garbage"],
 )
-async def test_bad_hints_are_refused_and_lead_to_nothing(data: bytes) -> None:
+async def test_bad_hints_are_refused_and_lead_to_nothing(made: Callable[[], bytes]) -> None:
     heard = Heard()
-    assert await heard.desk.take(data) is Verdict.REFUSED
+    assert await heard.desk.take(made()) is Verdict.REFUSED
     assert (heard.kinds, heard.urls) == ([], [])
 
 
