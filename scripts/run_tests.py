@@ -26,7 +26,7 @@ from steelyard.chain.programs import program
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = str(ROOT / ".venv" / "bin" / "python")
-WAITING = tuple(f"tests/integration/{name}" for name in ("nodes", "faults", "cli", "demo"))
+WAITING = tuple(f"tests/integration/{name}" for name in ("nodes", "faults", "demo"))
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PYTEST = re.compile(r"(\d+) (passed|failed|error|errors|skipped)\b")
 _FORGE = re.compile(r"(\d+) tests? passed, (\d+) failed, (\d+) skipped \(\d+ total")
