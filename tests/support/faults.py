@@ -98,9 +98,19 @@ class Site:
     lan: lan.Lan | None = None
     notes: list[str] = field(default_factory=list)
 
-    async def reached(self, kind: str, deadline_s: float = 60.0) -> None:
-        """Until some machine has said `kind` in the round in which the fault comes."""
-        await self._until(lambda: any(m.said(kind, round=STRUCK) for m in self.machines.values()), deadline_s)
+    async def reached(self, phase: str, deadline_s: float = 60.0) -> None:
+        """Until some machine has said so in the round in which the fault comes.
+
+        A model is held by word, or by an update that builds on it.
+        """
+        moments = [(phase, STRUCK)]
+        if phase == "held":
+            moments += [("held_by_all", STRUCK), ("submission", STRUCK + 1)]
+        machines = self.machines.values()
+        await self._until(
+            lambda: any(each.said(kind, round=number) for each in machines for kind, number in moments),
+            deadline_s,
+        )
 
     async def ended(self, *names: str) -> None:
         """Until these machines have ended by themselves, each with the job closed. Raises RuntimeError."""

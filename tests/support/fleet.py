@@ -102,6 +102,7 @@ class Fleet:
             "network": self.network.name,
             "url": self.network.rpc_url,
             "poll_s": self.network.poll_s,
+            "confirmations": self.network.confirmations,
             "bootstrap": self.bootstrap,
             "job": self.job,
         }
@@ -115,6 +116,7 @@ class Fleet:
             KNOWN[document["network"]],
             rpc_url=document["url"],
             poll_s=document["poll_s"],
+            confirmations=document["confirmations"],
             deployment=Deployment.read(root / "deployment.json"),
         )
         return cls(
@@ -152,11 +154,12 @@ async def staged(
     windows: Windows | None = None,
     step: Step | None = None,
     poll_s: float = 0.025,
+    confirmations: int = 0,
     **terms: Any,
 ) -> AsyncIterator[Fleet]:
     """Deploy, fund, publish, post a job, and seat its members. The first round is not open yet."""
     step = step or Step(block_count=8, encoding=Encoding.BFP8)
-    network = await asyncio.to_thread(_deployed, chain, poll_s)
+    network = await asyncio.to_thread(_deployed, chain, poll_s, confirmations)
     root.mkdir(parents=True, exist_ok=True)
     async with EmbeddedStore(StoreConfig(root=root / "sponsor", allow_private=True)) as store:
         fleet = Fleet(root=root, chain=chain, network=network, bootstrap=str(store.url))
@@ -176,7 +179,7 @@ async def open_first(fleet: Fleet) -> None:
         await client.send(client.contracts.coordinator.open_round(fleet.job))
 
 
-def _deployed(chain: DevChain, poll_s: float) -> Network:
+def _deployed(chain: DevChain, poll_s: float, confirmations: int) -> Network:
     web3 = Web3(HTTPProvider(chain.url))
     deployed = deploy(
         Web3Creator(web3, chain.accounts[0]), DeploymentSettings(minimum_window_s=1, unbonding_s=1)
@@ -188,6 +191,7 @@ def _deployed(chain: DevChain, poll_s: float) -> Network:
         KNOWN[name],
         rpc_url=chain.url,
         poll_s=poll_s,
+        confirmations=confirmations,
         deployment=Deployment(chain_id=chain.chain_id, block=block, contracts=contracts),
     )
 
@@ -199,12 +203,31 @@ def _make_keys(fleet: Fleet, chain: DevChain, names: Sequence[str]) -> None:
     for name in names:
         keystores.new(name, PASSWORD, light=True)
         fleet.wallets[name] = keystores.open(name, PASSWORD)
-        _give_ether(chain, fleet.wallets[name].address)
+    _give_ether(chain, [fleet.wallets[name].address for name in names])
 
 
-def _give_ether(chain: DevChain, address: str) -> None:
+def _give_ether(chain: DevChain, addresses: Sequence[str]) -> None:
+    if chain.kind == "geth":
+        _send_ether(chain, addresses)
+        return
     method = "anvil_setBalance" if chain.kind == "anvil" else "evm_setAccountBalance"
-    chain.rpc(method, address, hex(100 * UNIT))
+    for address in addresses:
+        chain.rpc(method, address, hex(100 * UNIT))
+
+
+def _send_ether(chain: DevChain, addresses: Sequence[str]) -> None:
+    """From the chain's first account: geth sets no balances."""
+    giver = chain.accounts[0]
+    nonce = int(chain.rpc("eth_getTransactionCount", giver.address, "pending"), 16)
+    for index, address in enumerate(addresses):
+        fields = {"to": address, "value": 100 * UNIT, "nonce": nonce + index, "gas": 21_000}
+        signed = giver.sign_transaction({**fields, "gasPrice": 10**10, "chainId": chain.chain_id})
+        chain.rpc("eth_sendRawTransaction", "0x" + bytes(signed.raw_transaction).hex())
+    until = time.monotonic() + 30
+    while int(chain.rpc("eth_getBalance", addresses[-1], "latest"), 16) == 0:
+        if time.monotonic() > until:
+            raise TimeoutError("the transfers were not mined within 30 s")
+        time.sleep(0.1)
 
 
 async def _published(fleet: Fleet, store: EmbeddedStore, step: Step) -> Manifest:
