@@ -57,7 +57,7 @@ def publish(
 
     Published data is public, unless it is encrypted; test rows and the manifest's counts always are.
     """
-    from steelyard.cli.sharing import Chosen, publish_data
+    from steelyard.cli.datasets import Chosen, publish_data
     from steelyard.learning.loaders import Wishes
 
     if encrypt and at_home:
@@ -90,7 +90,7 @@ def inspect(
     test: Test = None,
 ) -> None:
     """Rows, sizes, and which shard has how much of which label. Nothing is published."""
-    from steelyard.cli.sharing import Chosen, inspect_data
+    from steelyard.cli.datasets import Chosen, inspect_data
     from steelyard.learning.loaders import Wishes
 
     wishes = Wishes(
