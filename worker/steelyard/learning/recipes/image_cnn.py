@@ -9,17 +9,13 @@ least time on a CPU: a 3x3 kernel over packed pixels sees 6x6 of them, at a quar
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-import numpy as np
-
-from steelyard.errors import TrainingError
 from steelyard.learning.data import Kind
 from steelyard.learning.recipes.base import Architecture, Intake, Learner, Tensor, Weights
+from steelyard.learning.recipes.tensors import layout_of, refused, uniform
 
-SCALE_BITS = 24  # +-128 with steps of 6e-8, finer than float32 from 1 up
-MAX_PARAMETERS = 1 << 27
+NAME = "image-cnn"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,18 +43,18 @@ class Shape:
         }
         filters = architecture.get("filters")
         if set(architecture) != {*limits, "filters"} or not isinstance(filters, tuple) or len(filters) != 2:
-            raise _refused(f"keys {sorted(architecture)}", f"{', '.join(limits)} and two filters")
+            raise refused(NAME, f"keys {sorted(architecture)}", f"{', '.join(limits)} and two filters")
         numbers: dict[str, int] = {}
         for name, (low, high) in limits.items():
             value = architecture[name]
             if not isinstance(value, int) or not low <= value <= high:
-                raise _refused(f"{name} = {value!r}", f"{low} to {high}")
+                raise refused(NAME, f"{name} = {value!r}", f"{low} to {high}")
             numbers[name] = value
         first, second = filters
         if not (isinstance(first, int) and isinstance(second, int)):
-            raise _refused(f"filters {filters}", "two numbers")
+            raise refused(NAME, f"filters {filters}", "two numbers")
         if not (1 <= first <= 1024 and 1 <= second <= 1024):
-            raise _refused(f"filters {filters}", "1 to 1024 of each")
+            raise refused(NAME, f"filters {filters}", "1 to 1024 of each")
         return cls(**numbers, filters=(first, second))
 
     @property
@@ -70,7 +66,7 @@ class Shape:
 class ImageCnn:
     """The recipe. Its torch side is in `image_cnn_torch`."""
 
-    name = "image-cnn"
+    name = NAME
 
     def layout(self, architecture: Architecture) -> tuple[Tensor, ...]:
         """The tensors in the order of the weight vector. Raises TrainingError over 2^27 parameters."""
@@ -84,22 +80,11 @@ class ImageCnn:
             "linear.weight": (shape.classes, shape.features),
             "linear.bias": (shape.classes,),
         }
-        tensors = tuple(Tensor(name=name, shape=s, scale_bits=SCALE_BITS) for name, s in shapes.items())
-        parameters = sum(tensor.size for tensor in tensors)
-        if parameters > MAX_PARAMETERS:
-            raise _refused(f"{parameters} parameters", f"at most {MAX_PARAMETERS}")
-        return tensors
+        return layout_of(NAME, shapes.items())
 
     def initial(self, architecture: Architecture, seed: int) -> Weights:
         """Uniform within 1 / sqrt(inputs of a neuron), from NumPy's frozen generator."""
-        random = np.random.RandomState(seed)
-        weights: Weights = {}
-        bound = 1.0
-        for tensor in self.layout(architecture):
-            if len(tensor.shape) > 1:  # a bias follows its weight, and has its bound
-                bound = 1 / math.sqrt(math.prod(tensor.shape[1:]))
-            weights[tensor.name] = random.uniform(-bound, bound, tensor.shape).astype(np.float32)
-        return weights
+        return uniform(self.layout(architecture), seed)
 
     def intake(self, architecture: Architecture) -> Intake:
         """The rows that it is for."""
@@ -118,9 +103,3 @@ class ImageCnn:
 def _pooled(side: int) -> int:
     """A side after packing, two convolutions and the choice of the largest; odd rests are cut off."""
     return (side // 2 - 4) // 2
-
-
-def _refused(found: str, wanted: str) -> TrainingError:
-    return TrainingError(
-        f"image-cnn does not take {found}: it takes {wanted}", remedy="correct the job's architecture"
-    )

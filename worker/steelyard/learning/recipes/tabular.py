@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from steelyard.errors import TrainingError
 from steelyard.learning.data import Kind
 from steelyard.learning.recipes.base import Architecture, Intake, Learner, Tensor, Weights
+from steelyard.learning.recipes.tensors import layout_of, refused, uniform
 
-SCALE_BITS = 24
-MAX_PARAMETERS = 1 << 27
+NAME = "tabular"
+
 MAX_COLUMNS = 4096
 
 _DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,20})?(e-?[0-9]{1,2})?")
@@ -42,14 +41,14 @@ class Shape:
         """Raises TrainingError for a missing or unknown key, or a number out of range."""
         wanted = {"columns", "classes", "hidden", "mean", "deviation"}
         if set(architecture) != wanted:
-            raise _refused(f"keys {sorted(architecture)}", ", ".join(sorted(wanted)))
+            raise refused(NAME, f"keys {sorted(architecture)}", ", ".join(sorted(wanted)))
         columns = _whole(architecture["columns"], "columns", 1, MAX_COLUMNS)
         hidden = architecture["hidden"]
         if not isinstance(hidden, tuple) or not 1 <= len(hidden) <= 8:
-            raise _refused(f"hidden = {hidden!r}", "the sizes of 1 to 8 hidden layers")
+            raise refused(NAME, f"hidden = {hidden!r}", "the sizes of 1 to 8 hidden layers")
         deviation = _decimals(architecture["deviation"], "deviation", columns)
         if min(deviation) <= 0:
-            raise _refused("a deviation that is not above zero", "numbers above zero")
+            raise refused(NAME, "a deviation that is not above zero", "numbers above zero")
         return cls(
             columns=columns,
             classes=_whole(architecture["classes"], "classes", 2, 256),
@@ -62,21 +61,16 @@ class Shape:
 class Tabular:
     """The recipe. Its torch side is in `tabular_torch`."""
 
-    name = "tabular"
+    name = NAME
 
     def layout(self, architecture: Architecture) -> tuple[Tensor, ...]:
         """The tensors in the order of the weight vector. Raises TrainingError over 2^27 parameters."""
         shape = Shape.of(architecture)
         sizes = (shape.columns, *shape.hidden, shape.classes)
-        tensors: list[Tensor] = []
+        shapes: list[tuple[str, tuple[int, ...]]] = []
         for number, (inputs, outputs) in enumerate(pairwise(sizes), 1):
-            name = f"linear{number}"
-            tensors.append(Tensor(name=f"{name}.weight", shape=(outputs, inputs), scale_bits=SCALE_BITS))
-            tensors.append(Tensor(name=f"{name}.bias", shape=(outputs,), scale_bits=SCALE_BITS))
-        parameters = sum(tensor.size for tensor in tensors)
-        if parameters > MAX_PARAMETERS:
-            raise _refused(f"{parameters} parameters", f"at most {MAX_PARAMETERS}")
-        return tuple(tensors)
+            shapes += [(f"linear{number}.weight", (outputs, inputs)), (f"linear{number}.bias", (outputs,))]
+        return layout_of(NAME, shapes)
 
     def initial(self, architecture: Architecture, seed: int) -> Weights:
         """Uniform within 1 / sqrt(inputs of a neuron), from NumPy's frozen generator."""
@@ -94,18 +88,6 @@ class Tabular:
         return TabularLearner(self.intake(architecture), Shape.of(architecture))
 
 
-def uniform(layout: Sequence[Tensor], seed: int) -> Weights:
-    """First weights of linear layers; a bias follows its weight, and has its bound."""
-    random = np.random.RandomState(seed)
-    weights: Weights = {}
-    bound = 1.0
-    for tensor in layout:
-        if len(tensor.shape) > 1:
-            bound = 1 / math.sqrt(math.prod(tensor.shape[1:]))
-        weights[tensor.name] = random.uniform(-bound, bound, tensor.shape).astype(np.float32)
-    return weights
-
-
 def decimal(value: float) -> str:
     """A number as the architecture holds it: float32's shortest decimals."""
     return str(np.float32(value)).replace("+", "")
@@ -113,20 +95,16 @@ def decimal(value: float) -> str:
 
 def _whole(value: object, name: str, low: int, high: int) -> int:
     if not isinstance(value, int) or not low <= value <= high:
-        raise _refused(f"{name} = {value!r}", f"{low} to {high}")
+        raise refused(NAME, f"{name} = {value!r}", f"{low} to {high}")
     return value
 
 
 def _decimals(values: object, name: str, count: int) -> tuple[float, ...]:
     if not isinstance(values, tuple) or len(values) != count:
-        raise _refused(f"{name} of {len(values) if isinstance(values, tuple) else 'no'} columns", f"{count}")
+        raise refused(
+            NAME, f"{name} of {len(values) if isinstance(values, tuple) else 'no'} columns", f"{count}"
+        )
     for value in values:
         if not isinstance(value, str) or not _DECIMAL.fullmatch(value) or not math.isfinite(float(value)):
-            raise _refused(f"{value!r} in {name}", "decimal numbers as strings")
+            raise refused(NAME, f"{value!r} in {name}", "decimal numbers as strings")
     return tuple(float(str(value)) for value in values)
-
-
-def _refused(found: str, wanted: str) -> TrainingError:
-    return TrainingError(
-        f"tabular does not take {found}: it takes {wanted}", remedy="correct the job's architecture"
-    )

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.errors import TrainingError
 from steelyard.learning.data import Kind
 from steelyard.learning.recipes.base import Architecture, Intake, Learner, Tensor, Weights
+from steelyard.learning.recipes.tensors import layout_of, refused
 
-SCALE_BITS = 24
+NAME = "text"
+
 LIMITS = {
     "length": (8, 1 << 16),  # bytes of a text
     "classes": (2, 256),
@@ -24,7 +25,6 @@ LIMITS = {
     "buckets": (16, 1 << 20),
     "width": (2, 1024),  # of an embedding
 }
-MAX_PARAMETERS = 1 << 27
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +41,12 @@ class Shape:
     def of(cls, architecture: Architecture) -> Shape:
         """Raises TrainingError for a missing or unknown key, or a number out of range."""
         if set(architecture) != set(LIMITS):
-            raise _refused(f"keys {sorted(architecture)}", ", ".join(LIMITS))
+            raise refused(NAME, f"keys {sorted(architecture)}", ", ".join(LIMITS))
         numbers: dict[str, int] = {}
         for name, (low, high) in LIMITS.items():
             value = architecture[name]
             if not isinstance(value, int) or not low <= value <= high:
-                raise _refused(f"{name} = {value!r}", f"{low} to {high}")
+                raise refused(NAME, f"{name} = {value!r}", f"{low} to {high}")
             numbers[name] = value
         return cls(**numbers)
 
@@ -54,7 +54,7 @@ class Shape:
 class Text:
     """The recipe. Its torch side is in `text_torch`."""
 
-    name = "text"
+    name = NAME
 
     def layout(self, architecture: Architecture) -> tuple[Tensor, ...]:
         """The tensors in the order of the weight vector. Raises TrainingError over 2^27 parameters."""
@@ -64,11 +64,7 @@ class Text:
             "linear.weight": (shape.classes, shape.width),
             "linear.bias": (shape.classes,),
         }
-        tensors = tuple(Tensor(name=name, shape=s, scale_bits=SCALE_BITS) for name, s in shapes.items())
-        parameters = sum(tensor.size for tensor in tensors)
-        if parameters > MAX_PARAMETERS:
-            raise _refused(f"{parameters} parameters", f"at most {MAX_PARAMETERS}")
-        return tensors
+        return layout_of(NAME, shapes.items())
 
     def initial(self, architecture: Architecture, seed: int) -> Weights:
         """Embeddings within 1/2 of zero, the classifier at zero; from NumPy's frozen generator."""
@@ -88,9 +84,3 @@ class Text:
         from steelyard.learning.recipes.text_torch import TextLearner  # noqa: PLC0415
 
         return TextLearner(self.intake(architecture), Shape.of(architecture))
-
-
-def _refused(found: str, wanted: str) -> TrainingError:
-    return TrainingError(
-        f"text does not take {found}: it takes {wanted}", remedy="correct the job's architecture"
-    )
