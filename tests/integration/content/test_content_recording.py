@@ -1,0 +1,56 @@
+"""What is played back in place of an IPFS daemon: nothing that was not recorded, and all that was."""
+
+from __future__ import annotations
+
+import hashlib
+
+import aiohttp
+import pytest
+
+from support.recording import Exchange, Tape, player
+
+
+def tape_of(body: bytes = b"") -> Tape:
+    exchange = Exchange(
+        daemon=0, method="POST", path="/api/v0/id", query="a=1", body=hashlib.sha256(body).hexdigest()
+    )
+    tape = Tape([exchange])
+    tape.end(exchange, 200, b"an answer")
+    return Tape([exchange])
+
+
+async def ask(tape: Tape, method: str, place: str, body: bytes = b"") -> tuple[int, bytes]:
+    async with player(tape, 0) as url, aiohttp.ClientSession() as session:
+        async with session.request(method, url + place, data=body or None) as reply:
+            return reply.status, await reply.read()
+
+
+async def test_a_recorded_exchange_is_played_back_once() -> None:
+    tape = tape_of(b"body")
+    assert await ask(tape, "POST", "/api/v0/id?a=1", b"body") == (200, b"an answer")
+    tape.check()
+    assert (await ask(tape, "POST", "/api/v0/id?a=1", b"body"))[0] == 500
+    with pytest.raises(AssertionError, match="not recorded"):
+        tape.check()
+
+
+@pytest.mark.parametrize(
+    ("method", "place", "body"),
+    [
+        ("GET", "/api/v0/id?a=1", b""),
+        ("POST", "/api/v0/version?a=1", b""),
+        ("POST", "/api/v0/id?a=2", b""),
+        ("POST", "/api/v0/id?a=1", b"other"),
+    ],
+    ids=["method", "path", "query", "body"],
+)
+async def test_an_unknown_exchange_fails_the_test(method: str, place: str, body: bytes) -> None:
+    tape = tape_of()
+    assert (await ask(tape, method, place, body))[0] == 500
+    with pytest.raises(AssertionError, match="not recorded"):
+        tape.check()
+
+
+def test_an_unused_exchange_fails_the_test() -> None:
+    with pytest.raises(AssertionError, match="not used"):
+        tape_of().check()
