@@ -20,9 +20,12 @@ def tape_of(body: bytes = b"") -> Tape:
 
 
 async def ask(tape: Tape, method: str, place: str, body: bytes = b"") -> tuple[int, bytes]:
-    async with player(tape, 0) as url, aiohttp.ClientSession() as session:
-        async with session.request(method, url + place, data=body or None) as reply:
-            return reply.status, await reply.read()
+    async with (
+        player(tape, 0) as url,
+        aiohttp.ClientSession() as session,
+        session.request(method, url + place, data=body or None) as reply,
+    ):
+        return reply.status, await reply.read()
 
 
 async def test_a_recorded_exchange_is_played_back_once() -> None:
