@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +19,10 @@ from steelyard.learning.data import Kind, Rows, read_rows, write_rows
 from steelyard.sealing.envelopes import Envelope
 from steelyard.sealing.keyring import Keyring
 from steelyard.sealing.stream import is_sealed, open_file
+from support.party import Party, awaited, events
 from support.yard import PASSWORD, Steelyard, Yard
 
 ROOT = Path(__file__).resolve().parents[3]
-DEADLINE_S = 120.0
 JOB = """
 name = "Private MNIST"
 [data]
@@ -53,85 +47,22 @@ max_members = 2
 """
 
 
-@dataclass
-class Cast:
-    """Everybody in a home of their own."""
-
-    steelyard: Steelyard
-    yard: Yard
-    root: Path
-    addresses: dict[str, str]
-
-    def home(self, who: str) -> Path:
-        return self.root / who
-
-    def do(self, who: str, *arguments: str) -> Any:
-        """A command of one of them; what it prints as JSON."""
-        answer = self.steelyard(*arguments, account=who, at=self.home(who))
-        assert answer.code == 0, answer.out + answer.err
-        return answer.json
-
-    def enter(self, who: str, tokens: str) -> None:
-        """Get an account with money, in a home of one's own."""
-        made = self.steelyard("account", "new", who, "--light", at=self.home(who)).json
-        self.addresses[who] = made["address"]
-        self.yard.chain.rpc("anvil_setBalance", made["address"], hex(10**20))
-        self.do(who, "token", "mint", tokens)
+class Cast(Party):
+    """Everybody, with the keys that open what they were granted."""
 
     def ring(self, who: str) -> Keyring:
         return Keyring.beside(self.home(who) / "keystore")
 
-    @contextmanager
-    def running(self, who: str, *arguments: str) -> Iterator[Path]:
-        """A program of one of them that goes on; the file with its lines of JSON."""
-        log = self.root / f"{who}-{arguments[0]}.log"
-        command = [sys.executable, "-m", "steelyard.cli", "--home", str(self.home(who)), "--account", who]
-        command += ["--rpc-url", self.yard.chain.url, "--deployment", str(self.yard.file), "--json"]
-        with log.open("wb") as output, (self.root / f"{who}-{arguments[0]}.err").open("wb") as errors:
-            process = subprocess.Popen(
-                [*command, *arguments],
-                stdout=output,
-                stderr=errors,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-            )
-            try:
-                yield log
-            finally:
-                process.terminate()
-                process.wait(timeout=20)
-
-
-def events(log: Path) -> list[dict[str, Any]]:
-    lines = log.read_text().splitlines()
-    return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
-
-
-def await_(what: Callable[[], Any], why: str) -> Any:
-    until = time.monotonic() + DEADLINE_S
-    while time.monotonic() < until:
-        if found := what():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(why)
-
-
-def _url(log: Path) -> str:
-    def said() -> str | None:
-        text = log.read_text()
-        return str(json.loads(text)["url"]) if text.rstrip().endswith("}") else None
-
-    return str(await_(said, "the store is not served"))
-
 
 @pytest.fixture
 def cast(steelyard: Steelyard, yard: Yard, tmp_path: Path) -> Cast:
-    made = Cast(steelyard=steelyard, yard=yard, root=tmp_path, addresses={})
-    made.enter("sponsor", "1000")
+    made = Cast(steelyard=steelyard, yard=yard, root=tmp_path)
+    made.enter("sponsor")
     return made
 
 
 def _worker(cast: Cast, who: str, *, key: bool = True) -> None:
-    cast.enter(who, "500")
+    cast.enter(who)
     cast.do(who, "worker", "register", "--stake", "300", *(["--encryption-key", "new"] if key else []))
 
 
@@ -183,13 +114,13 @@ def test_two_workers_train_on_encrypted_rows_and_are_paid_and_nobody_else_sees_a
     assert sum(len(read_rows(path)) for path in plain) == 60_000
     for who in ("ann", "ben"):
         _worker(cast, who)
-    cast.enter("cleo", "500")
+    cast.enter("cleo")
     cast.do("cleo", "worker", "register")
     cast.do("cleo", "aggregator", "bond", "300")
     job = _posted(cast, data)
 
     with ExitStack() as running:
-        url = _url(running.enter_context(cast.running("sponsor", "content", "serve")))
+        url = running.enter_context(cast.handing_out("sponsor"))
         monkeypatch.setenv("STEELYARD_PEERS", url)
         for who in ("ann", "ben"):
             cast.do(who, "job", "join", job)
@@ -201,8 +132,8 @@ def test_two_workers_train_on_encrypted_rows_and_are_paid_and_nobody_else_sees_a
             for who, role in (("ann", "worker"), ("ben", "worker"), ("cleo", "aggregator"))
         }
         cast.do("sponsor", "job", "start", job)
-        await_(lambda: [e for e in events(logs["ann"]) if e["kind"] == "trained"], "ann never trained")
-        (refused, *_) = await_(
+        awaited(lambda: [e for e in events(logs["ann"]) if e["kind"] == "trained"], "ann never trained")
+        (refused, *_) = awaited(
             lambda: [e for e in events(logs["ben"]) if e["kind"] == "problem"], "ben was not refused"
         )
         assert "is encrypted" in refused["message"]
@@ -211,12 +142,12 @@ def test_two_workers_train_on_encrypted_rows_and_are_paid_and_nobody_else_sees_a
         granted = cast.do("sponsor", "job", "grant", job)["granted"]
         assert [each["worker"] for each in granted] == [cast.addresses["ben"]]
         peers = [url, *(_started(log) for log in logs.values())]
-        await_(lambda: [e for e in events(logs["ben"]) if e["kind"] == "trained"], "ben never trained")
+        awaited(lambda: [e for e in events(logs["ben"]) if e["kind"] == "trained"], "ben never trained")
         private = [path for who in ("ann", "ben") for path in _private(cast, who)]
         assert len(private) == 2
         assert all(path.stat().st_mode & 0o777 == 0o600 for path in private)
         for log in logs.values():
-            await_(lambda log=log: [e for e in events(log) if e["kind"] == "ended"], f"{log}: no end")
+            awaited(lambda log=log: [e for e in events(log) if e["kind"] == "ended"], f"{log}: no end")
         for path in plain:
             assert _nobody_serves(peers, str(cid_of_path(path)))
 
@@ -236,13 +167,13 @@ def test_a_withdrawal_in_a_running_job_takes_the_rows_away_and_the_rounds_go_on(
     data = _published(cast, _csv(cast), "--shards", "2", "--label", "label")
     for who in ("ann", "ben"):
         _worker(cast, who)
-    cast.enter("cleo", "500")
+    cast.enter("cleo")
     cast.do("cleo", "worker", "register")
     cast.do("cleo", "aggregator", "bond", "300")
     job = _posted(cast, data, rounds=3, window=8)
 
     with ExitStack() as running:
-        url = _url(running.enter_context(cast.running("sponsor", "content", "serve")))
+        url = running.enter_context(cast.handing_out("sponsor"))
         monkeypatch.setenv("STEELYARD_PEERS", url)
         for who in ("ann", "ben"):
             cast.do(who, "job", "join", job)
@@ -253,17 +184,17 @@ def test_a_withdrawal_in_a_running_job_takes_the_rows_away_and_the_rounds_go_on(
             for who, role in roles.items()
         }
         cast.do("sponsor", "job", "start", job)
-        await_(lambda: _private(cast, "ann"), "ann opened nothing")
+        awaited(lambda: _private(cast, "ann"), "ann opened nothing")
         cast.do("sponsor", "job", "withdraw", job, cast.addresses["ann"])
-        await_(lambda: not _private(cast, "ann"), "ann's rows stayed")
-        refused = await_(
+        awaited(lambda: not _private(cast, "ann"), "ann's rows stayed")
+        refused = awaited(
             lambda: [e for e in events(logs["ann"]) if "may no longer read it" in e.get("message", "")],
             "ann was not told",
         )
         assert f"job grant {job} --worker {cast.addresses['ann']}" in refused[0]["remedy"]
         assert _private(cast, "ben")
         for who in ("ben", "cleo"):
-            await_(lambda who=who: [e for e in events(logs[who]) if e["kind"] == "ended"], f"{who}: no end")
+            awaited(lambda who=who: [e for e in events(logs[who]) if e["kind"] == "ended"], f"{who}: no end")
 
     trained = {who: len([e for e in events(logs[who]) if e["kind"] == "trained"]) for who in ("ann", "ben")}
     assert trained["ann"] < trained["ben"] == 3
@@ -279,7 +210,7 @@ def test_members_bring_rows_encrypted_or_keep_them_at_home_and_neither_shows(
     job = _posted(cast, data, 'membership = "open"')
     for who in ("ann", "ben"):
         _worker(cast, who)
-    cast.enter("cleo", "500")
+    cast.enter("cleo")
     cast.do("cleo", "worker", "register")
     cast.do("cleo", "aggregator", "bond", "300")
     at_home = cast.root / "ben-rows.safetensors"
@@ -287,7 +218,7 @@ def test_members_bring_rows_encrypted_or_keep_them_at_home_and_neither_shows(
     write_rows(at_home, Rows(inputs, (np.arange(64) % 2).astype(np.uint8), Kind.FEATURES))
 
     with ExitStack() as running:
-        url = _url(running.enter_context(cast.running("sponsor", "content", "serve")))
+        url = running.enter_context(cast.handing_out("sponsor"))
         monkeypatch.setenv("STEELYARD_PEERS", url)
         mine = ("--shards", "1", "--label", "label", "--test", "0", "--like", data["manifest"])
         own = cast.do(
@@ -305,7 +236,7 @@ def test_members_bring_rows_encrypted_or_keep_them_at_home_and_neither_shows(
         cast.do("sponsor", "job", "start", job)
         peers = [url, *(_started(log) for log in logs.values())]
         for log in logs.values():
-            await_(lambda log=log: [e for e in events(log) if e["kind"] == "ended"], f"{log}: no end")
+            awaited(lambda log=log: [e for e in events(log) if e["kind"] == "ended"], f"{log}: no end")
         assert _nobody_serves(peers, str(cid_of_path(at_home)))
 
     for who, rows in (("ann", 40), ("ben", 64)):
@@ -328,7 +259,7 @@ def _private(cast: Cast, who: str) -> list[Path]:
 
 
 def _started(log: Path) -> str:
-    (event, *_) = await_(lambda: [e for e in events(log) if e["kind"] == "started"], f"{log}: not started")
+    (event, *_) = awaited(lambda: [e for e in events(log) if e["kind"] == "started"], f"{log}: not started")
     return str(event["url"])
 
 
@@ -339,7 +270,7 @@ def _nobody_serves(urls: list[str], cid: str) -> bool:
 
 def _assert_paid(cast: Cast) -> None:
     for who in ("ann", "ben"):
-        assert cast.do(who, "token", "balance", who)["units"] > 200 * 10**18  # 500 less the stake
+        assert cast.do(who, "token", "balance", who)["units"] > 700 * 10**18  # 1,000 less the stake
 
 
 def _assert_unseen(cast: Cast, plain: list[Path]) -> None:
@@ -362,9 +293,9 @@ def test_withdrawal_seals_anew_for_those_who_stay(cast: Cast) -> None:
     for who in ("ann", "ben"):
         _worker(cast, who)
     job = _posted(cast, data)
-    with cast.running("sponsor", "content", "serve") as serving:
+    with cast.handing_out("sponsor") as url:
         for who in ("ann", "ben"):
-            cast.do(who, "--peer", _url(serving), "job", "join", job)
+            cast.do(who, "--peer", url, "job", "join", job)
     cast.do("sponsor", "job", "grant", job)
     cast.do("sponsor", "job", "grant", job, "--worker", cast.addresses["ben"], "--shard", "0")
 
@@ -440,8 +371,8 @@ def test_a_member_without_a_key_is_named_and_the_rest_are_granted(cast: Cast) ->
     _worker(cast, "ann", key=False)
     _worker(cast, "ben")
     job = _posted(cast, data)
-    with cast.running("sponsor", "content", "serve") as log:
-        peer = ["--peer", _url(log)]
+    with cast.handing_out("sponsor") as url:
+        peer = ["--peer", url]
         for who in ("ann", "ben"):
             cast.do(who, *peer, "job", "join", job)
 
@@ -518,7 +449,7 @@ def test_openly_published_shards_need_no_grant(cast: Cast) -> None:
 
 
 def test_a_made_key_is_kept_under_the_operators_password(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
-    cast.enter("ann", "500")
+    cast.enter("ann")
     hot = cast.steelyard("account", "new", "hot", "--light", at=cast.home("ann")).json["address"]
 
     done = cast.do("ann", "worker", "register", "--operator", "hot", "--encryption-key", "new")
