@@ -10,7 +10,9 @@ import pytest
 
 from steelyard.blocks import Encoding
 from steelyard.chain.structs import Purse
+from steelyard.nodes.actions import Upkeep
 from steelyard.nodes.claims import claim_posts, claim_shares, claimable, claimable_posts
+from steelyard.nodes.common_acts import CommonActs
 from steelyard.nodes.config import Role
 from steelyard.nodes.runner import run_node
 from steelyard.numbers import ONE
@@ -69,6 +71,22 @@ async def test_a_wrong_number_is_convicted_and_the_right_result_posted(
                 contracts.vault.credit_of(contracts.token.address, fleet.wallets["challenger"].address)
             )
             assert reward == BOND // 2
+
+
+async def test_a_job_ends_though_what_is_anyones_is_always_done_late(
+    start_chain: StartChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So late that the last result is posted before the holds of the one below it were counted."""
+
+    async def late(self: CommonActs, action: Upkeep, rank: float) -> None:
+        await asyncio.sleep(1.5)
+        await at_once(self, action, rank)
+
+    at_once = CommonActs.upkeep
+    monkeypatch.setattr(CommonActs, "upkeep", late)
+    async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), rounds=2) as fleet:
+        assert set((await run_all(fleet, ALL)).values()) == {"closed"}
+        assert len({event.fields["id"] for event in fleet.said("final")}) == 2
 
 
 async def test_everything_earned_is_claimed_once(start_chain: StartChain, tmp_path: Path) -> None:

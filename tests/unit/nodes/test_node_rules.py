@@ -322,6 +322,36 @@ class TestUpkeep:
         story.submitted(2, 0, 1, close=True)  # both say that they hold
         assert acts(upkeep(situation(story, 200, clock=190))) == [("settle", 1)]  # which counts them
 
+    def test_holds_that_came_by_submissions_are_counted_after_the_last_post_too(self) -> None:
+        story, job = posted(), terms(rounds=2)
+        story.submitted(2, 0, 1, close=True)
+        story.attested(2, 0, 3)
+        story.attested(2, 1, 3)
+        story.posted(2, id_of(2), poster=11, included=3, size=2, hold_by=START + 300, parent=id_of(1))
+        story.tell(ev.HeldByAll, serial=2, id=id_of(2), final_at=START + 150)
+        assert acts(upkeep(situation(story, 250, job=job))) == [("settle", 1)]
+        late = terms(rounds=2, deadline=START + 240)
+        assert acts(upkeep(situation(story, 250, job=late))) == [("settle", 1)]
+        story.tell(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 350)
+        assert not upkeep(situation(story, 349, job=job))
+        for terms_ in (job, late):
+            assert acts(upkeep(situation(story, 350, job=terms_))) == [("close", 2)]
+
+    def test_counting_holds_of_an_openings_next_result_is_another_act(self) -> None:
+        story = posted()
+        story.submitted(2, 0, 1, close=True)
+        first = upkeep(situation(story, 120, clock=119))
+        story.tell(ev.OpeningVoid, serial=2)
+        story.tell(ev.ResultVoid, same_block=True, serial=1, id=id_of(1), poster=who(10), cause=CONVICTED)
+        story.posted(
+            1, id_of(3), poster=11, included=3, size=2, hold_by=START + 300, attempt=1, parent=id_of(0)
+        )
+        story.opened(3, 2, 2, parent=id_of(3), above=1, at=START + 130, with_post=True)
+        story.submitted(3, 0, 1, close=True)
+        again = upkeep(situation(story, 140, clock=139))
+        assert acts(first) == acts(again) == [("settle", 1)]
+        assert first != again
+
     def test_more_than_sixteen_submitters_need_a_draw(self) -> None:
         story = Chronicle()
         story.members(17)

@@ -21,14 +21,16 @@ def upkeep(s: Situation) -> list[Action]:
     if s.view.ended is not None:
         return []
     head = s.head
-    if head is None or over(s):
+    if head is None:
         return _end(s)
+    if over(s):
+        return _count(s) or _end(s)
     stale = next((post for post in s.view.unsettled() if s.expired(post)), None)
     if stale is not None:
         return [_retry(s.view.openings[stale.serial], not_before=stale.hold_by)]
     if head.post is None:
-        return _mend(s, head) or _settle(s) or removals(s) or _end(s)
-    return _open_next(s) or _end(s)
+        return _mend(s, head) or _count(s) or _make_room(s, head) or removals(s) or _end(s)
+    return _open_next(s) or _count(s) or _end(s)
 
 
 def over(s: Situation) -> bool:
@@ -85,17 +87,20 @@ def finalable(s: Situation) -> list[Post]:
     return found
 
 
-def _settle(s: Situation) -> list[Action]:
-    """Count holds that came by submissions, so that the challenge window starts; make room to open.
+def _count(s: Situation) -> list[Action]:
+    """Have holds that came by submissions counted, so that the challenge window starts.
 
-    What opens or closes without a post settles by itself.
+    What opens or closes without a post counts them too, but without a window that ends a job is never closed.
     """
-    ready, head = finalable(s), s.head
-    if head is None or head.post is not None:
-        return []
     due = next((post for post in s.view.unsettled() if post.final_at is None and s.held(post)), None)
-    if due is not None:
-        return [Upkeep(act="settle", serial=due.serial, mark=1)]
+    if due is None:
+        return []
+    return [Upkeep(act="settle", serial=due.serial, mark=s.view.openings[due.serial].posts)]
+
+
+def _make_room(s: Situation, head: Opening) -> list[Action]:
+    """Make final what can be, where a post could not open the next round otherwise."""
+    ready = finalable(s)
     if not ready or head.number + 1 - s.view.settled_number < MAX_UNSETTLED:
         return []
     last = ready[-1]
