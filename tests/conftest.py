@@ -1,4 +1,4 @@
-"""Fixtures that several test folders share: development chains on free ports, ended whatever happens."""
+"""Fixtures that several test folders share: chains and IPFS daemons on free ports, ended whatever happens."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import settings
 from steelyard.chain import devnet
 from steelyard.chain.devnet import DevChain
 from support.chains import StartChain
+from support.kubo import Daemon, daemons
 
 KINDS: tuple[devnet.Kind, ...] = ("anvil", "ganache", "geth")
 # How long an example takes says nothing on a shared machine. In CI the same examples are tried at every run.
@@ -59,3 +60,10 @@ def start_chain() -> Iterator[StartChain]:
     yield start
     for each in started:
         each.stop()
+
+
+@pytest.fixture(scope="session")
+def ipfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Daemon]]:
+    """Three daemons for the whole session, the first two with pub/sub; every test has data of its own."""
+    with daemons(tmp_path_factory.mktemp("ipfs"), 3, pubsub=(0, 1)) as found:
+        yield found

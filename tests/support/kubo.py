@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +52,11 @@ class Daemon:
         except ValueError:
             return reply.content
 
+    def has(self, cid: str) -> bool:
+        """Whether the block is in its repository; nobody else is asked."""
+        params = {"arg": cid, "offline": "true"}
+        return requests.post(f"{self.api}/api/v0/block/stat", params=params, timeout=30).status_code == 200
+
     def kill(self) -> None:
         """As a power cut would."""
         self.process.send_signal(signal.SIGKILL)
@@ -59,13 +64,14 @@ class Daemon:
 
 
 @contextmanager
-def daemons(folder: Path, count: int) -> Iterator[list[Daemon]]:
-    """So many daemons, each connected to all others; gone at the end."""
+def daemons(folder: Path, count: int, *, pubsub: Collection[int] = ()) -> Iterator[list[Daemon]]:
+    """So many daemons, each connected to all others; gone at the end. pubsub: which of them have it."""
     program = ipfs_program()
     if program is None:
         raise RuntimeError("no ipfs program")
     with ExitStack() as stack:
-        starting = [stack.enter_context(_process(program, folder / f"ipfs{n}")) for n in range(count)]
+        repos = [(folder / f"ipfs{n}", {"Pubsub": {"Enabled": n in pubsub}}) for n in range(count)]
+        starting = [stack.enter_context(_process(program, repo, config=more)) for repo, more in repos]
         found = [_ready(repo, process) for repo, process in starting]
         for daemon in found:
             for other in found:
@@ -75,18 +81,23 @@ def daemons(folder: Path, count: int) -> Iterator[list[Daemon]]:
 
 
 @contextmanager
-def one_daemon(repo: Path, *, host: str = "127.0.0.1") -> Iterator[Daemon]:
-    """A daemon on a repository, made where there is none, at this address: to kill and to start again."""
+def one_daemon(
+    repo: Path, *, host: str = "127.0.0.1", config: Mapping[str, Any] | None = None
+) -> Iterator[Daemon]:
+    """A daemon on a repository, made where there is none, at this address: to kill and to start again.
+
+    config: sections of its configuration to change where the repository is made.
+    """
     program = ipfs_program()
     if program is None:
         raise RuntimeError("no ipfs program")
-    with _process(program, repo, host) as (path, process):
+    with _process(program, repo, host, config) as (path, process):
         yield _ready(path, process)
 
 
 @contextmanager
 def _process(
-    program: str, repo: Path, host: str = "127.0.0.1"
+    program: str, repo: Path, host: str = "127.0.0.1", config: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
     environ = {
         "PATH": os.environ["PATH"],
@@ -95,7 +106,7 @@ def _process(
         "LIBP2P_FORCE_PNET": "1",
     }
     if not (repo / "config").exists():
-        _make_repo(program, repo, host, environ)
+        _make_repo(program, repo, host, environ, config or {})
     with (repo / "daemon.log").open("ab") as log:
         process = subprocess.Popen([program, "daemon"], env=environ, stdout=log, stderr=log)
     try:
@@ -109,7 +120,7 @@ def _process(
             process.wait(10)
 
 
-def _make_repo(program: str, repo: Path, host: str, environ: dict[str, str]) -> None:
+def _make_repo(program: str, repo: Path, host: str, environ: dict[str, str], more: Mapping[str, Any]) -> None:
     repo.mkdir(parents=True, exist_ok=True)
     subprocess.run(
         [program, "init", "--empty-repo"], env=environ, check=True, capture_output=True, timeout=60
@@ -128,6 +139,8 @@ def _make_repo(program: str, repo: Path, host: str, environ: dict[str, str]) -> 
     config["Swarm"]["RelayService"] = {"Enabled": False}
     config["Swarm"]["Transports"] = {"Network": {"QUIC": False, "WebTransport": False, "WebRTCDirect": False}}
     config["AutoTLS"] = {"Enabled": False}
+    for section, values in more.items():
+        config[section] |= values
     path.write_text(json.dumps(config))
 
 

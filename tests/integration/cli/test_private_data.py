@@ -1,10 +1,14 @@
-"""Encrypted shards through the command line: published, granted, trained on, withdrawn; nobody else sees."""
+"""Encrypted shards through the command line: published, granted, trained on, withdrawn; nobody else sees.
+
+What moves files is tested on embedded stores, and on three IPFS daemons where there is a program for them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ from steelyard.learning.data import Kind, Rows, read_rows, write_rows
 from steelyard.sealing.envelopes import Envelope
 from steelyard.sealing.keyring import Keyring
 from steelyard.sealing.stream import is_sealed, open_file
+from support.kubo import NEEDS_IPFS, Daemon
 from support.party import Party, awaited, events
 from support.yard import PASSWORD, Steelyard, Yard
 
@@ -47,18 +52,40 @@ max_members = 2
 """
 
 
+@dataclass
 class Cast(Party):
     """Everybody, with the keys that open what they were granted."""
+
+    daemons: dict[str, Daemon] = field(default_factory=dict)  # by person; none where stores are embedded
 
     def ring(self, who: str) -> Keyring:
         return Keyring.beside(self.home(who) / "keystore")
 
+    def enter(self, who: str, *, stake: bool = False, bond: bool = False) -> None:
+        """Get an account, with a daemon where there are some."""
+        if who in self.daemons:
+            self.home(who).mkdir(parents=True)
+            (self.home(who) / "steelyard.toml").write_text(f'ipfs_api = "{self.daemons[who].api}"\n')
+        super().enter(who, stake=stake, bond=bond)
+
+    def repositories(self) -> list[Path]:
+        """Of the daemons."""
+        return list({daemon.repo: None for daemon in self.daemons.values()})
+
 
 @pytest.fixture
-def cast(steelyard: Steelyard, yard: Yard, tmp_path: Path) -> Cast:
+def cast(request: pytest.FixtureRequest, steelyard: Steelyard, yard: Yard, tmp_path: Path) -> Cast:
     made = Cast(steelyard=steelyard, yard=yard, root=tmp_path)
+    if getattr(request, "param", "embedded") == "kubo":
+        found: list[Daemon] = request.getfixturevalue("ipfs")
+        made.daemons = dict(zip(("sponsor", "ann", "ben", "cleo"), [*found, found[0]], strict=True))
     made.enter("sponsor")
     return made
+
+
+on_each_store = pytest.mark.parametrize(
+    "cast", ["embedded", pytest.param("kubo", marks=NEEDS_IPFS)], indirect=True
+)
 
 
 def _worker(cast: Cast, who: str, *, key: bool = True) -> None:
@@ -106,6 +133,7 @@ def _bytes_on_disk(*folders: Path) -> Iterator[tuple[Path, bytes]]:
 
 
 @pytest.mark.slow
+@on_each_store
 def test_two_workers_train_on_encrypted_rows_and_are_paid_and_nobody_else_sees_a_row(
     cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +177,7 @@ def test_two_workers_train_on_encrypted_rows_and_are_paid_and_nobody_else_sees_a
         for log in logs.values():
             awaited(lambda log=log: [e for e in events(log) if e["kind"] == "ended"], f"{log}: no end")
         for path in plain:
-            assert _nobody_serves(peers, str(cid_of_path(path)))
+            assert _nobody_serves(cast, peers, str(cid_of_path(path)))
 
     for who in ("ann", "ben"):
         cast.do(who, "rewards", "claim")
@@ -161,6 +189,7 @@ def test_two_workers_train_on_encrypted_rows_and_are_paid_and_nobody_else_sees_a
 
 
 @pytest.mark.slow
+@on_each_store
 def test_a_withdrawal_in_a_running_job_takes_the_rows_away_and_the_rounds_go_on(
     cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +231,7 @@ def test_a_withdrawal_in_a_running_job_takes_the_rows_away_and_the_rounds_go_on(
 
 
 @pytest.mark.slow
+@on_each_store
 def test_members_bring_rows_encrypted_or_keep_them_at_home_and_neither_shows(
     cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,7 +267,7 @@ def test_members_bring_rows_encrypted_or_keep_them_at_home_and_neither_shows(
         peers = [url, *(_started(log) for log in logs.values())]
         for log in logs.values():
             awaited(lambda log=log: [e for e in events(log) if e["kind"] == "ended"], f"{log}: no end")
-        assert _nobody_serves(peers, str(cid_of_path(at_home)))
+        assert _nobody_serves(cast, peers, str(cid_of_path(at_home)))
 
     for who, rows in (("ann", 40), ("ben", 64)):
         assert {e["rows"] for e in events(logs[who]) if e["kind"] == "trained"} == {rows}
@@ -251,7 +281,8 @@ def test_members_bring_rows_encrypted_or_keep_them_at_home_and_neither_shows(
         marker = np.ascontiguousarray(read_rows(plain).inputs[10:14]).tobytes()
         assert marker in plain.read_bytes()
         homes = [cast.home(who) for who in ("sponsor", "ann", "ben", "cleo")]
-        assert not [path for path, held in _bytes_on_disk(*homes, cast.root / "ann-out") if marker in held]
+        looked = _bytes_on_disk(*homes, cast.root / "ann-out", *cast.repositories())
+        assert not [path for path, held in looked if marker in held]
 
 
 def _private(cast: Cast, who: str) -> list[Path]:
@@ -263,9 +294,9 @@ def _started(log: Path) -> str:
     return str(event["url"])
 
 
-def _nobody_serves(urls: list[str], cid: str) -> bool:
+def _nobody_serves(cast: Cast, urls: list[str], cid: str) -> bool:
     got = [requests.get(f"{url}/ipfs/{cid}?format=raw", timeout=5).status_code for url in urls]
-    return got == [404] * len(urls)
+    return got == [404] * len(urls) and not any(daemon.has(cid) for daemon in cast.daemons.values())
 
 
 def _assert_paid(cast: Cast) -> None:
@@ -280,14 +311,18 @@ def _assert_unseen(cast: Cast, plain: list[Path]) -> None:
     assert all(any(row in path.read_bytes() for path in plain) for row in rows)
     homes = [cast.home(who) for who in ("sponsor", "ann", "ben", "cleo")]
     looked = 0
-    for path, held in _bytes_on_disk(*homes, cast.root / "out"):
+    for path, held in _bytes_on_disk(*homes, cast.root / "out", *cast.repositories()):
         looked += 1
         assert path.name == "test.safetensors" or not any(row in held for row in rows), path
     assert looked > 20
     sealed = [path for path, _ in _bytes_on_disk(cast.home("sponsor")) if is_sealed(path)]
     assert sealed
+    for who in cast.daemons:  # what was looked through is where blocks lie, as they are
+        mine = [path for path, _ in _bytes_on_disk(cast.daemons[who].repo / "blocks") if is_sealed(path)]
+        assert mine or who == "cleo", who
 
 
+@on_each_store
 def test_withdrawal_seals_anew_for_those_who_stay(cast: Cast) -> None:
     data = _published(cast, _csv(cast), "--shards", "2", "--label", "label")
     for who in ("ann", "ben"):
@@ -319,6 +354,8 @@ def test_withdrawal_seals_anew_for_those_who_stay(cast: Cast) -> None:
     old, new = (asyncio.run(_envelope(cast, log["log"][which]["envelope"])) for which in (0, 4))
     assert old.content == Cid.parse(data["shards"][0]["cid"]) != new.content
     sealed = asyncio.run(_file(cast, new))
+    for daemon in list(cast.daemons.values())[:1]:  # the sponsor's
+        assert (daemon.has(str(old.content)), daemon.has(str(new.content))) == (False, True)
     keys = {who: cast.ring(who).unlock(cast.addresses[who], PASSWORD) for who in ("ann", "ben")}
     with pytest.raises(ContentSealed):
         keys["ann"].open(new)
@@ -329,6 +366,7 @@ def test_withdrawal_seals_anew_for_those_who_stay(cast: Cast) -> None:
     assert cast.do("sponsor", "job", "grant", job)["granted"] == []  # not ann again
 
 
+@on_each_store
 def test_a_grant_finishes_what_a_withdrawal_that_was_cut_off_left_undone(
     cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:

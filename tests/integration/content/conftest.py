@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from steelyard.content import EmbeddedStore, StoreConfig
-from support.kubo import NEEDS_IPFS, Daemon, daemons
+from support.kubo import NEEDS_IPFS, Daemon
 from support.recording import Tape, player, recorder
 from support.stores import MakeStore, Yard
 
@@ -34,13 +34,6 @@ async def make_store(tmp_path: Path) -> AsyncIterator[MakeStore]:
             return await stack.enter_async_context(EmbeddedStore(config))
 
         yield make
-
-
-@pytest.fixture(scope="session")
-def ipfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Daemon]]:
-    """Daemons for the whole session: every test has data of its own."""
-    with daemons(tmp_path_factory.mktemp("ipfs"), DAEMONS) as found:
-        yield found
 
 
 @pytest.fixture(params=["embedded", pytest.param("kubo", marks=NEEDS_IPFS), "recorded"])

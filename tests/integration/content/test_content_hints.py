@@ -168,13 +168,7 @@ async def daemon_url(tmp_path: Path) -> AsyncIterator[str]:
     """A real daemon with pub/sub."""
     if ipfs_program() is None:
         pytest.skip("no ipfs program")
-    repo = tmp_path / "ipfs"
-    with one_daemon(repo):
-        pass
-    config = json.loads((repo / "config").read_text())
-    config["Pubsub"]["Enabled"] = True
-    (repo / "config").write_text(json.dumps(config))
-    with one_daemon(repo) as daemon:
+    with one_daemon(tmp_path / "ipfs", config={"Pubsub": {"Enabled": True}}) as daemon:
         yield daemon.api
 
 

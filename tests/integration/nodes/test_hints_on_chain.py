@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +19,7 @@ from steelyard.content.kubo.store import KuboStore
 from steelyard.nodes.hints import Hint, Place, signed
 from support.chains import StartChain
 from support.fleet import ALL, PARTS, Fleet, run_all, staged
-from support.kubo import ipfs_program, one_daemon
+from support.kubo import daemons, ipfs_program
 
 
 def place_of(fleet: Fleet) -> Place:
@@ -90,18 +89,7 @@ async def test_nodes_on_daemons_hear_each_other_over_pub_sub(start_chain: StartC
 @contextmanager
 def daemons_with_pubsub(folder: Path, count: int) -> Iterator[list[str]]:
     """RPCs of daemons that know each other."""
-    with ExitStack() as stack:
-        found = []
-        for number in range(count):
-            repo = folder / f"ipfs{number}"
-            with one_daemon(repo):
-                pass
-            config = json.loads((repo / "config").read_text())
-            config["Pubsub"]["Enabled"] = True
-            (repo / "config").write_text(json.dumps(config))
-            found.append(stack.enter_context(one_daemon(repo)))
-        for other in found[1:]:
-            found[0].rpc("swarm/connect", arg=other.swarm)
+    with daemons(folder, count, pubsub=range(count)) as found:
         yield [daemon.api for daemon in found]
 
 
