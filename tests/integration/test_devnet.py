@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ ORPHAN = """
 import os, signal, sys
 from steelyard.chain import devnet
 chain = devnet.start(sys.argv[1])
-print(chain.url, flush=True)
+print(chain.url, chain.folder, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -42,20 +43,26 @@ def test_a_stopped_chain_answers_no_more_and_leaves_no_files() -> None:
 
 
 @pytest.mark.parametrize("kind", ["anvil", "ganache"])
-def test_a_chain_ends_when_its_starter_is_killed(kind: devnet.Kind) -> None:
+def test_a_chain_ends_and_its_files_go_when_its_starter_is_killed(kind: devnet.Kind) -> None:
     orphaned = subprocess.run(
         [sys.executable, "-c", ORPHAN, kind], check=False, capture_output=True, text=True, timeout=60
     )
     assert orphaned.returncode == -signal.SIGKILL
 
+    url, folder = orphaned.stdout.split()
     until = time.monotonic() + 10
-    while time.monotonic() < until:
-        try:
-            devnet.rpc(orphaned.stdout.strip(), "eth_chainId", timeout_s=1.0)
-        except Unreachable:
-            return
+    while _answers(url) or Path(folder).exists():
+        assert time.monotonic() < until, f"{kind} or {folder} outlived the process that started it by 10 s"
         time.sleep(0.05)
-    pytest.fail(f"{kind} outlived the process that started it by 10 s")
+
+
+def test_a_chain_that_died_leaves_its_log_until_it_is_stopped() -> None:
+    chain = devnet.start("anvil")
+    os.killpg(chain.process.pid, signal.SIGKILL)
+    chain.process.wait(timeout=10)
+    assert chain.log.exists()
+    chain.stop()
+    assert not chain.folder.exists()
 
 
 def test_a_chain_that_cannot_start_says_what_it_said() -> None:
@@ -74,3 +81,11 @@ def test_intervals_mine_without_transactions() -> None:
         while int(chain.rpc("eth_blockNumber"), 16) == 0:
             assert time.monotonic() < until, f"no block after 10 s (pid {os.getpid()})"
             time.sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    try:
+        devnet.rpc(url, "eth_chainId", timeout_s=1.0)
+    except Unreachable:
+        return False
+    return True

@@ -35,15 +35,19 @@ BALANCE_ETHER = 10_000
 GAS_LIMIT = 30_000_000
 START_TRIES = 4
 
-# The chain runs beside a reader of our pipe. However we end, the pipe closes, and the reader ends the chain:
-# unlike PR_SET_PDEATHSIG this works on macOS too, and is not tied to the life of one thread.
+# The chain runs beside a reader of our pipe. However we end, the pipe closes, and the reader ends the chain
+# and has its folder removed: unlike PR_SET_PDEATHSIG this works on macOS too, and is not tied to the life of
+# one thread. A chain that ends by itself leaves its folder to us, for the log in it.
 _SUPERVISOR = """
+folder=$1; shift
 exec 3<&0
 "$@" </dev/null 3<&- & chain=$!
-( read -r _ <&3; kill "$chain" 2>/dev/null; sleep 3; kill -9 "$chain" 2>/dev/null ) & watch=$!
+( read -r _ <&3; : >"$folder/ended"
+  kill "$chain" 2>/dev/null; sleep 3; kill -9 "$chain" 2>/dev/null ) & watch=$!
 exec 3<&-
 wait "$chain"; code=$?
 kill "$watch" 2>/dev/null
+if [ -e "$folder/ended" ]; then cd / && rm -rf "$folder"; fi
 exit "$code"
 """
 
@@ -164,7 +168,7 @@ def _launch(kind: Kind, keys: tuple[LocalAccount, ...], block_time_s: int, extra
     log = folder / "chain.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["/bin/sh", "-c", _SUPERVISOR, "sh", *command, *extra],
+            ["/bin/sh", "-c", _SUPERVISOR, "sh", str(folder), *command, *extra],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,11 +25,11 @@ INT32_2D = types.Array(types.int32, 2, "C", readonly=True)
 INT64 = types.Array(types.int64, 1, "C", readonly=True)
 
 
-def cache_folder() -> Path:
+def cache_folder() -> Path | None:
     """Where compiled kernels are kept: NUMBA_CACHE_DIR, else beside this file, else the user's cache.
 
-    Each version of the sources has a folder of its own, as Numba does not notice changes of what a kernel
-    calls.
+    None where none of them may be used: each process then compiles for itself, in memory. Each version of the
+    sources has a folder of its own, as Numba does not notice changes of what a kernel calls.
     """
     here = Path(__file__).parent
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(here.glob("*.py")))).hexdigest()[:12]
@@ -40,7 +39,7 @@ def cache_folder() -> Path:
     for folder in folders:
         if _usable(folder / digest):
             return folder / digest
-    return Path(tempfile.mkdtemp(prefix="steelyard-kernels-"))
+    return None
 
 
 def _usable(folder: Path) -> bool:
@@ -55,13 +54,14 @@ def _usable(folder: Path) -> bool:
 
 
 def compiled(signature: Any) -> Callable[[F], F]:
-    """Compile a function for one signature at definition, from the cache where it is there."""
+    """Compile a function for one signature at definition, or load it from the cache where there is one."""
 
     def decorate(function: F) -> F:
+        cached = _FOLDER is not None
         before = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(_FOLDER)
+        numba.config.CACHE_DIR = str(_FOLDER) if cached else before
         try:
-            result: F = numba.njit(signature, cache=True, nogil=True, error_model="numpy")(function)
+            result: F = numba.njit(signature, cache=cached, nogil=True, error_model="numpy")(function)
         finally:
             numba.config.CACHE_DIR = before
         return result
