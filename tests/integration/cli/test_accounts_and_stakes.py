@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +20,17 @@ def test_tokens_are_minted_and_counted(steelyard: Steelyard, fund: Fund) -> None
     assert "1,000.5" in steelyard("token", "balance", "alice", human=True).out
 
 
-def test_minting_is_for_development_chains(steelyard: Steelyard, fund: Fund) -> None:
+def test_minting_is_for_development_chains(
+    steelyard: Steelyard, fund: Fund, yard: Yard, tmp_path: Path
+) -> None:
     fund("alice")
-    said = steelyard("token", "mint", "1", "--network", "sepolia", account="alice").error
-    assert said["exit_code"] in (2, 6)
+    sepolia = tmp_path / "sepolia.json"
+    sepolia.write_text(json.dumps({**json.loads(yard.file.read_text()), "chainId": 11155111}))
+    choice = ("--network", "sepolia", "--deployment", str(sepolia))
+    said = steelyard("token", "mint", "1", *choice, account="alice").error
+    assert (said["type"], said["exit_code"]) == ("ConfigError", 2)
+    assert "sepolia is no development chain" in said["message"]
+    assert "anvil" in said["remedy"]
 
 
 def test_a_worker_registers_with_a_stake_by_permit_in_one_transaction(

@@ -140,6 +140,16 @@ def test_a_prompt_asks_twice_for_a_new_password(monkeypatch: pytest.MonkeyPatch)
         Passwords(prompt=True).get("alice", confirm=True)
 
 
+def test_a_password_is_asked_for_once_for_each_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    asked: list[str] = []
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: asked.append(prompt) or f"secret {len(asked)}")
+    passwords = Passwords(prompt=True)
+    assert [passwords.get(name) for name in ("alice", "bob", "alice")] == ["secret 1", "secret 2", "secret 1"]
+    assert asked == ["Password of alice: ", "Password of bob: "]
+    assert "secret" not in repr(passwords)
+
+
 def test_an_unreadable_password_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(WalletError, match="missing"):
         Passwords(file=tmp_path / "missing").get("alice")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,13 +21,39 @@ def _at_terminal() -> bool:
     return sys.stdin.isatty()
 
 
+def _ask(prompt: str) -> str:
+    """What a person types.  Raises WalletError for a closed input, KeyboardInterrupt."""
+    try:
+        with _interruptible():
+            return getpass.getpass(prompt)
+    except EOFError:
+        raise WalletError("no password was typed", remedy="try again") from None
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends the prompt also inside an event loop, which would only note it and go on waiting."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Passwords:
-    """`file` goes before the environment's `variable`, and that before a prompt, where one is allowed."""
+    """`file` goes before the environment's `variable`, and that before a prompt, where one is allowed.
+
+    Nobody is asked twice for the same account: what was typed is kept for as long as this object is.
+    """
 
     file: Path | None = None
     variable: str = VARIABLE
     prompt: bool = field(default_factory=_at_terminal)
+    _typed: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def get(self, account: str, *, confirm: bool = False) -> str:
         """The password of `account`; `confirm` asks twice at a prompt.
@@ -39,9 +69,12 @@ class Passwords:
                 f"no password for {account}",
                 remedy=f"give --password-file, set {self.variable}, or run where a prompt is possible",
             )
-        password = getpass.getpass(f"Password of {account}: ")
-        if confirm and getpass.getpass("Once more: ") != password:
+        if account in self._typed:
+            return self._typed[account]
+        password = _ask(f"Password of {account}: ")
+        if confirm and _ask("Once more: ") != password:
             raise WalletError("the two passwords differ", remedy="try again")
+        self._typed[account] = password
         return password
 
     def _from_file(self, path: Path) -> str:

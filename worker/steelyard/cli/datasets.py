@@ -49,7 +49,7 @@ class Chosen:
 async def publish_data(chosen: Chosen, out: Path | None) -> None:
     """Make the files in a new folder, store them, and print what a sponsor or a member passes on."""
     session = current()
-    seal = await asyncio.to_thread(_sealer, session) if chosen.encrypt else None
+    seal = _sealer(session) if chosen.encrypt else None  # in this thread: it may prompt
     folder = _new_folder(out or Path(_name_of(chosen.source) + "-shards"))
     try:
         if seal or chosen.at_home:

@@ -120,6 +120,7 @@ async def node_config(session: Session, wishes: Wishes) -> NodeConfig:
     async with session.client() as client:
         await _await_place(client, wishes, address)
         genesis = client.genesis[2:10]
+    session.passwords().get(account)  # asked for here, as a prompt in another thread could not be interrupted
     home = session.config.home / "nodes" / f"{network.chain_id}-{genesis}-{wishes.job}-{address.lower()}"
     return NodeConfig(
         network=network,

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,6 +39,7 @@ class Session:
     log_json: bool = False
     verbose: bool = False
     patient: bool = False  # wait for an RPC that is away as long as a node does
+    _passwords: list[Passwords] = field(default_factory=list, repr=False, compare=False)  # one at most
 
     def network(self) -> Network:
         """The chosen network with its deployment, as the settings override it."""
@@ -62,10 +63,13 @@ class Session:
         return Keystores(self.config.keystore_dir)
 
     def passwords(self) -> Passwords:
+        """The same object at every call, so that a command asks for a password once."""
         from steelyard.chain.passwords import Passwords
 
-        prompt = not self.out.json and sys.stdin.isatty()
-        return Passwords(file=self.config.password_file, prompt=prompt)
+        if not self._passwords:
+            prompt = not self.out.json and sys.stdin.isatty()
+            self._passwords.append(Passwords(file=self.config.password_file, prompt=prompt))
+        return self._passwords[0]
 
     def account_name(self) -> str:
         """The account that signs: as set, or the only one.  Raises ConfigError where that is unclear."""
