@@ -109,7 +109,8 @@ Three machines, each a process with a worker, an aggregator and a content store,
 anvil. In the second round the fault comes. A job is right when it ends by itself, all its rounds are final,
 no result that enough machines held was lost, nobody was slashed, no effect happened twice and tokens add up.
 A fault for a while lasts 8 s, longer than any of the job's windows. "Results void" were posted and then not
-held by enough machines in time; the round was done again.
+held by enough machines in time; the round was done again. "Longest" is until the last machine has ended: one
+that comes back when the others have done the job looks for the last model, and nobody is there to give it.
 `make faults` and `make faults STORE=kubo` measure and write this file; CI runs one fault of each kind.
 """
 

@@ -16,6 +16,7 @@ from steelyard.nodes.actions import (
     Collect,
     Compute,
     Convict,
+    ConvictUpdate,
     Enlist,
     Fetch,
     Hold,
@@ -31,7 +32,7 @@ from steelyard.nodes.deciding import Situation, common
 from steelyard.nodes.folding import fold
 from steelyard.nodes.local import Checked, Local, Rebuilt, Verdict
 from steelyard.nodes.upkeep import upkeep
-from steelyard.nodes.view import CONVICTED, NOT_HELD
+from steelyard.nodes.view import CONVICTED, NOT_HELD, PARENT_VOID
 from steelyard.nodes.worker_rules import worker
 from support.chronicle import START, WINDOW, Chronicle, id_of, terms, two_at_work, who
 
@@ -175,6 +176,8 @@ class TestWorker:
         back = Hold(serial=1, id=id_of(1), awaiting=2)
         assert back in worker(situation(story, 310, me=2, rebuilt=right(0, 1)))
         assert back not in worker(situation(story, 310, me=1, rebuilt=right(0, 1)))
+        story.tell(ev.Final, serial=1, number=1, id=id_of(1))
+        assert back in worker(situation(story, 310, me=2, rebuilt=right(0, 1)))
         story.tell(ev.Ready, serial=2, worker=who(2), slot=2)
         assert back not in worker(situation(story, 310, me=2, rebuilt=right(0, 1)))
 
@@ -253,6 +256,26 @@ class TestAggregator:
         assert not aggregator(situation(attested(), 20, me=11, free_bond=9, **facts))
         assert aggregator(situation(attested(), 20, me=11, free_bond=10, **facts))
 
+    def test_it_waits_with_a_post_until_the_parents_holds_are_counted(self) -> None:
+        story = posted()
+        story.submitted(2, 0, 1, close=True)
+        story.attested(2, 0, 3)
+        story.attested(2, 1, 3)
+        facts: dict[str, Any] = {"rebuilt": right(0, 1), "checked": held(2, 0, 1), "clock": 190}
+        assert aggregator(situation(story, 199, me=10, **facts))
+        assert not aggregator(situation(story, 200, me=10, **facts))
+        story.tell(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 301)
+        assert aggregator(situation(story, 200, me=10, **facts))
+
+    def test_a_seat_that_was_lost_is_taken_again_but_not_one_given_up(self) -> None:
+        story = two_at_work()
+        story.tell(ev.AggregatorRetired, account=who(10), index=0, removed=True)
+        assert aggregator(situation(story, 1, me=10, had_turns=True)) == [Enlist(mark=1)]
+        story.tell(ev.AggregatorEnlisted, account=who(10), index=0)
+        story.tell(ev.AggregatorRetired, account=who(10), index=0, removed=False)
+        assert not aggregator(situation(story, 1, me=10, had_turns=True))
+        assert aggregator(situation(story, 1, me=10)) == [Enlist(mark=2)]  # a start asks for one again
+
     def test_it_claims_posts_when_bonds_run_short_or_the_job_is_over(self) -> None:
         story = posted()
         story.tell(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 150)
@@ -274,6 +297,25 @@ class TestAggregator:
         wanted = aggregator(situation(story, 300, me=10, clock=290))
         assert wanted == [Collect(what="releaseBond", number=1)]
 
+    def test_a_bond_left_in_an_earlier_opening_of_a_round_backs_nothing_and_is_taken_back(self) -> None:
+        story = posted()
+        story.posted(2, id_of(2), poster=11, included=3, size=2, hold_by=START + 300, parent=id_of(1))
+        story.tell(ev.ResultVoid, serial=2, id=id_of(2), poster=who(11), cause=PARENT_VOID)
+        story.tell(ev.ResultVoid, serial=1, id=id_of(1), poster=who(10), cause=CONVICTED)
+        story.posted(1, id_of(3), poster=11, included=3, size=2, hold_by=START + 300, attempt=1)
+        story.opened(3, 2, 2, parent=id_of(3), above=1, at=START + 200, with_post=True)
+        story.submitted(3, 0, 1, close=True)
+        story.attested(3, 0, 3)
+        story.attested(3, 1, 3)
+        facts: dict[str, Any] = {"rebuilt": right(0, 3), "checked": held(3, 0, 1), "clock": 210}
+        assert not aggregator(situation(story, 330, me=11, free_bond=9, **facts))
+        story.posted(3, id_of(4), poster=11, included=3, size=2, hold_by=START + 400, parent=id_of(3))
+        for serial, number, id_ in ((1, 1, 3), (3, 2, 4)):
+            story.tell(ev.Final, serial=serial, number=number, id=id_of(id_))
+        assert aggregator(situation(story, 500, me=11)) == [Collect(what="releaseBond", number=2)]
+        story.tell(ev.BondReleased, number=2, account=who(11))
+        assert not aggregator(situation(story, 500, me=11))
+
 
 class TestChallenger:
     def test_it_convicts_what_is_wrong_until_it_is_final(self) -> None:
@@ -288,6 +330,15 @@ class TestChallenger:
     def test_it_cannot_convict_what_cannot_be_rebuilt(self) -> None:
         cannot = {**right(0), **right(1, verdict=Verdict.UNBUILDABLE)}
         assert not challenger(situation(posted(), 110, me=20, rebuilt=cannot))
+
+    def test_it_convicts_a_malformed_update_until_its_round_is_final(self) -> None:
+        proof: Any = object()
+        checked = {(1, 0): Checked(path=PLACE, held=False, proof=proof)}
+        story = posted()
+        wanted = [ConvictUpdate(serial=1, slot=0)]
+        assert challenger(situation(story, 110, me=20, rebuilt=right(0, 1), checked=checked)) == wanted
+        story.tell(ev.Final, serial=1, number=1, id=id_of(1))
+        assert not challenger(situation(story, 110, me=20, rebuilt=right(0, 1), checked=checked))
 
 
 class TestUpkeep:
@@ -362,10 +413,12 @@ class TestUpkeep:
         assert not upkeep(situation(story, 20, clock=10))
 
     def test_a_round_that_could_not_open_with_the_post_opens_later(self) -> None:
-        assert acts(upkeep(situation(posted(opens=False), 110))) == [("openRound", 1)]
-        stopped = posted(opens=False)
-        stopped.tell(ev.JobStopped)
-        assert not acts(upkeep(situation(stopped, 110)))
+        story = posted(opens=False)
+        assert not upkeep(situation(story, 110))  # not before enough hold what it is to build on
+        story.tell(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 210)
+        assert acts(upkeep(situation(story, 110))) == [("openRound", 1)]
+        story.tell(ev.JobStopped)
+        assert not acts(upkeep(situation(story, 110)))
 
     def test_the_last_round_closes_the_job_once_it_is_final(self) -> None:
         story = posted(opens=False)
@@ -385,6 +438,65 @@ class TestUpkeep:
             story.tell(ev.OpeningVoid, serial=1)
             story.tell(ev.Reopened, same_block=True, serial=1, failures=failures)
         assert acts(upkeep(situation(story, 100))) == [("abort", 0)]
+
+    def test_too_many_failures_of_a_later_round_end_the_job_once_what_stands_is_final(self) -> None:
+        story = posted()
+        story.tell(ev.OpeningVoid, serial=2)
+        story.tell(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 310)
+        story.tell(ev.Reopened, serial=2, failures=2)
+        assert not upkeep(situation(story, 309))  # opens no round: the contract refuses
+        (wanted,) = upkeep(situation(story, 310))
+        assert wanted == Upkeep(act="abort", serial=1, mark=2)
+        assert isinstance(wanted, Upkeep)
+        assert wanted.not_before == START + 310
+
+    @pytest.mark.parametrize("rounds", [0, 1])
+    def test_a_job_without_enough_members_waits_for_some_and_is_aborted_at_its_deadline(
+        self, rounds: int
+    ) -> None:
+        story = posted(opens=False) if rounds else Chronicle()
+        if rounds:
+            story.tell(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 210)
+            story.tell(ev.Left, worker=who(0), slot=0, until=1, removed=False)
+        job = terms(deadline=START + 900)
+        assert not upkeep(situation(story, 899, job=job))  # too late for a round, and no reason to close
+        (wanted,) = upkeep(situation(story, 900, job=job))
+        assert wanted == Upkeep(act="abort", serial=rounds, mark=0)
+        assert isinstance(wanted, Upkeep)
+        assert wanted.not_before == START + 900  # so that a chain that stands still gets a block of that time
+
+    def test_a_job_that_has_no_time_for_another_round_is_closed_at_that_very_second(self) -> None:
+        story = posted(opens=False)
+        story.tell(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 210)
+        job = terms(deadline=START + 1850)  # a round takes 850 s at the longest
+        assert acts(upkeep(situation(story, 1000, job=job))) == [("openRound", 1)]
+        (wanted,) = upkeep(situation(story, 1001, job=job))
+        assert wanted == Upkeep(act="close", serial=1, mark=1)
+        assert isinstance(wanted, Upkeep)
+        assert wanted.not_before == START + 1001
+
+    def test_the_seed_of_a_draw_is_recorded_before_the_chain_forgets_its_block(self) -> None:
+        story = Chronicle()
+        story.members(17)
+        story.opened(1, 1, 17, parent=id_of(0), above=0, at=START)
+        opened = story.block
+        for block, wanted in ((127, []), (128, [("recordSeed", 1)]), (255, [("recordSeed", 1)]), (256, [])):
+            story.block = opened + block
+            assert acts(upkeep(situation(story, 20))) == wanted
+        story.submitted(1, 0)  # the 257th block: the chain has forgotten
+        assert not fold(1, story.events).openings[1].seeded
+        story.submitted(1, *range(1, 17), close=True)
+        assert acts(upkeep(situation(story, 20, clock=10))) == [("reopen", 1)]
+
+    def test_a_submission_in_time_records_the_seed(self) -> None:
+        story = Chronicle()
+        story.members(17)
+        story.opened(1, 1, 17, parent=id_of(0), above=0, at=START)
+        story.block += 255
+        story.submitted(1, 0)
+        assert not upkeep(situation(story, 20))
+        story.submitted(1, *range(1, 17), close=True)
+        assert acts(upkeep(situation(story, 20, clock=10))) == [("drawCommittee", 1)]
 
     def test_nothing_is_kept_up_after_the_end(self) -> None:
         story = two_at_work()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from steelyard.errors import ContentMissing, DiskFull, Reverted, SteelyardError
 from steelyard.nodes import tasks as tasks_module
-from steelyard.nodes.actions import Action, Attest, Submit, Train, Upkeep
+from steelyard.nodes.actions import Action, Attest, Collect, Prefetch, Submit, Train, Upkeep
 from steelyard.nodes.tasks import Tasks
 
 
@@ -37,6 +39,39 @@ async def test_an_action_runs_once_however_often_it_is_wanted() -> None:
         tasks.want([Attest(serial=1, tries=0, bitmap=bitmap, not_before=0)])
         await settle()
     assert len(done) == 1
+
+
+async def test_what_was_not_wanted_for_a_while_is_done_again() -> None:
+    done: list[Action] = []
+
+    async def perform(action: Action) -> None:
+        done.append(action)
+
+    tasks, _ = made(perform)
+    opening = Upkeep(act="openRound", serial=1, mark=1)
+    for wanted in ([opening], [opening], [], [opening]):  # the round that it opened failed, and was dropped
+        tasks.want(wanted)
+        await settle()
+    assert done == [opening, opening]
+
+
+async def test_at_the_end_a_file_is_asked_for_once_and_a_payment_again_and_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tasks_module, "FIRST_PAUSE_S", 0.0)
+
+    async def perform(_action: Action) -> None:
+        raise ContentMissing("nobody has it")
+
+    tasks, _ = made(perform)
+    file, payment = Prefetch(id=bytes(32)), Collect(what="claimPosts", number=1)
+    assert not tasks.hopeless([file])
+    for times in range(1, 6):
+        assert not tasks.hopeless([file, payment])
+        tasks.want([file, payment])
+        await settle()
+        assert tasks.hopeless([file])
+        assert tasks.hopeless([file, payment]) is (times == 5)
 
 
 async def test_a_rollback_makes_transactions_wanted_again() -> None:

@@ -50,7 +50,7 @@ def test_a_conviction_voids_what_is_built_on_the_result_and_keeps_the_bitmaps() 
     assert (head.serial, head.post, head.heard, head.clock) == (1, None, {0: 3, 1: 3}, None)
     assert head.demoted == 1
     assert not view.unsettled()
-    assert view.left_bonds == {(2, who(10))}
+    assert view.left_bonds == {(2, who(10)): 1}
 
 
 def test_a_retry_asks_for_fresh_bitmaps_of_the_committee_that_the_chain_names() -> None:

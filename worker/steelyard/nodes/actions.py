@@ -126,6 +126,8 @@ class ConvictUpdate:
 class Enlist:
     """Take a place in the turns of aggregators."""
 
+    mark: int = 0  # how often it lost its place before
+
 
 @dataclass(frozen=True, kw_only=True)
 class Upkeep:

@@ -54,11 +54,10 @@ class AggregatorActs:
         body = {"id": id_.hex(), "included": hex(action.included), "cid": str(computed.cid)}
         await desk.send(desk.coordinator.post(result), name, body, not_before=action.not_before)
 
-    async def enlist(self, _action: Enlist) -> None:
+    async def enlist(self, action: Enlist) -> None:
         """Take a place in the turns."""
         desk = self._desk
-        name = desk.name("enlist", desk.view.retirements[desk.local.identity])
-        await desk.send(desk.coordinator.enlist(desk.info.job), name, {})
+        await desk.send(desk.coordinator.enlist(desk.info.job), desk.name("enlist", action.mark), {})
 
     async def collect(self, action: Collect) -> None:
         """Claim posts that are final, or a bond that a void result left behind."""
@@ -68,7 +67,9 @@ class AggregatorActs:
             name = desk.name("releaseBond", action.number, len(desk.view.posts))
             await desk.send(call, name, {"number": action.number})
             return
-        posts = [post.result for post in desk.view.posts.values() if post.serial in action.serials]
-        posts = [result for result in posts if desk.view.posts[result_id(result)].void is None]
+        posts = [post for post in desk.view.posts.values() if post.serial in action.serials]
+        posts = [post for post in posts if post.void is None]
+        call = desk.coordinator.claim_posts([post.result for post in posts])
         name = desk.name("claimPosts", action.serials[0], action.serials[-1])
-        await desk.send(desk.coordinator.claim_posts(posts), name, {"serials": list(action.serials)})
+        final_at = max((post.final_at or 0 for post in posts), default=0)
+        await desk.send(call, name, {"serials": list(action.serials)}, not_before=final_at)

@@ -26,11 +26,16 @@ def aggregator(s: Situation, *, enlist: bool = True) -> list[Action]:
     """An aggregator's wishes: a seat, the post when it may, and what it earned."""
     seat = seat_of(s)
     wanted: list[Action] = []
-    if seat is None and enlist and s.view.ended is None:
-        wanted.append(Enlist())
+    if seat is None and enlist and s.view.ended is None and not _gave_up(s):
+        wanted.append(Enlist(mark=s.view.retirements[s.local.identity]))
     if seat is not None:
         wanted += _publish(s, seat)
     return wanted + _collect(s)
+
+
+def _gave_up(s: Situation) -> bool:
+    """Whether its owner gave the place up beside the running node; a start asks for one again."""
+    return s.local.had_turns and s.local.identity in s.view.gave_up
 
 
 def _publish(s: Situation, seat: int) -> list[Action]:
@@ -42,7 +47,11 @@ def _publish(s: Situation, seat: int) -> list[Action]:
     if s.local.holds(opening.serial) & included != included or not s.usable(opening.parent):
         return []
     all_heard = committee.heard(opening) == committee.of(opening)
-    if not _has_bond(s, opening) or not (all_heard or s.now >= _courtesy_ends(s, windows)):
+    if (
+        _parent_uncounted(s, opening)
+        or not _has_bond(s, opening)
+        or not (all_heard or s.now >= _courtesy_ends(s, windows))
+    ):
         return []
     rank = _rank(s, opening, seat)
     if rank and s.now < windows.anyone_from:
@@ -64,11 +73,17 @@ def _courtesy_ends(s: Situation, windows: Windows) -> float:
     return windows.clock + COURTESY * s.terms.attest_window
 
 
+def _parent_uncounted(s: Situation, opening: Opening) -> bool:
+    """Whether the contract takes no post before `settle` has counted who holds the parent."""
+    parent = s.view.posts.get(opening.parent)
+    return parent is not None and parent.final_at is None and s.now >= parent.hold_by
+
+
 def _has_bond(s: Situation, opening: Opening) -> bool:
-    """Whether a post can be backed: by what is free, or by the bond of an earlier one of the same round."""
+    """Whether a post can be backed: by what is free, or by the bond of an earlier one of the same opening."""
     free = s.local.free_bond
-    left = (opening.number, s.local.identity) in s.view.left_bonds
-    return free is None or free >= s.terms.bond or left
+    left = opening.posts and s.view.left_bonds[opening.number, s.local.identity]
+    return free is None or free >= s.terms.bond or bool(left)
 
 
 def _rank(s: Situation, opening: Opening, seat: int) -> int:
@@ -109,6 +124,8 @@ def challenger(s: Situation) -> list[Action]:
     for (serial, slot), checked in s.local.checked.items():
         opening = s.view.openings.get(serial)
         if checked.proof is None or opening is None or opening.void:
+            continue
+        if opening.post is not None and opening.post.final:  # paid for as it is
             continue
         if not opening.malformed >> slot & 1 and slot in opening.submissions:
             wanted.append(ConvictUpdate(serial=serial, slot=slot))

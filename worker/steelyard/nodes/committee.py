@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 COMMITTEE_SIZE = 16
 MAX_UNSETTLED = 4
+BLOCKHASHES = 256  # how far back the chain knows them
+SEED_AGE = BLOCKHASHES // 2  # blocks after which a draw's seed is recorded apart, if no submission did so
+SEEDED = 8  # flag of a round: the seed is recorded
 
 
 def threshold(size: int) -> int:
@@ -39,6 +42,15 @@ def included(opening: Opening) -> int:
         if sum(bitmap >> slot & 1 for bitmap in bitmaps) >= enough:
             slots |= 1 << slot
     return slots & ~opening.malformed
+
+
+def lacks_seed(opening: Opening) -> bool:
+    """Whether a committee may have to be drawn, and nothing tells that its seed is recorded.
+
+    It is the hash of the opening's block, which the chain forgets; recording it leaves no event.
+    """
+    may_draw = opening.post is None and opening.drawn is None
+    return may_draw and not opening.seeded and opening.members.bit_count() > COMMITTEE_SIZE
 
 
 def heard(opening: Opening) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import time
 
 from steelyard.chain.calls import Call
@@ -83,9 +84,15 @@ class CommonActs:
     async def upkeep(self, action: Upkeep, rank: float) -> None:
         """Do what is anyone's, after those who come first had their time."""
         desk = self._desk
+        seen = desk.seen
         await asyncio.sleep(rank * desk.config.wait_turn_s)
         name = desk.name(action.act, action.serial, action.mark, desk.view.failures)
-        await desk.send(self._call(action), name, {}, not_before=action.not_before)
+        for again in itertools.count():
+            intent = f"{name}:{again}" if again else name
+            receipt = await desk.send(self._call(action), intent, {}, not_before=action.not_before)
+            if receipt.block > seen:
+                return
+            # Mined before this was wanted: an earlier occasion of the same name.
 
     def _call(self, action: Upkeep) -> Call[None]:
         coordinator, job = self._desk.coordinator, self._desk.info.job

@@ -40,6 +40,7 @@ class Desk:
     folder: Path
     keys: SecretKeys = field(default_factory=SecretKeys)  # a worker's encryption keys
     view: View = field(default_factory=lambda: View(0))
+    seen: int = 0  # the last block that `view` knows
 
     @property
     def coordinator(self) -> Coordinator:

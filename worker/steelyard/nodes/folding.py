@@ -5,6 +5,7 @@ A rollback folds a shorter log again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from steelyard.chain import events as ev
 from steelyard.chain.records import Event
 from steelyard.nodes import committee
 from steelyard.nodes.access import note_access
+from steelyard.nodes.turns import note_enlisted, note_retired, skipped
 from steelyard.nodes.view import CONVICTED, PARENT_VOID, Opening, Post, Sealed, Seat, View, cid_on_chain
 
 
@@ -63,16 +65,6 @@ def _reseated(view: View, event: ev.Reseated) -> None:
         view.seats[event.account].operator = event.operator
 
 
-def _enlisted(view: View, event: ev.AggregatorEnlisted) -> None:
-    view.aggregators[event.index] = event.account
-    view.enlisted[event.account] = max(view.openings, default=0)
-
-
-def _retired(view: View, event: ev.AggregatorRetired) -> None:
-    view.aggregators.pop(event.index, None)
-    view.retirements[event.account] += 1
-
-
 def _opened(view: View, event: ev.RoundOpened) -> None:
     if event.parent_serial == 0:
         view.initial = event.parent
@@ -100,7 +92,7 @@ def _submitted(view: View, event: ev.Submitted) -> None:
         codec=event.codec,
         digest=event.digest,
     )
-    opening.seeded = opening.seeded or event.at.block > opening.block
+    opening.seeded = opening.seeded or 0 < event.at.block - opening.block <= committee.BLOCKHASHES
 
 
 def _closed(view: View, event: ev.SubmissionsClosed) -> None:
@@ -130,23 +122,17 @@ def _posted(view: View, event: ev.Posted) -> None:
         hold_by=event.hold_by,
         block=event.at.block,
         transaction=event.at.transaction,
-        skipped=_skipped(view, opening, event.result.poster),
+        skipped=skipped(view, opening, event.result.poster),
     )
     opening.closed, opening.post = True, post
     opening.posts += 1
     view.posts[event.id] = post
-    view.left_bonds.discard((opening.number, event.result.poster))  # it backs this one
+    if event.result.attempt:  # a bond of this round that was left behind backs this one
+        view.left_bonds -= Counter([(opening.number, event.result.poster)])
 
 
 def _ready(view: View, event: ev.Ready) -> None:
     view.openings[event.serial].ready |= 1 << event.slot
-
-
-def _skipped(view: View, opening: Opening, poster: str) -> str | None:
-    """The aggregator whose turn it was, where that is another than the poster."""
-    first = committee.elected(opening, sum(1 << seat for seat in view.aggregators))
-    elected = view.aggregators.get(first) if first is not None else None
-    return None if elected == poster else elected
 
 
 def _held(view: View, event: ev.Held) -> None:
@@ -170,7 +156,7 @@ def _result_void(view: View, event: ev.ResultVoid) -> None:
         for seat, account in view.aggregators.items():
             opening.demoted |= (account == event.poster) << seat
     if event.cause != CONVICTED:
-        view.left_bonds.add((opening.number, event.poster))
+        view.left_bonds[opening.number, event.poster] += 1
 
 
 def _opening_void(view: View, event: ev.OpeningVoid) -> None:
@@ -207,7 +193,7 @@ def _aggregator_paid(view: View, event: ev.AggregatorPaid) -> None:
 
 
 def _bond_released(view: View, event: ev.BondReleased) -> None:
-    view.left_bonds.discard((event.number, event.account))
+    view.left_bonds.pop((event.number, event.account), None)
 
 
 def _stopped(view: View, _event: ev.JobStopped) -> None:
@@ -225,8 +211,8 @@ _HANDLERS: dict[str, Callable[[View, Any], None]] = {
     "Left": _left,
     "Released": _released,
     "Reseated": _reseated,
-    "AggregatorEnlisted": _enlisted,
-    "AggregatorRetired": _retired,
+    "AggregatorEnlisted": note_enlisted,
+    "AggregatorRetired": note_retired,
     "RoundOpened": _opened,
     "Submitted": _submitted,
     "SubmissionsClosed": _closed,

@@ -53,6 +53,7 @@ class Local:
     provided: set[int] = field(default_factory=set)  # serials whose own update is handed out
     computed: set[tuple[int, int]] = field(default_factory=set)  # serial and included
     evaluated: set[bytes] = field(default_factory=set)
+    had_turns: bool = False  # an aggregator's seat was seen by this process
     free_bond: int | None = None  # an aggregator's, as last read; None = not yet
     given_up: set[int] = field(default_factory=set)  # serials that were too hard to train
 

@@ -14,6 +14,7 @@ from steelyard.chain.records import Event
 from steelyard.chain.structs import Purse
 from steelyard.errors import ChainError, ExactError, SteelyardError, TrainingError
 from steelyard.nodes import actions as act
+from steelyard.nodes import committee
 from steelyard.nodes.aggregator_rules import aggregator, challenger, seat_of
 from steelyard.nodes.config import Role
 from steelyard.nodes.deciding import Situation, common
@@ -56,7 +57,7 @@ class Node:
         self._resume()
         cursor = desk.journal.cursor()
         follower = desk.client.follow(cursor, addresses=[desk.coordinator.address])
-        self._block = self._saved = follower.cursor.number
+        self._block = self._saved = desk.seen = follower.cursor.number
         waker = asyncio.create_task(_relay(stop, self._tasks.wake))
         try:
             while not stop.is_set():
@@ -116,7 +117,7 @@ class Node:
             head.clock = batch.head.timestamp
         for event in mine:
             tell(desk.report, desk.view, event)
-        self._block = batch.to_block
+        self._block = desk.seen = batch.to_block
 
     def _resume(self) -> None:
         """See to transactions that a crash or a reorganisation left open, while the node goes on."""
@@ -133,13 +134,17 @@ class Node:
         self._resuming.append(asyncio.create_task(resume()))
 
     async def _find_clock(self) -> None:
-        """Ask the chain for the one time that events do not carry."""
+        """Ask the chain for what no event carries: a time, and whether a draw's seed is recorded."""
         head = self._desk.view.head
-        if head is None or head.post is not None or head.clock is not None:
+        if head is None or head.post is not None:
+            return
+        seed_is_due = committee.lacks_seed(head) and self._block - head.block >= committee.SEED_AGE
+        if head.clock is not None and not seed_is_due:
             return
         call = self._desk.coordinator.round_of(self._desk.info.job, head.serial)
         found = await self._desk.client.read(call, block=self._block)
         head.clock = found.round.clock
+        head.seeded = head.seeded or bool(found.round.flags & committee.SEEDED)
 
     async def _find_bond(self) -> None:
         """Ask for what backs further posts: when it changed, and now and then while it is too little."""
@@ -182,6 +187,7 @@ class Node:
         )
 
     def _wishes(self, s: Situation) -> list[act.Action]:
+        s.local.had_turns = s.local.had_turns or seat_of(s) is not None
         wanted = common(s)
         if Role.WORKER in self._roles:
             wanted += worker(s)

@@ -44,7 +44,7 @@ LATE = {
 }
 """Custom errors that say that somebody was first: no news, unless it happens again."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S, BROKE_PAUSE_S = 0.1, 10.0, 30.0
-HOPELESS = 5  # failures in a row after which an ended job is not waited for
+HOPELESS = 5  # failures in a row after which an ended job is not waited for; one, where no transaction is
 AGAIN_S = 0.5  # before an act that is not a transaction and left itself wanted is done again
 
 
@@ -66,7 +66,7 @@ class Tasks:
         self._perform, self._failure = perform, failure
         self._running: dict[Action, asyncio.Task[None]] = {}
         self._failed: dict[Action, Failed] = {}
-        self._done: set[Action] = set()  # transactions that were mined
+        self._done: set[Action] = set()  # transactions that were mined and that the view may not show yet
         self.mined = False  # whether one was since the owner last looked at the chain
         self.fatal: BaseException | None = None
         self.wake = asyncio.Event()
@@ -77,9 +77,11 @@ class Tasks:
         return bool(self._running)
 
     def hopeless(self, wanted: Iterable[Action]) -> bool:
-        """Whether each of these failed again and again."""
+        """Whether each of these failed: again and again, or once where it is only a file that is wanted."""
         return all(
-            (failed := self._failed.get(action)) is not None and failed.times >= HOPELESS for action in wanted
+            (failed := self._failed.get(action)) is not None
+            and failed.times >= (HOPELESS if isinstance(action, ON_CHAIN) else 1)
+            for action in wanted
         )
 
     def want(self, wanted: Iterable[Action]) -> None:
@@ -94,6 +96,7 @@ class Tasks:
         for action, task in self._running.items():
             if action not in listed and (not isinstance(action, ON_CHAIN) or isinstance(action, Upkeep)):
                 task.cancel()
+        self._done &= listed  # once it is not wanted any more, the chain shows it: the next time is another
         for action in [action for action in self._failed if action not in listed]:
             del self._failed[action]
 

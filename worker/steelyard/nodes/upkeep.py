@@ -9,11 +9,9 @@ from __future__ import annotations
 from steelyard.nodes import committee
 from steelyard.nodes.absences import removals
 from steelyard.nodes.actions import Action, Upkeep
-from steelyard.nodes.committee import MAX_UNSETTLED
+from steelyard.nodes.committee import BLOCKHASHES, MAX_UNSETTLED, SEED_AGE
 from steelyard.nodes.deciding import Situation
 from steelyard.nodes.view import Opening, Post
-
-BLOCKHASHES = 256  # how far back the chain knows them
 
 
 def upkeep(s: Situation) -> list[Action]:
@@ -29,7 +27,8 @@ def upkeep(s: Situation) -> list[Action]:
     if stale is not None:
         return [_retry(s.view.openings[stale.serial], not_before=stale.hold_by)]
     if head.post is None:
-        return _mend(s, head) or _count(s) or _make_room(s, head) or removals(s) or _end(s)
+        running = _mend(s, head) or _count(s) or _make_room(s, head)
+        return running or _record_seed(s, head) or _end(s) or removals(s)
     return _open_next(s) or _count(s) or _end(s)
 
 
@@ -77,6 +76,13 @@ def _draw(s: Situation, head: Opening) -> list[Action]:
     return _reopen(s, head, not_before=head.submit_by)
 
 
+def _record_seed(s: Situation, head: Opening) -> list[Action]:
+    """Record what a committee may be drawn with, before the chain forgets it: nobody submitted for long."""
+    if not committee.lacks_seed(head) or not SEED_AGE <= s.block - head.block < BLOCKHASHES:
+        return []
+    return [Upkeep(act="recordSeed", serial=head.serial, mark=0)]
+
+
 def finalable(s: Situation) -> list[Post]:
     """Results that `settle` would make final now, oldest first."""
     found: list[Post] = []
@@ -107,43 +113,60 @@ def _make_room(s: Situation, head: Opening) -> list[Action]:
     return [Upkeep(act="settle", serial=last.serial, mark=0, not_before=last.final_at)]
 
 
-def can_open(s: Situation) -> bool:
-    """Whether a round could open on the head's result, once what can be final is."""
-    head = s.head
-    if head is None or head.post is None or s.view.stopped or head.number >= s.terms.rounds:
-        return False
-    settled = max([s.view.settled_number, *(post.number for post in finalable(s))])
+def why_not_open(s: Situation, number: int, settled: int) -> str | None:
+    """Why no round of this number can be opened on results that stand, with `settled` of them final.
+
+    None where it can. In the contract's order, for a lack of members, which may pass, closes no job.
+    """
     members = sum(1 for seat in s.view.seats.values() if not seat.leaving)
-    return head.number + 1 - settled <= MAX_UNSETTLED and members >= s.terms.min_updates and fits(s)
+    reasons = {
+        "stopped": s.view.stopped,
+        "rounds": number > s.terms.rounds,
+        "failures": s.view.failures > s.terms.max_failures,
+        "unsettled": number - settled > MAX_UNSETTLED,
+        "members": members < s.terms.min_updates,
+        "deadline": s.now + _course(s) > s.terms.deadline,
+    }
+    return next((why for why, holds in reasons.items() if holds), None)
 
 
-def fits(s: Situation) -> bool:
-    """Whether a round's longest course from now on ends before the job's deadline."""
+def _course(s: Situation) -> int:
+    """Seconds that a round takes at the longest."""
     t = s.terms
-    course = t.submit_window + (t.max_tries + 1) * (t.attest_window + t.post_window + t.submit_window)
-    return s.now + course <= t.deadline
+    return t.submit_window + (t.max_tries + 1) * (t.attest_window + t.post_window + t.submit_window)
 
 
 def _open_next(s: Situation) -> list[Action]:
     head = s.head
-    if head is None or head.post is None or not s.terms.auto_open or not can_open(s):
+    if head is None or head.post is None or not s.terms.auto_open or not s.held(head.post):
         return []
-    return [Upkeep(act="openRound", serial=head.serial, mark=head.posts)]
+    ready = finalable(s)
+    settled = max([s.view.settled_number, *(post.number for post in ready)])
+    if why_not_open(s, head.number + 1, settled) is not None:
+        return []
+    not_before = ready[-1].final_at if ready else None  # it settles first, which may make room
+    return [Upkeep(act="openRound", serial=head.serial, mark=head.posts, not_before=not_before)]
 
 
 def _end(s: Situation) -> list[Action]:
     """Close a job whose results are all final and in which no round can open; abort one that cannot go on."""
     head = s.head
-    open_now = head is not None and head.post is None
-    left = s.view.unsettled()[len(finalable(s)) :]
-    serial = head.serial if head is not None else 0
-    failed = s.view.failures > s.terms.max_failures
-    if not open_now and not left:
-        number = head.number if head is not None else 0
-        if s.view.stopped or number >= s.terms.rounds or not fits(s):
-            last = max((post.final_at or 0 for post in s.view.unsettled()), default=0)
-            return [Upkeep(act="close", serial=serial, mark=number, not_before=last or None)]
-    stuck = not left or s.expired(left[0])
-    if stuck and (failed or over(s)):
-        return [Upkeep(act="abort", serial=serial, mark=s.view.failures)]
-    return []
+    serial, number = (head.serial, head.number) if head is not None else (0, 0)
+    ready = finalable(s)
+    left = s.view.unsettled()[len(ready) :]
+    moments = [post.final_at or 0 for post in ready]
+    if not left and (head is None or head.post is not None):
+        why = why_not_open(s, number + 1, number)
+        if why == "deadline":
+            moments.append(s.terms.deadline - _course(s) + 1)
+        if why in ("stopped", "rounds", "deadline"):
+            return [Upkeep(act="close", serial=serial, mark=number, not_before=max(moments, default=None))]
+    if left and not s.expired(left[0]):
+        return []
+    if s.view.failures <= s.terms.max_failures:
+        if not over(s):
+            return []
+        moments.append(s.terms.deadline)
+    moments += [post.hold_by for post in left[:1]]
+    mark = s.view.failures
+    return [Upkeep(act="abort", serial=serial, mark=mark, not_before=max(moments, default=None))]

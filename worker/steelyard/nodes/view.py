@@ -135,9 +135,10 @@ class View:
         self.ended: ev.JobEnded | None = None
         self.paid_posts: set[int] = set()  # serials
         self.claimed: set[tuple[int, int]] = set()  # serial, slot
-        self.left_bonds: set[tuple[int, str]] = set()  # round number, account
+        self.left_bonds: Counter[tuple[int, str]] = Counter()  # by round number and account
         self.enlisted: dict[str, int] = {}  # last serial given out before an aggregator came
         self.retirements: Counter[str] = Counter()  # of aggregators, by account
+        self.gave_up: set[str] = set()  # aggregators whose last retirement was their own wish
         self.access = AccessLog()
         self.initial: bytes | None = None  # id of the initial model, known from the first opening
 

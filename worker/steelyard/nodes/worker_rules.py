@@ -86,11 +86,14 @@ def _attest(s: Situation, seat: Seat) -> list[Action]:
 def _holds(s: Situation, seat: Seat) -> list[Action]:
     """Results that this member could rebuild and that its next submission will not hold in time."""
     wanted: list[Action] = []
-    for post in s.view.unsettled():
+    opening, standing = s.submitting(), s.view.unsettled()
+    parent = s.view.posts.get(opening.parent) if opening is not None else None
+    if parent is not None and parent not in standing:
+        standing = [parent, *standing]  # final, and still what a member that is back builds on
+    for post in standing:
         rebuilt = s.local.rebuilt.get(post.id)
         if rebuilt is None or rebuilt.verdict is Verdict.UNBUILDABLE or s.expired(post):
             continue
-        opening = s.submitting()
         if opening is not None and _is_back(s, opening, seat, post):
             wanted.append(Hold(serial=post.serial, id=post.id, awaiting=opening.serial))
         elif _must_hold(s, seat, post, wrong=rebuilt.verdict is Verdict.WRONG):
