@@ -11,12 +11,11 @@ an explorer verifies each contract. DEPLOY_TOKEN names an existing token; else t
 from __future__ import annotations
 
 import argparse
-import getpass
-import json
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,6 +23,8 @@ sys.path[:0] = [
     str(ROOT / "worker"),
     str(ROOT / "scripts"),
 ]  # Brownie's environment has no steelyard installed
+
+from eth_utils.address import is_address  # noqa: E402
 
 from standard_json import write_explorer_input  # noqa: E402
 from steelyard.chain.deploy import (  # noqa: E402
@@ -34,6 +35,7 @@ from steelyard.chain.deploy import (  # noqa: E402
     deploy,
 )
 from steelyard.chain.plan import DeploymentSettings  # noqa: E402
+from steelyard.errors import ConfigError, SteelyardError  # noqa: E402
 
 
 class BrownieCreator:
@@ -64,6 +66,8 @@ def deploy_and_record(
 ) -> tuple[Deployed, Path]:
     """Deploy by `creator`; returns the deployment and the file that describes it."""
     token = os.environ.get("DEPLOY_TOKEN") or None
+    if token is not None and not is_address(token):
+        raise ConfigError(f"DEPLOY_TOKEN is {token!r}", remedy="set it to an ERC-20's address, or not at all")
     deployed = deploy(creator, DeploymentSettings(token=token, **settings))
     explorer = {name: write_explorer_input(name).relative_to(ROOT).as_posix() for name in deployed.contracts}
     deployed = replace(deployed, standard_json=explorer)
@@ -81,8 +85,10 @@ def main() -> None:
 
 
 def _command_line() -> None:
-    from eth_account import Account  # noqa: PLC0415  # Brownie brings its own
     from web3 import Web3  # noqa: PLC0415
+
+    from steelyard.chain.passwords import Passwords  # noqa: PLC0415  # Brownie brings its own accounts
+    from steelyard.chain.wallets import Keystores  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(description="Deploy Steelyard's contracts.")
     parser.add_argument("--rpc", required=True, help="URL of the chain")
@@ -93,21 +99,25 @@ def _command_line() -> None:
     parser.add_argument("--unbonding", type=int, default=usual.unbonding_s, metavar="SECONDS")
     parser.add_argument("--folder", type=Path, default=ROOT / "deployments", help="where <chainId>.json goes")
     given = parser.parse_args()
-    password = (
-        os.environ.get("STEELYARD_PASSWORD")
-        if given.password_file is None
-        else _first_line(given.password_file)
-    )
-    if password is None:
-        password = getpass.getpass(f"password of {given.keystore}: ")
-    account = Account.from_key(Account.decrypt(json.loads(given.keystore.read_text("utf-8")), password))
-    creator = Web3Creator(Web3(Web3.HTTPProvider(given.rpc)), account)
+    password = Passwords(file=given.password_file).get(given.keystore.stem)
+    wallet = Keystores(given.keystore.parent).open(str(given.keystore), password)
+    signer = SimpleNamespace(address=wallet.address, sign_transaction=wallet.sign)
+    creator = Web3Creator(Web3(Web3.HTTPProvider(given.rpc)), signer)
     windows = {"minimum_window_s": given.minimum_window, "unbonding_s": given.unbonding}
     _report(*deploy_and_record(creator, given.folder, **windows))
 
 
-def _first_line(path: Path) -> str:
-    return path.read_text("utf-8").split("\n", 1)[0]
+def _run() -> int:
+    """The command line with its exit code: that of the error, as the `steelyard` command has it."""
+    try:
+        _command_line()
+    except SteelyardError as error:
+        print(f"error: {error.message}\nremedy: {error.remedy}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("error: interrupted; contracts that were created stay, and are of no use", file=sys.stderr)
+        return 130
+    return 0
 
 
 def _report(deployed: Deployed, path: Path) -> None:
@@ -117,4 +127,4 @@ def _report(deployed: Deployed, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    _command_line()
+    sys.exit(_run())

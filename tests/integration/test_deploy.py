@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +22,10 @@ from steelyard.chain.deploy import (
 )
 from steelyard.chain.devnet import DevChain
 from steelyard.chain.plan import CONTRACTS, Address, Creation, DeploymentSettings
+from steelyard.chain.wallets import Keystores
 from steelyard.errors import ChainError, ConfigError
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "deploy.py"
 
 
 def creator_on(chain: DevChain, account: int) -> Web3Creator:
@@ -102,3 +108,40 @@ def test_a_deployment_names_the_explorers_file_only_where_there_is_one() -> None
     contracts = replace(deployed, standard_json={"A": "a.json"}).document()["contracts"]
     assert contracts["A"]["standardJson"] == "a.json"
     assert "standardJson" not in contracts["B"]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "code", "said"),
+    [
+        ({"password": "a guess"}, 7, "wrong password"),
+        ({"keystore": "nowhere.json"}, 7, "nowhere.json"),
+        ({"rpc": "http://127.0.0.1:9/key"}, 6, "does not answer"),
+        ({"token": "0x12"}, 2, "DEPLOY_TOKEN"),
+        ({}, 6, "ether"),  # the account has none
+    ],
+)
+def test_the_script_tells_what_is_wrong_and_deploys_nothing(
+    anvil: DevChain, tmp_path: Path, mistake: dict[str, str], code: int, said: str
+) -> None:
+    made = Keystores(tmp_path).new("poor", "right", light=True)
+    keystore = mistake.get("keystore", str(made.path))
+    words = [
+        "--rpc",
+        mistake.get("rpc", anvil.url),
+        "--keystore",
+        keystore,
+        "--folder",
+        str(tmp_path / "out"),
+    ]
+    environ = {**os.environ, "STEELYARD_PASSWORD": mistake.get("password", "right")}
+    environ["DEPLOY_TOKEN"] = mistake.get("token", "")
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *words],
+        capture_output=True, text=True, timeout=60, check=False, env=environ, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "remedy: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "/key" not in done.stderr
+    assert not (tmp_path / "out").exists()

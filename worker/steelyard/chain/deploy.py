@@ -19,7 +19,7 @@ from eth_utils.address import to_canonical_address, to_checksum_address
 from eth_utils.crypto import keccak
 
 from steelyard.chain.plan import PLAN, TOKEN, Address, Creation, DeploymentSettings
-from steelyard.errors import ChainError, ConfigError, TransactionTimeout
+from steelyard.errors import ChainError, ConfigError, TransactionTimeout, Unreachable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,8 +162,13 @@ class Web3Creator:
         self._web3 = web3
         self._account = account
         self._deadline_s = deadline_s
-        self.chain_id: int = web3.eth.chain_id
         self.address: str = account.address
+        try:
+            self.chain_id: int = web3.eth.chain_id
+        except Exception as error:  # web3.py's errors share no base, and may show the URL with its key
+            raise Unreachable(
+                f"the chain's RPC does not answer ({type(error).__name__})", remedy="check its URL"
+            ) from error
 
     def nonce(self) -> int:
         """Nonce of the account's next transaction."""

@@ -69,7 +69,7 @@ def report_interrupt(out: Output) -> int:
         )
     else:
         out.problem(
-            "interrupted", "what was sent to the chain stays sent; the same command goes on from there"
+            "interrupted", "run the same command again; what was sent to the chain stays sent"
         )
     return INTERRUPTED
 
