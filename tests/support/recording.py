@@ -3,7 +3,8 @@
 An exchange is found again by its daemon, method, path, query and the hash of its body (a multipart boundary
 counts as the same). Playing back fails on an exchange that was not recorded and on one that is not used. An
 answer comes no earlier than those that came before it in the recording, so waiting is played back as well;
-what the client gave up waiting for then, it has to give up again.
+what the client gave up waiting for then, it has to give up again. A subscription is told bit by bit: each bit
+comes no earlier than the requests that were made before it.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import re
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
 ORDER_S = 10.0  # until the answers before one have been asked for
+STREAMS = ("/api/v0/pubsub/sub",)  # answers that come over time and go on until the client has enough
 _BOUNDARY = re.compile(r'boundary="?([^";]+)"?')
 
 
@@ -40,6 +42,9 @@ class Exchange:
     status: int = 0
     reply: str = ""  # base64 of the deflated bytes
     ended: int | None = None
+    bits: list[tuple[int, str]] = field(
+        default_factory=list
+    )  # of a stream: requests made before each bit, and the bit like `reply`
 
     @property
     def key(self) -> tuple[int, str, str, str, str]:
@@ -56,7 +61,7 @@ class Tape:
         self.exchanges = exchanges or []
         self.problems: list[str] = []
         self._open = list(self.exchanges)
-        self._ended = 0
+        self._begun = self._ended = 0
         self._turn = asyncio.Condition()
 
     @classmethod
@@ -65,23 +70,31 @@ class Tape:
 
     def save(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(json.dumps(asdict(each)) + "\n" for each in self.exchanges))
+        path.write_text("".join(json.dumps(_told(each)) + "\n" for each in self.exchanges))
 
     def begin(self, exchange: Exchange) -> None:
         self.exchanges.append(exchange)
 
     def end(self, exchange: Exchange, status: int, reply: bytes) -> None:
         exchange.status, exchange.ended = status, self._ended
-        exchange.reply = base64.b64encode(zlib.compress(reply, 9)).decode()
+        exchange.reply = _packed(reply)
         self._ended += 1
 
-    def take(self, wanted: Exchange) -> Exchange | None:
+    async def take(self, wanted: Exchange) -> Exchange | None:
         """The first recorded exchange like it that is still open."""
         for index, each in enumerate(self._open):
             if each.key == wanted.key:
+                async with self._turn:
+                    self._begun += 1
+                    self._turn.notify_all()
                 return self._open.pop(index)
         self.problems.append(f"not recorded: {wanted}")
         return None
+
+    async def begun(self, count: int) -> None:
+        """Wait until so many requests have been made."""
+        async with self._turn:
+            await self._turn.wait_for(lambda: self._begun >= count)
 
     async def turn(self, exchange: Exchange) -> None:
         """Wait until all answers that were earlier have been given."""
@@ -116,6 +129,8 @@ async def recorder(tape: Tape, daemon: int, target: str) -> AsyncIterator[str]:
             kind = {"Content-Type": request.headers["Content-Type"]} if data else {}
             url = f"{target}{request.rel_url}"
             async with session.request(request.method, url, data=io.BytesIO(data), headers=kind) as response:
+                if request.path in STREAMS and response.status == 200:
+                    return await _relay(request, tape, exchange, response)
                 reply = await response.read()
             tape.end(exchange, response.status, reply)
             return await _answer(request, response.status, reply)
@@ -129,17 +144,41 @@ async def player(tape: Tape, daemon: int) -> AsyncIterator[str]:
     """A daemon as it was recorded; yields its base URL."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        found = tape.take(_exchange(daemon, request, await request.read()))
+        found = await tape.take(_exchange(daemon, request, await request.read()))
         if found is None:
             return web.json_response({"Message": "not recorded", "Code": 0, "Type": "error"}, status=500)
+        if found.bits:
+            await _tell_again(request, tape, found)
         if found.ended is None:
             await asyncio.sleep(3600)
         await tape.turn(found)
         await tape.given()
-        return await _answer(request, found.status, zlib.decompress(base64.b64decode(found.reply)))
+        return await _answer(request, found.status, _unpacked(found.reply))
 
     async with _serving(handle) as url:
         yield url
+
+
+async def _relay(
+    request: web.Request, tape: Tape, exchange: Exchange, source: aiohttp.ClientResponse
+) -> web.StreamResponse:
+    """Pass a stream on as it comes, until the client leaves."""
+    exchange.status = source.status
+    response = web.StreamResponse()
+    await response.prepare(request)
+    async for bit in source.content.iter_any():
+        exchange.bits.append((len(tape.exchanges), _packed(bit)))
+        await response.write(bit)
+    return response
+
+
+async def _tell_again(request: web.Request, tape: Tape, found: Exchange) -> None:
+    response = web.StreamResponse(status=found.status)
+    await response.prepare(request)
+    for begun, bit in found.bits:
+        await tape.begun(begun)
+        await response.write(_unpacked(bit))
+    await asyncio.sleep(3600)
 
 
 async def _answer(request: web.Request, status: int, reply: bytes) -> web.StreamResponse:
@@ -148,6 +187,19 @@ async def _answer(request: web.Request, status: int, reply: bytes) -> web.Stream
     await response.write(reply)
     await response.write_eof()
     return response
+
+
+def _packed(data: bytes) -> str:
+    return base64.b64encode(zlib.compress(data, 9)).decode()
+
+
+def _unpacked(text: str) -> bytes:
+    return zlib.decompress(base64.b64decode(text))
+
+
+def _told(exchange: Exchange) -> dict[str, object]:
+    """For the file; most have no stream."""
+    return {name: value for name, value in asdict(exchange).items() if name != "bits" or value}
 
 
 def _exchange(daemon: int, request: web.Request, data: bytes) -> Exchange:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import aiohttp
 from steelyard.content import Cid, EmbeddedStore, StoreConfig, make_store
 from steelyard.content.kubo.ledger import Ledger
 from steelyard.content.layout import LEAF_BYTES
+from support.kubo import Daemon
 
 MakeStore = Callable[..., Awaitable[EmbeddedStore]]
 SHORT_S = 1.0  # for what nobody hands out
@@ -26,13 +27,17 @@ def striped(seed: str, size: int) -> bytes:
 class Yard:
     """Stores that reach each other, number n on daemon n where there are daemons, and a stranger.
 
-    apis: base URLs of the daemons' RPC, none for embedded stores; the last one is the stranger's.
+    apis: base URLs of the daemons' RPC, none for embedded stores; the last one is the stranger's. real: the
+    daemons behind them, none where they are played back; what is done with these is not recorded.
     """
 
-    def __init__(self, folder: Path, stack: AsyncExitStack, apis: list[str], seed: str) -> None:
+    def __init__(
+        self, folder: Path, stack: AsyncExitStack, apis: list[str], seed: str, real: Sequence[Daemon] = ()
+    ) -> None:
         self.folder = folder
         self.apis = apis
         self.seed = seed
+        self.real = real
         self.http = aiohttp.ClientSession()
         self._stack = stack
         self._urls: list[str] = []

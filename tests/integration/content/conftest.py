@@ -42,24 +42,27 @@ async def yard(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     seed = re.sub(r"-?(embedded|kubo|recorded)-?", "", request.node.name).replace("[]", "")
     async with contextlib.AsyncExitStack() as stack:
         apis: list[str] = []
+        real: list[Daemon] = []
+        if request.param == "kubo" or (request.param == "recorded" and os.environ.get("STEELYARD_RECORD")):
+            real = request.getfixturevalue("ipfs")
         if request.param == "kubo":
-            apis = [daemon.api for daemon in request.getfixturevalue("ipfs")]
+            apis = [daemon.api for daemon in real]
         elif request.param == "recorded":
-            apis = await _on_tape(request, stack, RECORDINGS / f"{re.sub(r'[^a-z0-9_]+', '-', seed)}.jsonl")
-        yard = Yard(tmp_path, stack, apis, seed)
+            apis = await _on_tape(stack, RECORDINGS / f"{re.sub(r'[^a-z0-9_]+', '-', seed)}.jsonl", real)
+        yard = Yard(tmp_path, stack, apis, seed, real)
         async with yard.http, contextlib.AsyncExitStack() as stores:
             yard._stack = stores
             yield yard
 
 
-async def _on_tape(request: pytest.FixtureRequest, stack: contextlib.AsyncExitStack, path: Path) -> list[str]:
-    if os.environ.get("STEELYARD_RECORD"):
-        found: list[Daemon] = request.getfixturevalue("ipfs")
+async def _on_tape(stack: contextlib.AsyncExitStack, path: Path, real: list[Daemon]) -> list[str]:
+    """real: daemons to record, none to play back."""
+    if real:
         tape = Tape()
         stack.callback(tape.save, path)
         return [
             await stack.enter_async_context(recorder(tape, number, daemon.api))
-            for number, daemon in enumerate(found)
+            for number, daemon in enumerate(real)
         ]
     tape = Tape.load(path)
     stack.callback(tape.check)

@@ -1,4 +1,4 @@
-"""Hints over the stores' own HTTP and a daemon's pub/sub: bounded, and who sends bad ones is cut off."""
+"""Hints over the stores' own HTTP: bounded, and who sends bad ones is cut off."""
 
 from __future__ import annotations
 
@@ -17,16 +17,13 @@ from random import Random
 
 import aiohttp
 import pytest
-from aiohttp import web
 from eth_account import Account as Keys
 
 from steelyard.chain.wallets import Wallet
 from steelyard.content import Cid
-from steelyard.content.gossip import MAX_MESSAGE, Verdict
-from steelyard.content.pubsub import PubSub
+from steelyard.content.gossip import MAX_MESSAGE
 from steelyard.nodes.hints import Hint, Place, signed
 from support.hints_process import CHAIN, COORDINATOR, JOB
-from support.kubo import ipfs_program, one_daemon
 from support.stores import MakeStore
 
 PLACE = Place(chain_id=CHAIN, coordinator=COORDINATOR, job=JOB)
@@ -150,146 +147,3 @@ async def test_a_flood_costs_the_node_next_to_nothing(make_store: MakeStore, tmp
     assert float(str(said["cpu_s"])) / sent < 0.003, "seconds of processor time a message"
     assert int(str(said["grown"])) < 16 * MIB
     assert fetched_s < 5
-
-
-async def collect(gossip: PubSub, topic: str) -> asyncio.Queue[bytes]:
-    found: asyncio.Queue[bytes] = asyncio.Queue()
-
-    async def take(data: bytes) -> Verdict:
-        found.put_nowait(data)
-        return Verdict.REFUSED if data.startswith(b"bad") else Verdict.TAKEN
-
-    gossip.subscribe(topic, take)
-    return found
-
-
-@pytest.fixture
-async def daemon_url(tmp_path: Path) -> AsyncIterator[str]:
-    """A real daemon with pub/sub."""
-    if ipfs_program() is None:
-        pytest.skip("no ipfs program")
-    with one_daemon(tmp_path / "ipfs", config={"Pubsub": {"Enabled": True}}) as daemon:
-        yield daemon.api
-
-
-async def test_messages_go_over_a_daemons_pub_sub(daemon_url: str) -> None:
-    gossip = PubSub(daemon_url)
-    try:
-        found = await collect(gossip, "steelyard-topic")
-        async with asyncio.timeout(20):
-            while found.empty():  # until the daemon listens
-                await gossip.publish("steelyard-topic", bytes(range(256)))
-                await asyncio.sleep(0.2)
-            assert await found.get() == bytes(range(256))
-    finally:
-        await gossip.close()
-
-
-class Told:
-    """What a daemon with pub/sub answered, told again line by line, and what it was asked."""
-
-    def __init__(self, lines: list[bytes], status: int = 200) -> None:
-        self._lines, self._status = lines, status
-        self.asked: list[str] = []
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        if request.path.endswith("/id"):
-            return web.json_response({"ID": OWN})
-        self.asked.append(f"{request.path} {request.query['arg']}")
-        if self._status != 200:
-            return web.json_response({"Message": "experimental pubsub feature not enabled"}, status=500)
-        response = web.StreamResponse()
-        await response.prepare(request)
-        if request.path.endswith("/sub"):
-            for line in self._lines:
-                await response.write(line)
-            await asyncio.sleep(30)
-        return response
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[str]:
-        app = web.Application()
-        app.router.add_post("/api/v0/{call:.+}", self.answer)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        try:
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-        finally:
-            await runner.cleanup()
-
-
-OWN = "12D3Own"
-
-
-def line(sender: str, data: str) -> bytes:
-    """As Kubo 0.44 tells a message; data: base64url of it."""
-    told = {"from": sender, "data": "u" + data, "seqno": "uGHq", "topicIDs": ["uc3RlZWx5YXJk"]}
-    return json.dumps(told).encode() + b"\n"
-
-
-async def test_a_peer_whose_message_is_refused_is_heard_no_more_and_disconnected() -> None:
-    told = Told([line("12D3Bad", "YmFk"), line("12D3Good", "b25l"), line("12D3Bad", "dHdv")])
-    async with told.serving() as url:
-        gossip = PubSub(url)
-        try:
-            found = await collect(gossip, "steelyard")
-            async with asyncio.timeout(5):
-                heard = [await found.get(), await found.get()]
-            await asyncio.sleep(0.2)
-        finally:
-            await gossip.close()
-    assert heard == [b"bad", b"one"]
-    assert found.empty()
-    assert told.asked == ["/api/v0/pubsub/sub uc3RlZWx5YXJk", "/api/v0/swarm/disconnect /p2p/12D3Bad"]
-
-
-async def test_the_daemons_own_id_is_never_dropped_for_other_nodes_use_it_too() -> None:
-    told = Told([line(OWN, "YmFk"), line(OWN, "b25l")])
-    async with told.serving() as url:
-        gossip = PubSub(url)
-        found = await collect(gossip, "steelyard")
-        async with asyncio.timeout(5):
-            assert [await found.get(), await found.get()] == [b"bad", b"one"]
-        await gossip.close()
-    assert told.asked == ["/api/v0/pubsub/sub uc3RlZWx5YXJk"]
-
-
-async def test_a_flood_over_pub_sub_is_cut_to_a_few_messages() -> None:
-    told = Told([line("12D3Flood", "eA")] * 5000)
-    async with told.serving() as url:
-        gossip = PubSub(url)
-        try:
-            found = await collect(gossip, "steelyard")
-            spent = time.process_time()
-            await asyncio.sleep(2.0)
-            spent = time.process_time() - spent
-        finally:
-            await gossip.close()
-    assert 0 < found.qsize() <= 50
-    assert spent < 1.5, "of 2 s, the sender's own part among it"
-    assert "/api/v0/swarm/disconnect /p2p/12D3Flood" in told.asked
-
-
-@pytest.mark.parametrize("lines", [[b"x" * 100_000], [b"[" * 5000 + b"\n"], [b'{"from":1}\n']])
-async def test_a_daemon_that_talks_nonsense_is_no_harm(lines: list[bytes]) -> None:
-    async with Told(lines).serving() as url:
-        gossip = PubSub(url)
-        found = await collect(gossip, "steelyard")
-        await gossip.publish("steelyard", b"x")
-        await asyncio.sleep(0.3)
-        await gossip.close()
-    assert found.empty()
-
-
-async def test_a_daemon_without_pub_sub_only_costs_the_hints() -> None:
-    told = Told([], status=500)
-    async with told.serving() as url:
-        gossip = PubSub(url)
-        found = await collect(gossip, "steelyard")
-        await gossip.publish("steelyard", b"x")
-        await asyncio.sleep(0.3)
-        await gossip.close()
-    assert found.empty()
-    assert len(told.asked) == 2

@@ -8,6 +8,7 @@ import binascii
 import contextlib
 import json
 import logging
+import re
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ _AGAIN_S = 30.0  # until a daemon without pub/sub, or one that went away, is ask
 _IGNORE_S = 600.0
 _MOST_IGNORED = 1024
 _ALL = "everybody"
+_SENDER = re.compile(rb'\{"from":"([A-Za-z0-9]{1,127})"')
 
 log = logging.getLogger(__name__)
 
@@ -86,14 +88,17 @@ class PubSub:
         return str(told.get("ID", "")) if isinstance(told, dict) else ""
 
     async def _lines(self, topic: str) -> AsyncIterator[bytes]:
-        """What the daemon tells, a line a message. ValueError where a line is longer than a hint can be."""
+        """What the daemon tells, a line a message; the beginning of one that is too long for a hint."""
         async with self._post("pubsub/sub", arg=_multibase(topic)) as response:
             if response.status != 200:
                 raise ValueError(f"{response.status} {(await response.content.read(300))!r}")
-            while line := await response.content.readline():
-                if len(line) > _LINE:
-                    raise ValueError("a line too long for a hint")
-                yield line
+            line = b""
+            async for chunk in response.content.iter_any():
+                *ended, rest = chunk.split(b"\n")
+                for end in ended:
+                    yield (line + end)[: _LINE + 1]
+                    line = b""
+                line = (line + rest)[: _LINE + 1]
 
     async def _read(self, line: bytes, take: Take) -> None:
         """One message. Its sender is dropped where it is bad or one of a flood; a flood of many waits."""
@@ -128,6 +133,9 @@ class PubSub:
 
 def parse(line: bytes) -> tuple[str, bytes | None]:
     """Peer id and message of one line of the daemon; None for one that no hint can be, "" for no sender."""
+    if len(line) > _LINE:
+        told_by = _SENDER.match(line)
+        return (told_by[1].decode() if told_by else ""), None
     try:
         told = json.loads(line.decode("utf-8"))  # bytes would be read as UTF-16 too
         sender, text = told["from"], told["data"]
