@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import subprocess
@@ -95,7 +96,8 @@ class Middleman:
     """A JSON-RPC proxy. `rules` are asked in turn for each request; the first that answers decides.
 
     A rule gives None (forward), a dict (merged into the answer: a `result` or an `error`), an int (that HTTP
-    status), a tuple (status, dict), "cut" (the connection breaks), or "late" (it breaks with the chain done).
+    status), a tuple (status, dict), "cut" (the connection breaks), "late" (it breaks with the chain done), or
+    "mute" (no answer until the caller hangs up).
     """
 
     target: str
@@ -118,23 +120,33 @@ class Middleman:
             verdict = rule(method, params)
             if verdict is None:
                 continue
-            if isinstance(verdict, int):
-                return web.Response(status=verdict)
-            if isinstance(verdict, tuple):
-                status, answer = verdict
-                return web.json_response({"jsonrpc": "2.0", "id": body["id"], **answer}, status=status)
-            if isinstance(verdict, dict):
-                return web.json_response({"jsonrpc": "2.0", "id": body["id"], **verdict})
-            if verdict == "late":
-                await self._forward(body)
-            assert request.transport is not None
-            request.transport.abort()
-            return web.Response()
+            return await self._misbehave(request, body, verdict)
         return web.json_response(await self._forward(body))
+
+    async def _misbehave(self, request: web.Request, body: Any, verdict: Any) -> web.StreamResponse:
+        if isinstance(verdict, int):
+            return web.Response(status=verdict)
+        if isinstance(verdict, tuple):
+            status, answer = verdict
+            return web.json_response({"jsonrpc": "2.0", "id": body["id"], **answer}, status=status)
+        if isinstance(verdict, dict):
+            return web.json_response({"jsonrpc": "2.0", "id": body["id"], **verdict})
+        if verdict == "mute":
+            while request.transport is not None:
+                await asyncio.sleep(0.05)
+            return web.Response()
+        if verdict == "late":
+            await self._forward(body)
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
 
     async def _forward(self, body: Any) -> Any:
         async with aiohttp.ClientSession() as session, session.post(self.target, json=body) as answer:
             return await answer.json()
+
+
+StartMiddleman = Callable[[str], Awaitable[Middleman]]
 
 
 def times(count: int, verdict: Any, *methods: str) -> Callable[[str, list[Any]], Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from steelyard.chain.client import ChainClient
 from steelyard.chain.codec import Interface
 from steelyard.chain.devnet import DevChain
 from steelyard.chain.wallets import Wallet
-from support.chain_bench import BUILD, Bench, MakeBench, Middleman, compile_box, network_of
+from support.chain_bench import BUILD, Bench, MakeBench, Middleman, StartMiddleman, compile_box, network_of
 from support.chains import StartChain
 
 
@@ -72,7 +72,7 @@ async def anvil_bench(anvil: DevChain, make_bench: MakeBench) -> Bench:
 
 
 @pytest.fixture
-async def middleman() -> AsyncIterator[Callable[[str], Awaitable[Middleman]]]:
+async def middleman() -> AsyncIterator[StartMiddleman]:
     """`await middleman(url)`: a proxy in front of that RPC."""
     runners: list[web.AppRunner] = []
 

@@ -6,19 +6,16 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from steelyard.errors import ChainError, Reverted, Unreachable
-from support.chain_bench import Bench, Middleman, times
-
-Start = Callable[[str], Awaitable[Middleman]]
+from support.chain_bench import Bench, Middleman, StartMiddleman, times
 
 
 @pytest.fixture
-async def proxy(anvil_bench: Bench, middleman: Start) -> Middleman:
+async def proxy(anvil_bench: Bench, middleman: StartMiddleman) -> Middleman:
     return await middleman(anvil_bench.chain.url)
 
 
@@ -104,7 +101,9 @@ async def test_nobody_listening_is_told_with_host_and_port(anvil_bench: Bench) -
         await anvil_bench.client(None, url=f"http://127.0.0.1:{port}", outage_s=0.2)
 
 
-async def test_an_answer_that_is_no_json_rpc_is_unreachable(anvil_bench: Bench, middleman: Start) -> None:
+async def test_an_answer_that_is_no_json_rpc_is_unreachable(
+    anvil_bench: Bench, middleman: StartMiddleman
+) -> None:
     proxy = await middleman(anvil_bench.chain.url)
     proxy.rules.append(times(10_000, {"weather": "fine"}))
     with pytest.raises(Unreachable, match="JSON-RPC"):
@@ -135,7 +134,7 @@ async def test_a_node_without_batches_is_asked_one_by_one(anvil_bench: Bench, pr
 
 
 async def test_a_refused_key_is_told_at_once_and_never_shown(
-    anvil_bench: Bench, middleman: Start, caplog: pytest.LogCaptureFixture
+    anvil_bench: Bench, middleman: StartMiddleman, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     proxy = await middleman(anvil_bench.chain.url)

@@ -17,7 +17,7 @@ from steelyard.chain.calls import transfer
 from steelyard.chain.devnet import DevChain
 from steelyard.chain.keys import STEPS
 from steelyard.errors import Reverted, SpendLimit, TransactionTimeout
-from support.chain_bench import BUILD, Bench, MakeBench
+from support.chain_bench import BUILD, Bench, MakeBench, StartMiddleman, times
 
 SCRIPT = Path(__file__).parent / "sender_process.py"
 
@@ -61,6 +61,22 @@ async def test_the_same_intent_is_one_transaction(bench: Bench) -> None:
     other = await (await bench.client()).send(bench.box.call("add"), intent="once")
     assert first == again == other
     assert await total(bench) == 1
+
+
+async def test_an_estimate_that_never_comes_is_found_out_by_calls(
+    bench: Bench, middleman: StartMiddleman
+) -> None:
+    """As Ganache's, of some that it works on while it mines."""
+    proxy = await middleman(bench.chain.url)
+    proxy.rules.append(times(10, "mute", "eth_estimateGas"))
+    client = await bench.client(16, url=proxy.url)
+    right = await (await bench.client(16)).simulate(bench.box.call("many", 100))
+    found = await client.simulate(bench.box.call("many", 100))
+    assert right.gas * 9 // 10 < found.gas < 2 * right.gas + 1000
+    receipt = await client.send(bench.box.call("many", 100))
+    assert len(receipt.events) == 100
+    with pytest.raises(Reverted, match="an old reason"):
+        await client.simulate(bench.box.call("legacy"))
 
 
 async def test_calls_without_an_intent_are_effects_of_their_own(bench: Bench) -> None:

@@ -180,9 +180,8 @@ class ChainClient:
     ) -> Receipt:
         """Simulate, journal, send, and wait until it is mined.
 
-        intent: names the effect. The same name again, after a crash or from another process with this key,
-        is the
-            same transaction: it is found or sent again, never doubled. A reverted one may be tried anew.
+        intent: names the effect. The same name again, after a crash or from another process with this key, is
+            the same transaction: it is found or sent again, never doubled. A reverted one may be tried anew.
             None: an effect of its own, once.
         not_before: unix seconds of the deadline that must have passed; waited for, by the chain's time.
         gas: the limit; None estimates, which also finds out whether the call would revert.
@@ -198,8 +197,7 @@ class ChainClient:
         """Bring every journaled transaction to its end: at a node's start, and after each rollback.
 
         Bytes that were never sent, or that a reorganisation dropped, are sent again. Returns the receipts of
-        what was
-        open; what failed is logged, and told to whoever asks for its intent.
+        what was open; what failed is logged, and told to whoever asks for its intent.
         """
         patience = self.network.deadline_s if deadline_s is None else deadline_s
         return await self._signing().sender.resume(patience)
