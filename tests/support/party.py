@@ -52,10 +52,12 @@ class Party:
             self.do(who, "aggregator", "bond", "500")
 
     @contextmanager
-    def running(self, who: str, *arguments: str) -> Iterator[Path]:
+    def running(
+        self, who: str, *arguments: str, program: tuple[str, ...] = ("steelyard.cli",)
+    ) -> Iterator[Path]:
         """A program of one of them that goes on; the file with its lines of JSON."""
         log = self.root / f"{who}-{arguments[0]}.log"
-        command = [sys.executable, "-m", "steelyard.cli", "--home", str(self.home(who)), "--account", who]
+        command = [sys.executable, "-m", *program, "--home", str(self.home(who)), "--account", who]
         command += ["--rpc-url", self.yard.chain.url, "--deployment", str(self.yard.file), "--json"]
         with log.open("wb") as output, log.with_suffix(".err").open("wb") as errors:
             environ = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -73,9 +75,20 @@ class Party:
             yield str(awaited(lambda: _url(log), f"{who} serves nothing: {log.read_text()}"))
 
     def play(
-        self, job: int, workers: dict[str, list[str]], aggregator: str, peers: list[str]
+        self,
+        job: int,
+        workers: dict[str, list[str]],
+        aggregator: str,
+        peers: list[str],
+        *,
+        cheat_round: int | None = None,
+        meanwhile: Callable[[], object] = lambda: None,
     ) -> dict[str, Any]:
-        """Run a job to its end. workers: options of `run` by name.  Returns each one's events by name."""
+        """Run a job to its end. workers: options of `run` by name.  Returns each one's events by name.
+
+        cheat_round: in which the aggregator posts one wrong number.  meanwhile: called once it has started.
+        """
+        staged = ("steelyard.cli.demo.cheat", str(cheat_round)) if cheat_round else ("steelyard.cli",)
         hints = [word for url in peers for word in ("--peer", url)]
         with ExitStack() as stack:
             logs = {
@@ -85,9 +98,12 @@ class Party:
                 for who, options in workers.items()
             }
             logs[aggregator] = stack.enter_context(
-                self.running(aggregator, "run", "--role", "aggregator", "--job", str(job), *hints)
+                self.running(
+                    aggregator, "run", "--role", "aggregator", "--job", str(job), *hints, program=staged
+                )
             )
             self.do("sponsor", "job", "start", str(job))
+            meanwhile()
             awaited(
                 lambda: all(kinds(log, "ended") for log in logs.values()),
                 "the job did not end:\n" + "\n".join(log.read_text()[-2000:] for log in logs.values()),

@@ -33,7 +33,7 @@ def quote(base_fee: int, tip: int, ceiling: int) -> Fees:
     """
     if base_fee > ceiling:
         raise SpendLimit(
-            f"the base fee is {base_fee / GWEI:.3f} gwei, above your ceiling of {ceiling / GWEI:g} gwei",
+            f"the base fee is {base_fee / GWEI:.6g} gwei, above your ceiling of {ceiling / GWEI:g} gwei",
             remedy="wait for a lower fee, or raise `max_fee_gwei`",
         )
     max_fee = min(2 * base_fee + tip, ceiling)

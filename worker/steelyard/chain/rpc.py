@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import time
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import ClientError, ClientResponseError
+from aiohttp import ClientConnectorError, ClientError, ClientResponseError
 from web3.exceptions import Web3Exception
 
 from steelyard.errors import ChainError, Unreachable
@@ -116,7 +117,8 @@ class Rpc:
             # never after one try: a process that was stopped meanwhile finds its request timed out
             if tries > 1 and time.monotonic() + pause > until:
                 raise self._unreachable(requests[0][0], problem, tries) from problem
-            log.warning("%s: %s; trying again in %.2f s", self.name, self._describe(problem), pause)
+            level = logging.WARNING if tries == 1 else logging.INFO  # once for each time that it is away
+            log.log(level, "%s: %s; trying again", self.name, self._describe(problem))
             await asyncio.sleep(pause)
 
     async def _once(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
@@ -153,6 +155,8 @@ class Rpc:
             return f"HTTP {problem.status} {problem.message}".rstrip()
         if isinstance(problem, TimeoutError):
             return "no answer in time"
+        if isinstance(problem, ClientConnectorError) and (number := problem.os_error.errno or 0) > 0:
+            return os.strerror(number)
         text = str(problem) or type(problem).__name__
         return text if "://" not in text else type(problem).__name__
 

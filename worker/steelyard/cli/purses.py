@@ -29,9 +29,15 @@ async def deposit(at: Work, identity: str, purse: Purse, units: int) -> None:
     await at.send(call, f"{purse.name.lower()} {token.show(units)} for {identity}")
 
 
-async def take_out(amount: str, purse: Purse) -> None:
-    """`worker unstake` and `aggregator unbond`: start unbonding what nothing locks."""
+async def take_out(amount: str, purse: Purse, *, retiring: int | None = None) -> None:
+    """`worker unstake` and `aggregator unbond`: start unbonding what nothing locks.
+
+    retiring: a job whose turns an aggregator gives up first.
+    """
     async with work(signing=True) as at:
+        if retiring is not None:
+            call = at.contracts.coordinator.retire(retiring)
+            await at.send(call, f"give up the turns of job {retiring}")
         vault, token = at.contracts.vault, await at.own_token()
         balance = await at.client.read(vault.balance_of(at.client.address, purse))
         units = balance.free if amount == "all" else token.parse(amount)

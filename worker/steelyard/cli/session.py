@@ -46,6 +46,10 @@ class Session:
         from steelyard.chain.networks import Networks
 
         config = self.config
+        if config.rpc_url and not config.rpc_url.startswith(("http://", "https://")):
+            raise ConfigError(  # which does not show it: it may hold a key
+                "rpc_url is no http(s) URL", remedy="give one like http://127.0.0.1:8545 or https://HOST/PATH"
+            )
         network = Networks(config.networks_file).get(config.network)
         changes: dict[str, Any] = {
             name: value

@@ -142,9 +142,9 @@ def _posted(view: View, number: int | None) -> Post:
 def _final(view: View, number: int | None, now: int) -> Post:
     found = [post for post in final_now(view, now) if number in (None, post.number)]
     if not found:
-        which = "no round" if number is None else f"round {number}"
+        said = "has no final round" if number is None else f"has no final round {number}"
         raise ConfigError(
-            f"{which} of job {view.job} is final",
+            f"job {view.job} {said}",
             remedy="wait until its challenge window is over, or pull --round 0, the initial model",
         )
     return max(found, key=lambda post: post.number)

@@ -27,7 +27,9 @@ async def _bond(amount: str, job: int | None) -> None:
 
     async with work(signing=True) as at:
         registry, own = at.contracts.registry, at.client.address
-        units = (await at.own_token()).parse(amount)
+        token = await at.own_token()
+        units = token.parse(amount)
+        await at.afford(token, units)  # before anything is sent
         identity = await at.identity()
         if identity == own and not (await at.client.read(registry.account_of(own))).registered:
             await at.send(registry.register(own, own, bytes(32), 0), f"register {own}")
@@ -46,16 +48,7 @@ def unbond(
     from steelyard.chain.structs import Purse
     from steelyard.cli.purses import take_out
 
-    if job is not None:
-        do(_retire(job))
-    do(take_out(amount, Purse.BOND))
-
-
-async def _retire(job: int) -> None:
-    from steelyard.cli.work import work
-
-    async with work(signing=True) as at:
-        await at.send(at.contracts.coordinator.retire(job), f"give up the turns of job {job}")
+    do(take_out(amount, Purse.BOND, retiring=job))
 
 
 @app.command()

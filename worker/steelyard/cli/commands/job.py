@@ -110,7 +110,8 @@ async def _join(job: int, shard: int | None, data: str) -> None:
     async with work(signing=True) as at:
         document = await take_seat(at, job, shard=shard, data=data)
         at.finish(document)
-        at.session.out.say(f"now train: `steelyard run --role worker --job {job}`")
+        if not at.session.dry_run:
+            at.session.out.say(f"now train: `steelyard run --role worker --job {job}`")
 
 
 @app.command()

@@ -9,6 +9,7 @@ import typer
 
 from steelyard.cli.output import facts
 from steelyard.cli.session import do
+from steelyard.errors import ConfigError
 
 app = typer.Typer(name="model", help="Trained models.", no_args_is_help=True)
 
@@ -22,7 +23,16 @@ def pull(
     round_: Annotated[int | None, typer.Option("--round", min=0, help="Round; the latest final one.")] = None,
 ) -> None:
     """Fetch a round's model, check it against the chain's root, and write it as float32 safetensors."""
+    _see_place(output)
     do(_pull(job, output, round_))
+
+
+def _see_place(output: Path) -> None:
+    """Raise ConfigError where the file cannot be, or is there: nothing of a person's is written over."""
+    if output.exists() or output.is_symlink():
+        raise ConfigError(f"{output} exists", remedy="give a name that is free: -o FILE")
+    if not output.parent.is_dir():
+        raise ConfigError(f"there is no folder {output.parent}", remedy="make it, or give another -o FILE")
 
 
 async def _pull(job: int, output: Path, number: int | None) -> None:
