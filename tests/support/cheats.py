@@ -28,16 +28,16 @@ from steelyard.updates import HEADER
 class OneWrongNumber(AggregatorActs):
     """Posts a model with one wrong number in `rounds`, with every root rebuilt over it.
 
-    Is honest otherwise.
+    Is honest otherwise. times: results of an opening that are wrong, whoever posts them.
     """
 
-    def __init__(self, desk: Desk, rounds: frozenset[int], value: int = 1) -> None:
+    def __init__(self, desk: Desk, rounds: frozenset[int], value: int = 1, times: int = 1) -> None:
         super().__init__(desk)
-        self._of, self._rounds, self._value = desk, rounds, value
+        self._of, self._rounds, self._value, self._times = desk, rounds, value, times
 
     async def result_of(self, opening: Opening, included: int, parent: Rebuilt) -> Computed:
         right = await super().result_of(opening, included, parent)
-        if opening.number not in self._rounds or opening.posts:
+        if opening.number not in self._rounds or opening.posts >= self._times:
             return right
         inputs = await self._of.results.inputs(opening, included, parent, self._of.fetch_s)
         place = self._of.folder / f"wrong-{opening.serial}"
@@ -123,6 +123,6 @@ class RefusedBlock(Training):
         desk.journal.write(f"update:{action.serial}", body)
 
 
-def one_wrong_number(*rounds: int) -> Callable[[Desk], AggregatorActs]:
+def one_wrong_number(*rounds: int, times: int = 1) -> Callable[[Desk], AggregatorActs]:
     """A factory for `Parts.aggregator`."""
-    return lambda desk: OneWrongNumber(desk, frozenset(rounds))
+    return lambda desk: OneWrongNumber(desk, frozenset(rounds), times=times)

@@ -160,14 +160,14 @@ async def log_of(client: ChainClient) -> list[Event]:
     return found
 
 
-async def check_all_is_right(fleet: Fleet, rounds: int, cheats: set[str]) -> Counter[str]:
+async def check_all_is_right(fleet: Fleet, rounds: int, cheats: set[str], malformed: int = 0) -> Counter[str]:
     """Final rounds, nobody honest slashed, nothing sent twice, tokens add up. Returns events by kind."""
     async with fleet.client("sponsor") as client:
         await claim_shares(client, await claimable(client, fleet.job))
         await claim_posts(client, await claimable_posts(client, fleet.job))
         events = await log_of(client)
         assert sum(isinstance(event, Final) for event in events) == rounds
-        assert not [event for event in events if isinstance(event, UpdateMalformed)]
+        assert sum(isinstance(event, UpdateMalformed) for event in events) == malformed
         assert {event.poster for event in events if isinstance(event, Convicted)} <= cheats
         assert {event.account for event in events if isinstance(event, Slashed)} <= cheats
         await _nothing_twice(client)
@@ -182,10 +182,12 @@ async def check_all_is_right(fleet: Fleet, rounds: int, cheats: set[str]) -> Cou
 async def _nothing_twice(client: ChainClient) -> None:
     """No account had the same call mined twice with success.
 
-    But for two, which have another effect each time: more is settled, a round is tried once more.
+    But for three, which have another effect each time: more is settled, a round is tried once more, the next
+    one is opened.
     """
     coordinator = client.contracts.coordinator
-    again = {coordinator.settle(0).data[:4].hex(), coordinator.retry(0, 0).data[:4].hex()}
+    another = (coordinator.settle(0), coordinator.retry(0, 0), coordinator.open_round(0))
+    again = {call.data[:4].hex() for call in another}
     head = await client.head(fresh=True)
     calls: Counter[tuple[str, str]] = Counter()
     for number in range(1, head.number + 1):

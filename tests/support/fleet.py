@@ -337,19 +337,38 @@ async def run_all(
     parts: Mapping[str, Parts] | None = None,
     timeout_s: float = 90,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    stops: Mapping[str, asyncio.Event] | None = None,
 ) -> dict[str, str]:
-    """Run nodes until each ends; their outcomes by name."""
+    """Run nodes until each ends; their outcomes by name. A TimeoutError carries what each said last."""
     nodes = {
         name: asyncio.create_task(
             run_node(
                 fleet.config(name, *mine, **(settings or {}).get(name, {})),
                 on_event=fleet.listener(name),
                 parts=(parts or {}).get(name, PARTS),
+                stop=(stops or {}).get(name),
             )
         )
         for name, mine in roles.items()
     }
-    await open_first(fleet)
-    async with asyncio.timeout(timeout_s):
-        await asyncio.gather(*nodes.values())
+    try:
+        await open_first(fleet)
+        async with asyncio.timeout(timeout_s):
+            await asyncio.gather(*nodes.values())
+    except TimeoutError as error:
+        error.add_note(last_words(fleet, list(roles)))
+        raise
     return {name: task.result().status for name, task in nodes.items()}
+
+
+QUIET = {"hint", "progress", "holding"}
+
+
+def last_words(fleet: Fleet, names: Sequence[str], count: int = 8) -> str:
+    """What each node said last, so that a log alone shows where a job stood still."""
+    lines = []
+    for name in names:
+        said = [event for who, event in fleet.events if who == name and event.kind not in QUIET]
+        lines.append(f"{name} said {len(said)} things, the last of them:")
+        lines += [f"  {json.dumps(event.json())[:400]}" for event in said[-count:]]
+    return "\n".join(lines)
