@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,12 @@ class Daemon:
     swarm: str  # multiaddr with the peer id
     repo: Path
     process: subprocess.Popen[bytes]
+    token: str = ""  # that its RPC wants to see
 
     def rpc(self, path: str, *, timeout: float = 30.0, **params: str) -> Any:
         """One call; its one JSON document, or its bytes."""
-        reply = requests.post(f"{self.api}/api/v0/{path}", params=params, timeout=timeout)
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        reply = requests.post(f"{self.api}/api/v0/{path}", params=params, timeout=timeout, headers=headers)
         reply.raise_for_status()
         try:
             return reply.json()
@@ -82,17 +84,19 @@ def daemons(folder: Path, count: int, *, pubsub: Collection[int] = ()) -> Iterat
 
 @contextmanager
 def one_daemon(
-    repo: Path, *, host: str = "127.0.0.1", config: Mapping[str, Any] | None = None
+    repo: Path, *, host: str = "127.0.0.1", config: Mapping[str, Any] | None = None, token: str = ""
 ) -> Iterator[Daemon]:
     """A daemon on a repository, made where there is none, at this address: to kill and to start again.
 
-    config: sections of its configuration to change where the repository is made.
+    config: sections of its configuration to change where the repository is made; token: of its RPC.
     """
     program = ipfs_program()
     if program is None:
         raise RuntimeError("no ipfs program")
+    scope = {"AuthSecret": f"bearer:{token}", "AllowedPaths": ["/api/v0"]}
+    config = {**(config or {}), **({"API": {"Authorizations": {"test": scope}}} if token else {})}
     with _process(program, repo, host, config) as (path, process):
-        yield _ready(path, process)
+        yield _ready(path, process, token)
 
 
 @contextmanager
@@ -144,25 +148,24 @@ def _make_repo(program: str, repo: Path, host: str, environ: dict[str, str], mor
     path.write_text(json.dumps(config))
 
 
-def _ready(repo: Path, process: subprocess.Popen[bytes]) -> Daemon:
+def _ready(repo: Path, process: subprocess.Popen[bytes], token: str = "") -> Daemon:
     until = time.monotonic() + READY_S
     while time.monotonic() < until and process.poll() is None:
         try:
-            return _found(repo, process)
+            return _found(repo, process, token)
         except (OSError, ValueError, KeyError):
             time.sleep(0.05)
     raise RuntimeError(f"{repo}: {(repo / 'daemon.log').read_text()[-2000:]}")
 
 
-def _found(repo: Path, process: subprocess.Popen[bytes]) -> Daemon:
+def _found(repo: Path, process: subprocess.Popen[bytes], token: str) -> Daemon:
     log = (repo / "daemon.log").read_text().rpartition("Initializing daemon")[2]
     if "Daemon is ready" not in log:
         raise ValueError("not yet")
     api = _url((repo / "api").read_text())
     gateway = (repo / "gateway").read_text().strip()
-    daemon = Daemon(api=api, gateway=gateway, swarm="", repo=repo, process=process)
-    swarm = str(daemon.rpc("id")["Addresses"][0])
-    return Daemon(api=api, gateway=gateway, swarm=swarm, repo=repo, process=process)
+    daemon = Daemon(api=api, gateway=gateway, swarm="", repo=repo, process=process, token=token)
+    return replace(daemon, swarm=str(daemon.rpc("id")["Addresses"][0]))
 
 
 def _url(multiaddr: str) -> str:

@@ -38,7 +38,8 @@ class Config:
     state_dir: Path | None = None  # outbox and nonces of keys; one place for all processes that share a key
     content: Path | None = None  # folder of the content store; home/content
     store: str = ""  # "embedded", or "kubo", on an IPFS daemon; kubo where ipfs_api is set, else embedded
-    ipfs_api: str = ""  # the daemon's RPC, multiaddr or URL; else IPFS_API, $IPFS_PATH/api, ~/.ipfs/api
+    ipfs_api: str = field(default="", repr=False)  # its RPC; else IPFS_API, $IPFS_PATH/api, ~/.ipfs/api
+    ipfs_auth_file: Path | None = None  # its first line is the RPC's secret; else STEELYARD_IPFS_AUTH
     listen: str = "127.0.0.1:0"  # host:port at which the content store serves others; port 0 = any free one
     peers: tuple[str, ...] = ()  # base URLs of content stores to fetch from
     hints: bool = True  # nodes tell each other what is ready and where, beside the chain

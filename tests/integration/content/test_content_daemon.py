@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from steelyard.content import FOREVER, Cid
-from steelyard.content.kubo.address import Address
+from steelyard.content.kubo.address import Address, header_of
 from steelyard.content.kubo.calls import Calls
 from steelyard.content.kubo.store import KuboStore
 from steelyard.content.layout import LEAF_BYTES
-from steelyard.errors import ContentError
+from steelyard.content.pubsub import PubSub
+from steelyard.errors import ContentError, DaemonError
 from support.kubo import NEEDS_IPFS
 from support.stores import Yard
 
@@ -150,6 +155,50 @@ async def test_an_embedded_store_fetches_from_one_on_a_daemon_and_the_other_way_
     back = await plain.add(yard.file(500, "back"))
     other = await yard.store(0, root="other", peers=(str(plain.url),))
     assert (await other.get(back, yard.folder / "b", max_bytes=MOST, timeout_s=LONG_S)).stat().st_size == 500
+
+
+async def test_every_request_to_a_daemon_brings_its_secret(yard: Yard) -> None:
+    secret = header_of("basic:ann:secret")
+    async with guarded(yard, secret) as (url, refused):
+        store = await yard.store(0, ipfs=url, ipfs_auth=secret)
+        other = await yard.store(1)
+        cid = await store.add(yard.file(2 * MIB))
+        await store.withhold(cid)
+        there = await other.add(yard.file(2 * MIB + 1, "there"))
+        await store.get(there, yard.folder / "out", max_bytes=MOST, timeout_s=LONG_S)
+        await store.gc(grace_s=0)
+        gossip = PubSub(url, secret)
+        await gossip.publish("steelyard", b"x")
+        await gossip.close()
+        assert refused == []
+        with pytest.raises(DaemonError, match="secret"):
+            await yard.store(0, root="without", ipfs=url)
+        assert refused == ["/api/v0/id"]
+
+
+@asynccontextmanager
+async def guarded(yard: Yard, secret: str) -> AsyncIterator[tuple[str, list[str]]]:
+    """Daemon 0 behind a door that opens to the secret; its URL, and what was refused there."""
+    refused: list[str] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != secret:
+            refused.append(request.path)
+            return web.Response(status=403, text="Kubo RPC Access Denied")
+        data = io.BytesIO(await request.read())
+        kind = {"Content-Type": request.content_type and request.headers.get("Content-Type", "")}
+        async with yard.http.post(f"{yard.apis[0]}{request.rel_url}", data=data, headers=kind) as response:
+            return web.Response(status=response.status, body=await response.read())
+
+    app = web.Application(client_max_size=1 << 30)
+    app.router.add_post("/{path:.*}", handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", refused
+    finally:
+        await runner.cleanup()
 
 
 async def test_a_directory_of_a_foreign_program_with_a_hamt_is_refused(yard: Yard) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import subprocess
+import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from steelyard.content import StoreConfig, make_store
-from steelyard.content.kubo.address import Address
+from steelyard.content.gossip import Verdict
+from steelyard.content.kubo.address import Address, header_of
 from steelyard.content.kubo.calls import Calls
+from steelyard.content.pubsub import PubSub
 from steelyard.errors import ContentMissing, DaemonError
 from support.kubo import NEEDS_IPFS, Daemon, one_daemon
 from support.stores import striped
@@ -112,3 +117,59 @@ async def test_daemons_are_connected_once_their_stores_know_each_other(tmp_path:
                 cid = await here.add(tmp_path / "source")
                 await there.get(cid, tmp_path / "out", max_bytes=1 << 30, timeout_s=20)
     assert (tmp_path / "out").read_bytes() == data
+
+
+async def test_a_daemon_that_wants_a_secret_is_spoken_to_with_it(ipfs: list[Daemon], tmp_path: Path) -> None:
+    data = striped("secret", (3 << 20) + 1)
+    (tmp_path / "source").write_bytes(data)
+    with one_daemon(tmp_path / "repo", config={"Pubsub": {"Enabled": True}}, token="a-token") as daemon:
+        daemon.rpc("swarm/connect", arg=ipfs[0].swarm)
+        secret = header_of("bearer:a-token")
+        shared = {"serve": False, "exchange": False}
+        locked = StoreConfig(root=tmp_path / "a", ipfs=daemon.api, ipfs_auth=secret, **shared)
+        plain = StoreConfig(root=tmp_path / "b", ipfs=ipfs[0].api, **shared)
+        async with make_store(locked) as one, make_store(plain) as other:
+            for giver, taker in ((one, other), (other, one)):
+                cid = await giver.add(tmp_path / "source")
+                await taker.get(cid, tmp_path / f"out-{giver is one}", max_bytes=1 << 30, timeout_s=20)
+                await giver.withhold(cid)
+                await taker.gc(grace_s=0)
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+        async def take(message: bytes) -> Verdict:
+            heard.put_nowait(message)
+            return Verdict.TAKEN
+
+        gossip = PubSub(daemon.api, secret)
+        gossip.subscribe("steelyard", take)
+        async with asyncio.timeout(20):
+            while heard.empty():
+                await gossip.publish("steelyard", b"x")
+                await asyncio.sleep(0.2)
+        await gossip.close()
+        for wrong in ("", "Bearer another"):
+            with pytest.raises(DaemonError, match="secret") as caught:
+                async with make_store(replace(locked, ipfs_auth=wrong)):
+                    pass
+            assert "STEELYARD_IPFS_AUTH" in caught.value.remedy
+            assert "another" not in str(caught.value)
+    assert (tmp_path / "out-True").read_bytes() == (tmp_path / "out-False").read_bytes() == data
+
+
+def test_the_command_line_says_what_hands_a_file_out(ipfs: list[Daemon], tmp_path: Path) -> None:
+    daemon = ipfs[0]
+    (tmp_path / "file").write_bytes(striped("said", 1000))
+
+    def content(*words: str) -> str:
+        command = [sys.executable, "-m", "steelyard.cli", "--home", str(tmp_path / "home"), "content"]
+        done = subprocess.run(
+            [*command, *words, "--ipfs", daemon.api], capture_output=True, text=True, check=True, cwd=tmp_path
+        )
+        return " ".join(done.stdout.split())
+
+    said = content("provide", "file")
+    cid = said.split()[0]
+    assert f"is pinned in the IPFS daemon at {daemon.api}, which hands it out" in said
+    assert daemon.has(cid)
+    assert f"out of the IPFS daemon at {daemon.api}" in content("provide", cid, "--withhold")
+    assert not daemon.has(cid)

@@ -17,6 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
+from support.kubo import NEEDS_IPFS, Daemon, one_daemon
+
 ROOT = Path(__file__).resolve().parents[3]
 DEADLINE_S = 280  # on a busy machine; a minute on an idle one
 GONE_S = 15
@@ -186,3 +188,34 @@ def test_the_check_imports_nothing_of_the_program() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@NEEDS_IPFS
+def test_a_demo_on_a_daemon_leaves_there_what_was_there_before_it_and_before_one_that_was_killed(
+    tmp_path: Path,
+) -> None:
+    with one_daemon(tmp_path / "ipfs", token="a-token") as daemon:
+        choices = {
+            "STORE": "kubo", "IPFS_PATH": str(daemon.repo), "STEELYARD_IPFS_AUTH": "bearer:a-token"
+        }  # fmt: skip
+        daemon.rpc("pin/add", arg=daemon.rpc("files/stat", arg="/")["Hash"], name="mine")
+        before = _pins(daemon)
+        with demo(tmp_path, **choices) as first:
+            first.until("4 workers have joined")
+            family = first.family()
+            first.process.kill()
+            assert_gone(family)
+        assert len(_pins(daemon)) > len(before)
+        with demo(tmp_path, **choices) as second:
+            second.until("removed what killed demos had left: 1")
+            assert second.process.wait(timeout=DEADLINE_S) == 0, second.said[-3000:]
+        assert second.report()["final"]["accuracy"] > 0.9
+        assert _pins(daemon) == before
+        assert not list(tmp_path.glob("steelyard-demo-*"))
+        assert "a-token" not in second.said
+
+
+def _pins(daemon: Daemon) -> dict[str, str]:
+    found = daemon.rpc("pin/ls", type="recursive", names="true").get("Keys", {})
+    return {cid: pin["Name"] for cid, pin in found.items()}

@@ -43,9 +43,9 @@ def content(tmp_path: Path) -> Run:
 
 
 @contextmanager
-def serving(home: Path, cwd: Path) -> Iterator[str]:
+def serving(home: Path, cwd: Path, *options: str) -> Iterator[str]:
     """A process that hands out a home's content; yields its URL."""
-    words = command(home, "content", "serve", "--json")
+    words = command(home, "content", "serve", "--json", *options)
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=cwd) as process:
         try:
             assert process.stdout is not None
@@ -169,3 +169,26 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 @pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (123456, "123 kB")])
 def test_sizes_are_shown_with_three_digits(count: int, text: str) -> None:
     assert sizes.show(count) == text
+
+
+def test_a_command_that_ends_at_once_asks_the_peers_of_its_peers_too(content: Run, tmp_path: Path) -> None:
+    """Whoever knows one address of a job finds all of its files."""
+    rows = "".join(f"{n},{n % 2}\n" for n in range(40))
+    (tmp_path / "table.csv").write_text("x,label\n" + rows)
+    publish = ["data", "publish", "table.csv", "--shards", "2", "--label", "label", "-o", "out", "--json"]
+    made = subprocess.run(
+        command(tmp_path / "sponsor", *publish), capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    manifest = answer(made)["manifest"]
+    with (
+        serving(tmp_path / "hub", tmp_path) as hub,
+        serving(tmp_path / "sponsor", tmp_path, "--peer", hub),
+    ):
+        place = tmp_path / "got.json"
+        answer(content("fetch", manifest, "-o", str(place), "--peer", hub, at="one"))
+        looked = subprocess.run(
+            command(tmp_path / "two", "data", "inspect", manifest, "--peer", hub, "--json"),
+            capture_output=True, text=True, cwd=tmp_path, check=False,
+        )  # fmt: skip
+    assert str(cid_of_path(place)) == manifest
+    assert answer(looked)

@@ -18,13 +18,18 @@ from steelyard.errors import ConfigError
 @pytest.fixture(autouse=True)
 def no_daemon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The machine's own daemon plays no part."""
-    for name in ("IPFS_API", "IPFS_PATH"):
+    for name in ("IPFS_API", "IPFS_PATH", "STEELYARD_IPFS_AUTH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
 def config(tmp_path: Path, **flags: str) -> Config:
     return Config.load({"home": str(tmp_path), **flags}, environ={}, cwd=tmp_path)
+
+
+def url(settings: Config) -> str | None:
+    found = daemon(settings)
+    return None if found is None else found.url
 
 
 def test_the_store_is_embedded_unless_a_daemon_is_wanted(
@@ -37,7 +42,7 @@ def test_the_store_is_embedded_unless_a_daemon_is_wanted(
 
 
 def test_an_address_stands_for_the_kind_of_store(tmp_path: Path) -> None:
-    assert daemon(config(tmp_path, ipfs_api="/ip4/127.0.0.1/tcp/7")) == "http://127.0.0.1:7"
+    assert url(config(tmp_path, ipfs_api="/ip4/127.0.0.1/tcp/7")) == "http://127.0.0.1:7"
     assert daemon(config(tmp_path, ipfs_api="/ip4/127.0.0.1/tcp/7", store="embedded")) is None
 
 
@@ -45,8 +50,63 @@ def test_the_setting_goes_over_the_environment_of_ipfs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IPFS_API", "http://127.0.0.1:3")
-    assert daemon(config(tmp_path, store="kubo")) == "http://127.0.0.1:3"
-    assert daemon(config(tmp_path, ipfs_api="http://127.0.0.1:4")) == "http://127.0.0.1:4"
+    assert url(config(tmp_path, store="kubo")) == "http://127.0.0.1:3"
+    assert url(config(tmp_path, ipfs_api="http://127.0.0.1:4")) == "http://127.0.0.1:4"
+
+
+# What Kubo compares with the header (its ConvertAuthSecret), and how a URL says it.
+SECRETS = {
+    "basic:ann:se:cret": "Basic YW5uOnNlOmNyZXQ=",
+    "basic:YW5uOnNlOmNyZXQ=": "Basic YW5uOnNlOmNyZXQ=",
+    "bearer:a-token": "Bearer a-token",
+    "a-token": "Bearer a-token",
+}
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_the_rpcs_secret_comes_from_the_environment_or_a_file_and_never_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    (tmp_path / "secret").write_text(secret + "\n")
+    wanted = {"ipfs_api": "http://127.0.0.1:4", "ipfs_auth_file": str(tmp_path / "secret")}
+    in_file = serving(config(tmp_path, **wanted))
+    monkeypatch.setenv("STEELYARD_IPFS_AUTH", secret)
+    in_environment = fetching_only(config(tmp_path, ipfs_api="http://127.0.0.1:4"))
+    assert in_file.ipfs_auth == in_environment.ipfs_auth == SECRETS[secret]
+    for shown in (repr(in_file), repr(daemon(config(tmp_path, **wanted))), repr(config(tmp_path, **wanted))):
+        assert secret not in shown
+        assert SECRETS[secret] not in shown
+
+
+def test_a_url_may_bring_user_and_password_which_never_show(tmp_path: Path) -> None:
+    secret = config(tmp_path, ipfs_api="http://ann:se%3Acret@127.0.0.1:4")
+    found = serving(secret)
+    assert (found.ipfs, found.ipfs_auth) == ("http://127.0.0.1:4", SECRETS["basic:ann:se:cret"])
+    assert not [shown for shown in (repr(secret), repr(found)) if "cret@" in shown]
+    with pytest.raises(ConfigError) as caught:
+        daemon(config(tmp_path, ipfs_api="http://ann:secret@127.0.0.1:99999"))
+    assert "secret" not in str(caught.value) + caught.value.remedy
+
+
+@pytest.mark.parametrize("secret", ["digest:xyz", "bearer:a\r\nX-Y: z", "bearer:\u00fcbel"])
+def test_a_secret_of_another_kind_is_refused_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setenv("STEELYARD_IPFS_AUTH", secret)
+    with pytest.raises(ConfigError, match="no known kind") as caught:
+        daemon(config(tmp_path, store="kubo", ipfs_api="/ip4/127.0.0.1/tcp/7"))
+    assert secret.partition(":")[2] not in str(caught.value).removesuffix(caught.value.remedy)
+
+
+def test_a_file_without_the_secret_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nowhere"):
+        daemon(config(tmp_path, ipfs_api="http://127.0.0.1:4", ipfs_auth_file=str(tmp_path / "nowhere")))
+
+
+def test_a_daemon_that_listens_on_a_file_is_told_from_one_that_is_misspelt(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="socket in the file system") as caught:
+        daemon(config(tmp_path, ipfs_api="/unix/run/ipfs.sock"))
+    assert "Addresses.API" in caught.value.remedy
 
 
 def test_a_daemon_that_is_nowhere_is_said_with_the_remedy(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from steelyard.cli import sizes
 from steelyard.cli.output import facts, table
 from steelyard.cli.session import current
-from steelyard.cli.stores import fetching_only
+from steelyard.cli.stores import daemon, fetching_only
 from steelyard.cli.times import seconds
 from steelyard.content import FOREVER, Cid, ContentStore, Entry, make_store
 from steelyard.content.cid import RAW
@@ -112,8 +112,19 @@ async def provide(what: str, *, withhold: bool) -> None:
         else:
             cid = _cid_or_path(what)
             await (store.withhold(cid) if withhold else store.provide(cid))
-    said = "is no longer handed out" if withhold else "is handed out while a node or `content serve` runs"
-    current().out.emit({"cid": str(cid), "provided": not withhold}, f"{cid} {said}")
+    current().out.emit({"cid": str(cid), "provided": not withhold}, f"{cid} {_told(withhold=withhold)}")
+
+
+def _told(*, withhold: bool) -> str:
+    """What is true of it now, on the store that there is."""
+    ipfs = daemon(current().config)
+    if ipfs is None:
+        return "is no longer handed out" if withhold else "is handed out while a node or `content serve` runs"
+    if withhold:
+        return (
+            f"is no longer handed out, and out of the IPFS daemon at {ipfs.url} unless another pin keeps it"
+        )
+    return f"is pinned in the IPFS daemon at {ipfs.url}, which hands it out"
 
 
 def parse(place: str) -> tuple[Cid, str]:
@@ -126,9 +137,8 @@ def parse(place: str) -> tuple[Cid, str]:
 
 @asynccontextmanager
 async def _store() -> AsyncIterator[ContentStore]:
-    """The home's store. It asks the configured peers for others, but tells none of itself."""
-    settings = dataclasses.replace(fetching_only(current().config), exchange=True)
-    async with make_store(settings) as store:
+    """The home's store."""
+    async with make_store(fetching_only(current().config)) as store:
         yield store
 
 

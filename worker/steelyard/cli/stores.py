@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import TypedDict
 
 from steelyard.config import Config
 from steelyard.content import StoreConfig
-from steelyard.content.kubo.address import Address, find
+from steelyard.content.kubo.address import Address, find, header_of
+from steelyard.errors import ConfigError
+
+AUTH = "STEELYARD_IPFS_AUTH"
+
+
+class _Daemon(TypedDict):
+    ipfs: str | None
+    ipfs_auth: str
 
 
 def serving(config: Config, listen: str = "") -> StoreConfig:
@@ -16,23 +26,42 @@ def serving(config: Config, listen: str = "") -> StoreConfig:
         listen=listen or config.listen,
         peers=config.peers,
         allow_private=config.allow_private,
-        ipfs=daemon(config),
+        **_on_daemon(config),
     )
 
 
 def fetching_only(config: Config) -> StoreConfig:
-    """Only holding and fetching, for a command that ends at once."""
+    """Only holding and fetching, for a command that ends at once; peers are asked for theirs, as by nodes."""
     return StoreConfig(
         root=config.content_dir,
         serve=False,
-        exchange=False,
         peers=config.peers,
         allow_private=config.allow_private,
-        ipfs=daemon(config),
+        **_on_daemon(config),
     )
 
 
-def daemon(config: Config) -> str | None:
+def daemon(config: Config) -> Address | None:
     """The IPFS daemon's RPC where the store is to be on one.  Raises ConfigError where none is found."""
     kind = config.store or ("kubo" if config.ipfs_api else "embedded")
-    return Address.parse(find(config.ipfs_api, os.environ)).url if kind == "kubo" else None
+    if kind != "kubo":
+        return None
+    return Address.parse(find(config.ipfs_api, os.environ), header_of(_secret(config, os.environ)))
+
+
+def _on_daemon(config: Config) -> _Daemon:
+    found = daemon(config)
+    return {"ipfs": found.url, "ipfs_auth": found.auth} if found else {"ipfs": None, "ipfs_auth": ""}
+
+
+def _secret(config: Config, environ: Mapping[str, str]) -> str:
+    """Of the daemon's RPC: STEELYARD_IPFS_AUTH, else the first line of the file in the settings."""
+    path = config.ipfs_auth_file
+    if environ.get(AUTH) or path is None:
+        return environ.get(AUTH, "")
+    try:
+        return path.read_text("utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path} cannot be read ({type(error).__name__})", remedy="see ipfs_auth_file in the settings"
+        ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -19,6 +19,7 @@ class StoreConfig:
     allow_private: bool = False  # learn loopback and private addresses too: demo and tests
     max_peers: int = 64
     ipfs: str | None = None  # RPC of an IPFS daemon, multiaddr or URL; None = the embedded store alone
+    ipfs_auth: str = field(default="", repr=False)  # what `Authorization` says to it; secret
     max_streams: int = 12  # files handed out at once; each takes up to 2 MiB of memory
     connect_s: float = 3.0  # seconds until a peer must have answered the door
     stall_s: float = 5.0  # seconds without a byte until a peer is dropped

@@ -30,14 +30,15 @@ log = logging.getLogger(__name__)
 
 
 class PubSub:
-    """One daemon's topics. url: of its RPC, http://127.0.0.1:5001."""
+    """One daemon's topics. url: of its RPC, http://127.0.0.1:5001; auth: what `Authorization` says to it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, auth: str = "") -> None:
         self._url = f"{url.rstrip('/')}/api/v0"
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=3.0),
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=2 * _LINE,
+            headers={"Authorization": auth} if auth else None,
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._each = Budget(burst=40.0, per_second=4.0)

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from steelyard.content import EmbeddedStore
+from steelyard.content import EmbeddedStore, StoreConfig
 from steelyard.content.gossip import Gossip, Verdict
 from steelyard.content.kubo.address import Address
 from steelyard.content.pubsub import PubSub
@@ -168,6 +168,13 @@ class Ears:
             self.hints.observe(event)
 
 
+def _pubsub(store: StoreConfig) -> PubSub | None:
+    if store.ipfs is None:
+        return None
+    address = Address.parse(store.ipfs, store.ipfs_auth)
+    return PubSub(address.url, address.auth)
+
+
 @asynccontextmanager
 async def hinting(desk: Desk, ears: Ears) -> AsyncIterator[None]:
     """Tell and take hints meanwhile, unless the settings say not to."""
@@ -175,7 +182,7 @@ async def hinting(desk: Desk, ears: Ears) -> AsyncIterator[None]:
         yield
         return
     channels: list[Gossip] = [desk.store.board] if isinstance(desk.store, EmbeddedStore) else []
-    daemon = PubSub(Address.parse(desk.config.store.ipfs).url) if desk.config.store.ipfs else None
+    daemon = _pubsub(desk.config.store)
     if daemon is not None:
         channels.append(daemon)
     hints = ears.hints = HintDesk(desk, channels)

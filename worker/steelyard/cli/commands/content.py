@@ -77,7 +77,7 @@ def fetch(
     max_bytes: FetchLimit = "4GiB",
     timeout: Timeout = None,
 ) -> None:
-    """Fetch a file or folder from peers (--peer), every block checked against the CID.
+    """Fetch a file or folder from peers (--peer), theirs, or an IPFS daemon (--ipfs); all of it is checked.
 
     Cut off, the same command goes on where it was. The file is read-only: the store keeps the same bytes.
     """

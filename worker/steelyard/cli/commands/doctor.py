@@ -80,14 +80,13 @@ def _machine(session: Session) -> Iterator[Finding]:
 async def _ipfs(session: Session) -> list[Finding]:
     """The IPFS daemon, where the settings want one."""
     from steelyard.cli.stores import daemon
-    from steelyard.content.kubo.address import Address
     from steelyard.content.kubo.calls import Calls
 
     try:
         found = daemon(session.config)
         if found is None:
             return []
-        calls = Calls(Address.parse(found))
+        calls = Calls(found)
         try:
             peer_id, _ = await calls.identity()
             repo = await calls.repo()
@@ -96,7 +95,7 @@ async def _ipfs(session: Session) -> list[Finding]:
     except SteelyardError as error:
         return [_problem("IPFS daemon", error)]
     size = f"{int(repo['RepoSize']) / 1e9:.1f} GB of {int(repo['StorageMax']) / 1e9:.0f} GB"
-    return [Finding(check="IPFS daemon", state=GOOD, found=f"{found}, {peer_id}, {size}")]
+    return [Finding(check="IPFS daemon", state=GOOD, found=f"{found.url}, {peer_id}, {size}")]
 
 
 async def _network(session: Session) -> list[Finding]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +13,9 @@ from steelyard.cli.demo.settings import AGGREGATORS, WORKERS, DemoSettings
 from steelyard.cli.output import Output
 from steelyard.cli.session import Session
 from steelyard.config import FILE_NAME, Config
-from steelyard.content import StoreConfig
-from steelyard.errors import ContentError
 
 SPONSOR, CHALLENGER = "sponsor", "challenger"
 DEPLOYMENT = "deployment.json"
-log = logging.getLogger(__name__)
 RPC_TIMEOUT_S = 20.0  # all processes share two cores with the training
 
 
@@ -62,22 +57,6 @@ def make(settings: DemoSettings, folder: Path, chain: DevChain, peer: str) -> li
     ]
 
 
-async def leave_daemon(settings: DemoSettings, folder: Path) -> None:
-    """Take what the demo has put into the user's IPFS daemon out of it again."""
-    if settings.ipfs is None:
-        return
-    from steelyard.content.kubo.store import KuboStore
-
-    for root in await asyncio.to_thread(lambda: sorted(folder.glob("*/content"))):
-        config = StoreConfig(root=root, serve=False, exchange=False, ipfs=settings.ipfs)
-        try:
-            async with KuboStore(config) as store:
-                await store.clear()
-        except ContentError as error:
-            log.warning("pins named steelyard stay in the IPFS daemon: %s", error)
-            return
-
-
 def _actor(
     settings: DemoSettings, home: Path, name: str, role: str, chain: DevChain, peer: str, index: int
 ) -> Actor:
@@ -97,7 +76,12 @@ def _actor(
         "peers": [] if role == "sponsor" else [peer],
     }
     if settings.ipfs is not None:
-        values |= {"store": "kubo", "ipfs_api": settings.ipfs}
+        values |= {"store": "kubo", "ipfs_api": settings.ipfs.url}
+    if settings.ipfs is not None and settings.ipfs.auth:
+        (home / "ipfs-auth").touch(mode=0o600)
+        kind, _, secret = settings.ipfs.auth.partition(" ")
+        (home / "ipfs-auth").write_text(f"{kind.lower()}:{secret}\n")
+        values["ipfs_auth_file"] = "ipfs-auth"
     (home / FILE_NAME).write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
     patience = {
         "poll_s": settings.poll_s,

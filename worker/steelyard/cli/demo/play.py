@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -14,7 +12,7 @@ from typing import Any
 
 from steelyard.chain import devnet
 from steelyard.chain.devnet import DevChain
-from steelyard.cli.demo import accounts, checking, processes, setup
+from steelyard.cli.demo import accounts, checking, leftovers, processes, setup
 from steelyard.cli.demo.accounts import CHALLENGER, SPONSOR, Actor
 from steelyard.cli.demo.progress import Progress
 from steelyard.cli.demo.report import build
@@ -44,23 +42,23 @@ class Demo:
     async def play(self) -> dict[str, Any]:
         """Returns the report.  Raises NodeError where a node dies or time runs out."""
         async with AsyncExitStack() as stack:
-            folder = Path(tempfile.mkdtemp(prefix="steelyard-demo-"))
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            stack.push_async_callback(accounts.leave_daemon, self._settings, folder)
+            ipfs = self._settings.ipfs
+            if swept := await leftovers.sweep(ipfs):
+                self._screen.say(f"removed what killed demos had left: {swept}")
+            own = stack.enter_context(leftovers.own_folder(ipfs))
+            folder = own.path
+            stack.push_async_callback(leftovers.leave, ipfs, folder)
             with self._screen:
                 self._screen.say(f"starting {self._settings.chain}")
                 chain = await asyncio.to_thread(
                     devnet.start, self._settings.chain, accounts=len(accounts.cast()) + 1
                 )
                 stack.callback(chain.stop)
-                content = StoreConfig(
-                    root=folder / SPONSOR / "content", allow_private=True, ipfs=self._settings.ipfs
-                )
-                store = await stack.enter_async_context(make_store(content))
+                store = await stack.enter_async_context(make_store(self._content(folder)))
                 actors = accounts.make(self._settings, folder, chain, store.url or "")
                 self._names.update({actor.address.lower(): actor.name for actor in actors})
                 stack.push_async_callback(self._end_nodes)
-                await self._start_nodes(actors)
+                await self._start_nodes(actors, own.lock)
                 self._tester = Tester.of(store, folder, self._progress)
                 stack.push_async_callback(self._tester.close)
                 watching = asyncio.create_task(processes.watch(self._nodes))
@@ -68,6 +66,13 @@ class Demo:
                 report = await self._first(acts, watching)
             await self._close(report, chain, actors, store.url or "")
             return report
+
+    def _content(self, folder: Path) -> StoreConfig:
+        """The sponsor's store."""
+        ipfs, root = self._settings.ipfs, folder / SPONSOR / "content"
+        if ipfs is None:
+            return StoreConfig(root=root, allow_private=True)
+        return StoreConfig(root=root, allow_private=True, ipfs=ipfs.url, ipfs_auth=ipfs.auth)
 
     async def _first(
         self, acts: asyncio.Task[dict[str, Any]], watching: asyncio.Task[None]
@@ -150,10 +155,10 @@ class Demo:
             await self._news.wait()
 
     # ------------------------------------------------------------------ nodes
-    async def _start_nodes(self, actors: list[Actor]) -> None:
+    async def _start_nodes(self, actors: list[Actor], lock: int) -> None:
         for actor in actors:
             if actor.role != "sponsor":
-                self._nodes.append(await processes.start(self._settings, actor, setup.JOB, self._hear))
+                self._nodes.append(await processes.start(self._settings, actor, setup.JOB, self._hear, lock))
         self._screen.say(f"{len(self._nodes)} nodes are starting, each in a process of its own")
 
     async def _end_nodes(self) -> None:

@@ -48,8 +48,8 @@ def command(settings: DemoSettings, actor: Actor, job: int) -> list[str]:
     return [sys.executable, "-m", *program, "run", "--role", actor.role, "--job", str(job), *options, *linger]
 
 
-async def start(settings: DemoSettings, actor: Actor, job: int, listener: Listener) -> Node:
-    """Start a node in a session of its own; its events go to `listener`."""
+async def start(settings: DemoSettings, actor: Actor, job: int, listener: Listener, lock: int) -> Node:
+    """Start a node in a session of its own; its events go to `listener`. lock: file descriptor to hold."""
     log = actor.home / "node.log"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("STEELYARD_")}
     with log.open("wb") as errors:
@@ -61,6 +61,7 @@ async def start(settings: DemoSettings, actor: Actor, job: int, listener: Listen
             env={**clean, **ONE_THREAD},
             cwd=actor.home,
             start_new_session=True,
+            pass_fds=(lock,),
             limit=LINE_LIMIT,
         )
     listening = asyncio.create_task(_listen(actor, process, listener))

@@ -8,6 +8,7 @@ from pathlib import Path
 from steelyard.chain.devnet import Kind
 from steelyard.cli.jobs.description import Data, Description
 from steelyard.cli.jobs.terms import Terms
+from steelyard.content.kubo.address import Address
 from steelyard.learning.job import DEMO_ARCHITECTURE, DEMO_TRAINING
 
 ROUNDS = 6
@@ -29,7 +30,7 @@ class DemoSettings:
     keep: bool = False
     report: Path = Path("report.json")
     check: bool = True  # let the independent script check the report at the end
-    ipfs: str | None = None  # RPC of an IPFS daemon that all nodes share; None = embedded stores
+    ipfs: Address | None = None  # RPC of an IPFS daemon that all nodes share; None = embedded stores
     poll_s: float = 0.15  # seconds between a node's looks at the chain; 7 nodes share it with the training
     deadline_s: float = 600.0  # for everything
 

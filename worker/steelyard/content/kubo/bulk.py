@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 from steelyard.content.client import PeerFault
+from steelyard.content.kubo.address import Address
 
 _HEAD_BYTES = 16 * 1024
 _AHEAD = 2  # full buffers that wait to be taken
@@ -118,9 +119,9 @@ class Bulk(asyncio.BufferedProtocol):
 
 
 @asynccontextmanager
-async def post(url: str, path: str, sizes: Iterator[int]) -> AsyncIterator[Bulk]:
+async def post(address: Address, path: str, sizes: Iterator[int]) -> AsyncIterator[Bulk]:
     """Send a request without a body. sizes: bytes of the buffers to fill.  Raises PeerFault, OSError."""
-    parts = urlsplit(url)
+    parts = urlsplit(address.url)
     host, secure = parts.hostname or "", parts.scheme == "https"
     async with asyncio.timeout(_CONNECT_S):
         transport, bulk = await asyncio.get_running_loop().create_connection(
@@ -132,8 +133,9 @@ async def post(url: str, path: str, sizes: Iterator[int]) -> AsyncIterator[Bulk]
             f"Host: {parts.netloc}",
             "User-Agent: steelyard",
             "Content-Length: 0",
+            *(f"{name}: {value}" for name, value in address.headers.items()),
         ]
-        transport.write("\r\n".join([*lines, "", ""]).encode("ascii"))
+        transport.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
         yield bulk
     finally:
         transport.abort()

@@ -32,7 +32,9 @@ class Calls:
         self._pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="steelyard-ipfs")
         self._ended = threading.Event()
         self._ipfs = _library()
-        self._client = self._ipfs.Client(address.multiaddr, chunk_size=LEAF_BYTES, session=True)
+        self._client = self._ipfs.Client(
+            address.multiaddr, chunk_size=LEAF_BYTES, session=True, headers=address.headers
+        )
         # A proxy of the environment is for the web; ipfshttpclient has no option for that.
         self._client._client._session.trust_env = False  # noqa: SLF001
 
@@ -150,6 +152,8 @@ class Calls:
         status = getattr(getattr(error, "original", None), "response", None)
         if status is None and not isinstance(error, self._ipfs.exceptions.DecodingError):
             return failures.away(self._address, _first_words(error))
+        if status is not None and status.status_code in (401, 403):
+            return failures.locked(self._address, status.status_code)
         code = "" if status is None else f"it answers {status.status_code}"
         return failures.foreign(self._address, code or "its answer is not JSON")
 

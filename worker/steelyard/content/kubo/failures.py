@@ -22,6 +22,16 @@ def foreign(address: Address, cause: str) -> DaemonError:
     return DaemonError(f"{address.url} is no IPFS daemon's RPC ({cause[:200]})", remedy=_RPC)
 
 
+def locked(address: Address, status: int) -> DaemonError:
+    """It wants a secret, or another one."""
+    said = "not with the secret that it was given" if address.auth else "and no secret is given"
+    return DaemonError(
+        f"the IPFS daemon at {address.url} lets nobody in without its secret, {said} (it answers {status})",
+        remedy="put an AuthSecret of its API.Authorizations into STEELYARD_IPFS_AUTH or into the file that "
+        "ipfs_auth_file names; its AllowedPaths must be /api/v0",
+    )
+
+
 def late(address: Address, what: str, seconds: float) -> DaemonError:
     """It did not answer in time."""
     return DaemonError(

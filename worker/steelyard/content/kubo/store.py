@@ -35,7 +35,7 @@ class KuboStore(EmbeddedStore):
         super().__init__(config)
         if config.ipfs is None:
             raise ConfigError("no IPFS daemon is named", remedy="give the address of its RPC with --ipfs")
-        self._address = Address.parse(config.ipfs)
+        self._address = Address.parse(config.ipfs, config.ipfs_auth)
         self._calls: Calls | None = None
         self._streams: Streams | None = None
         self._ledger: Ledger | None = None

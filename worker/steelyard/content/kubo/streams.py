@@ -39,7 +39,7 @@ class Streams:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             read_bufsize=_READ_BUFFER,
-            headers={"Accept-Encoding": "identity", "User-Agent": "steelyard"},
+            headers={"Accept-Encoding": "identity", "User-Agent": "steelyard", **address.headers},
         )
 
     async def close(self) -> None:
@@ -64,9 +64,8 @@ class Streams:
         path = f"/api/v0/cat?arg={cid}&offset={first}&length={end - first}"
         ahead = _Ahead(put)
         try:
-            async with bulk.post(
-                self._address.url, path, iter([layout.leaf_size(i) for i in span])
-            ) as answer:
+            sizes = iter([layout.leaf_size(i) for i in span])
+            async with bulk.post(self._address, path, sizes) as answer:
                 await self._begun(answer)
                 for index in span:
                     async with asyncio.timeout(_LEAF_S):

@@ -1,0 +1,106 @@
+"""A demo's folder, and what demos that were killed have left: folders, and pins in the user's IPFS daemon.
+
+A folder is locked while its demo or one of its nodes lives. What each store in it has put into the daemon
+stands in the store's own ledger, so nothing else is ever taken out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from steelyard.content import StoreConfig
+from steelyard.content.kubo.address import Address
+from steelyard.errors import ContentError
+
+_PREFIX = "steelyard-demo-"
+_LOCK, _DAEMON = "running", "ipfs-daemon"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """One demo's own."""
+
+    path: Path
+    lock: int  # file descriptor; nodes inherit it
+
+
+@contextmanager
+def own_folder(daemon: Address | None) -> Iterator[Folder]:
+    """A new folder, gone at the end."""
+    path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (path / _DAEMON).write_text(daemon.url if daemon else "")
+        yield Folder(path=path, lock=lock)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
+
+
+async def sweep(daemon: Address | None) -> int:
+    """Remove what killed demos left here and in this daemon; returns how many there were."""
+    found = 0
+    for path in await asyncio.to_thread(lambda: sorted(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"))):
+        with _locked(path) as left, suppress(OSError):
+            place = (path / _DAEMON).read_text() if left else None
+            if place == "" or (place is not None and daemon is not None and place == daemon.url):
+                if place and daemon is not None and not await leave(daemon, path):
+                    continue
+                await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+                found += 1
+    return found
+
+
+async def leave(daemon: Address | None, folder: Path) -> bool:
+    """Take what a demo has put into the user's IPFS daemon out of it again; False where that failed."""
+    if daemon is None:
+        return True
+    from steelyard.content.kubo.store import KuboStore
+
+    for root in await asyncio.to_thread(lambda: sorted(folder.glob("*/content"))):
+        config = StoreConfig(root=root, serve=False, exchange=False, ipfs=daemon.url, ipfs_auth=daemon.auth)
+        try:
+            async with KuboStore(config) as store:
+                await store.clear()
+        except ContentError as error:
+            log.warning("pins named steelyard stay in the IPFS daemon: %s", error)
+            return False
+    return True
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Whether the folder is this user's, and nobody's at work there; nobody comes meanwhile."""
+    try:
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise PermissionError(folder)
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:  # another user's, no demo's, or gone meanwhile
+        yield False
+        return
+    try:
+        yield _taken(lock)
+    finally:
+        os.close(lock)
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
