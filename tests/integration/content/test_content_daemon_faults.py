@@ -190,7 +190,8 @@ async def pieces(whole: bytes, sizes: list[int], cuts: list[int]) -> list[bytes]
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        async with bulk.post(f"http://127.0.0.1:{port}", "/x", iter(sizes)) as found, asyncio.timeout(5):
+        address = Address.parse(f"http://127.0.0.1:{port}")
+        async with bulk.post(address, "/x", iter(sizes)) as found, asyncio.timeout(5):
             assert await found.status() == 200
             return [bytes(await found.take()) for _ in sizes]
 
@@ -272,10 +273,25 @@ def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
     assert "/ip4/127.0.0.1/tcp/5001" in caught.value.remedy
 
 
-def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
+def test_a_password_in_an_address_is_kept_apart_and_not_repeated() -> None:
+    address = Address.parse("http://ann:secret@127.0.0.1:5001")
+    assert (address.url, address.headers) == (
+        "http://127.0.0.1:5001",
+        {"Authorization": "Basic YW5uOnNlY3JldA=="},
+    )
     with pytest.raises(ConfigError) as caught:
-        Address.parse("http://ann:secret@127.0.0.1:5001")
-    assert "secret" not in str(caught.value)
+        Address.parse("http://ann:secret@127.0.0.1:5001/elsewhere")
+    assert "secret" not in repr(address) + str(caught.value)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_daemon_that_wants_a_secret_says_so_with_the_remedy(tmp_path: Path, status: int) -> None:
+    shut = always(lambda: web.Response(status=status, text="Access Denied"))
+    async with fake(id=shut) as url:
+        with pytest.raises(DaemonError, match=r"without its secret, and no secret is given") as caught:
+            async with make_store(config(tmp_path, url)):
+                pass
+    assert "STEELYARD_IPFS_AUTH" in caught.value.remedy
 
 
 PEER = "12D3KooWS72mj89GfNGBhrRJW7niHvZsSYRykSCHjY23PZdpmUbC"

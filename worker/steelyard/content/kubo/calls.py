@@ -184,6 +184,6 @@ def _library() -> Any:
 
 def _first_words(error: Exception) -> str:
     """The innermost cause, without addresses of Python objects."""
-    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
-        error = error.__cause__
+    while isinstance(inner := error.__cause__ or error.__context__, Exception):
+        error = inner
     return f"{type(error).__name__}: {error}".split(" at 0x")[0].replace("\n", " ")[:160]
