@@ -124,12 +124,18 @@ class Court:
         balance = call.decode(bytes.fromhex(self.chain.rpc("eth_call", call.fields(), "latest")[2:]))
         return balance.free + balance.locked
 
+    def _pooled(self) -> int:
+        """How many transactions the chain has not done with."""
+        return int(self.chain.rpc("txpool_status")["pending"], 16)
+
     def _send(self, call: Call[Any], at: int) -> tuple[Event, ...]:
         """Have a call of the poster mined at that time. Returns its events."""
         self.chain.rpc("evm_setNextBlockTimestamp", at)
         sent = self.chain.rpc("eth_sendTransaction", {**call.fields(self.poster), "gas": hex(2_000_000)})
         until = time.monotonic() + 10
-        while (receipt := self.chain.rpc("eth_getTransactionReceipt", sent)) is None:
+        # anvil clears its pool a moment after the receipt is there; turned back in between, it takes the next
+        # transaction of that nonce for the mined one
+        while (receipt := self.chain.rpc("eth_getTransactionReceipt", sent)) is None or self._pooled():
             assert time.monotonic() < until, "nothing was mined"
             time.sleep(0.001)
         assert receipt["status"] == "0x1"
