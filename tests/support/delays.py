@@ -110,9 +110,11 @@ async def run(chain: DevChain, root: Path, trouble: Trouble, timeout_s: float = 
         troubles = [asyncio.create_task(each) for each in _troubles(fleet, chain, trouble, stop)]
         workers = dict.fromkeys(trouble.names, (Role.WORKER,))
         others = {**dict.fromkeys(AGGREGATORS, (Role.AGGREGATOR,)), "challenger": (Role.CHALLENGER,)}
+        roles = workers | others
+        patient = {name: {"fetch_s": 15.0} for name in roles}
         try:
             ended = await run_all(
-                fleet, workers | others, _parts(trouble), timeout_s, stops={trouble.last: stop}
+                fleet, roles, _parts(trouble), timeout_s, settings=patient, stops={trouble.last: stop}
             )
         finally:
             for task in troubles:

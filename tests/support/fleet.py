@@ -358,6 +358,10 @@ async def run_all(
     except TimeoutError as error:
         error.add_note(last_words(fleet, list(roles)))
         raise
+    finally:
+        for node in nodes.values():
+            node.cancel()
+        await asyncio.gather(*nodes.values(), return_exceptions=True)
     return {name: task.result().status for name, task in nodes.items()}
 
 

@@ -55,7 +55,7 @@ async def test_what_was_not_wanted_for_a_while_is_done_again() -> None:
     assert done == [opening, opening]
 
 
-async def test_at_the_end_a_file_is_asked_for_once_and_a_payment_again_and_again(
+async def test_at_the_end_a_file_ahead_is_asked_for_once_and_a_payment_again_and_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tasks_module, "FIRST_PAUSE_S", 0.0)

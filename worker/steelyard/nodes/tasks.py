@@ -25,6 +25,7 @@ from steelyard.nodes.actions import (
     ConvictUpdate,
     Enlist,
     Hold,
+    Prefetch,
     Publish,
     Submit,
     Upkeep,
@@ -44,7 +45,7 @@ LATE = {
 }
 """Custom errors that say that somebody was first: no news, unless it happens again."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S, BROKE_PAUSE_S = 0.1, 10.0, 30.0
-HOPELESS = 5  # failures in a row after which an ended job is not waited for; one, where no transaction is
+HOPELESS = 5  # failures in a row after which an ended job is not waited for
 AGAIN_S = 0.5  # before an act that is not a transaction and left itself wanted is done again
 
 
@@ -77,10 +78,10 @@ class Tasks:
         return bool(self._running)
 
     def hopeless(self, wanted: Iterable[Action]) -> bool:
-        """Whether each of these failed: again and again, or once where it is only a file that is wanted."""
+        """Whether each of these failed again and again, or once where it only spares time later."""
         return all(
             (failed := self._failed.get(action)) is not None
-            and failed.times >= (HOPELESS if isinstance(action, ON_CHAIN) else 1)
+            and failed.times >= (1 if isinstance(action, Prefetch) else HOPELESS)
             for action in wanted
         )
 
