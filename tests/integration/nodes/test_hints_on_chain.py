@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
@@ -15,11 +15,12 @@ import pytest
 from eth_account import Account as Keys
 
 from steelyard.chain.wallets import Wallet
+from steelyard.content import Cid
 from steelyard.content.kubo.store import KuboStore
 from steelyard.nodes.hints import Hint, Place, signed
 from support.chains import StartChain
 from support.fleet import ALL, PARTS, Fleet, run_all, staged
-from support.kubo import daemons, ipfs_program
+from support.kubo import Daemon, daemons, ipfs_program
 
 
 def place_of(fleet: Fleet) -> Place:
@@ -70,13 +71,14 @@ class QuietStore(KuboStore):
 
 @pytest.mark.skipif(ipfs_program() is None, reason="no ipfs program")
 async def test_nodes_on_daemons_hear_each_other_over_pub_sub(start_chain: StartChain, tmp_path: Path) -> None:
-    with daemons_with_pubsub(tmp_path, 2) as apis:
+    seen: list[tuple[bool, bool]] = []
+    with daemons(tmp_path, 2, pubsub=range(2)) as found:
         async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), rounds=3) as fleet:
             settings: dict[str, dict[str, object]] = {}
             for number, name in enumerate(ALL):
-                store = dataclasses.replace(fleet.config(name, *ALL[name]).store, ipfs=apis[number % 2])
+                store = dataclasses.replace(fleet.config(name, *ALL[name]).store, ipfs=found[number % 2].api)
                 settings[name] = {"store": store}
-            parts = {name: dataclasses.replace(PARTS, store=QuietStore) for name in ALL}
+            parts = {name: dataclasses.replace(PARTS, store=store_beside(found, seen)) for name in ALL}
             ended = await run_all(fleet, ALL, parts, timeout_s=200, settings=settings)
             assert set(ended.values()) == {"closed"}
             heard = {(who, event.fields["worker"]) for who, event in fleet.events if event.kind == "hint"}
@@ -84,13 +86,24 @@ async def test_nodes_on_daemons_hear_each_other_over_pub_sub(start_chain: StartC
     names = {fleet.wallets[name].address: name for name in ALL}
     across = {daemon[who] != daemon[names[str(sender)]] for who, sender in heard}
     assert across == {True, False}, "from nodes on the same daemon and on the other one"
+    assert len(seen) >= 6
+    assert set(seen) == {(False, True)}, "an update is in no daemon until submissions are over"
 
 
-@contextmanager
-def daemons_with_pubsub(folder: Path, count: int) -> Iterator[list[str]]:
-    """RPCs of daemons that know each other."""
-    with daemons(folder, count, pubsub=range(count)) as found:
-        yield [daemon.api for daemon in found]
+def store_beside(found: list[Daemon], seen: list[tuple[bool, bool]]) -> type[QuietStore]:
+    """One that looks whether any daemon has an update before it is added, and after."""
+
+    class Watched(QuietStore):
+        async def add(self, path: Path, *, provide: bool = True, pin_until: float | None = None) -> Cid:
+            if path.suffix != ".update":
+                return await super().add(path, provide=provide, pin_until=pin_until)
+            cid = str(await self.cid_of(path))
+            before = await asyncio.to_thread(lambda: any(daemon.has(cid) for daemon in found))
+            added = await super().add(path, provide=provide, pin_until=pin_until)
+            seen.append((before, await asyncio.to_thread(lambda: any(daemon.has(cid) for daemon in found))))
+            return added
+
+    return Watched
 
 
 class Enemy:
