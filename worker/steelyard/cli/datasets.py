@@ -16,7 +16,7 @@ from steelyard.cli.jobs.sharing import DATA_FILE, Request, manifest_at
 from steelyard.cli.output import facts
 from steelyard.cli.session import Session, current
 from steelyard.cli.skew import Picture, drawn, svg
-from steelyard.cli.stores import fetching_only
+from steelyard.cli.stores import fetching_only, way_out
 from steelyard.content import Cid, ContentStore, make_store
 from steelyard.data_manifest import DataManifest, Part
 from steelyard.errors import ConfigError
@@ -153,7 +153,7 @@ def _report(session: Session, manifest: DataManifest, cid: Cid, folder: Path) ->
     session.out.say(
         f"a seat in an open job with it: `steelyard job join JOB --data {manifest.shards[0].cid}`"
     )
-    session.out.say("hand it out: `steelyard content serve`")
+    session.out.say(way_out(session.config, "it"))
 
 
 def _report_home(session: Session, manifest: DataManifest, folder: Path) -> None:

@@ -41,6 +41,17 @@ def fetching_only(config: Config) -> StoreConfig:
     )
 
 
+def way_out(config: Config, what: str) -> str:
+    """How what was published reaches others.  what: "it", "its data"."""
+    found = daemon(config)
+    if found is None:
+        return f"hand {what} out: `steelyard content serve`"
+    return (
+        f"the IPFS daemon at {found.url} hands {what} out; "
+        "for those without a daemon do so too: `steelyard content serve`"
+    )
+
+
 def daemon(config: Config) -> Address | None:
     """The IPFS daemon's RPC where the store is to be on one.  Raises ConfigError where none is found."""
     kind = config.store or ("kubo" if config.ipfs_api else "embedded")

@@ -36,6 +36,7 @@ def grant(
 
 async def _grant(job: int, worker: str | None, shard: int | None) -> None:
     from steelyard.cli.jobs import access as acts
+    from steelyard.cli.stores import way_out
     from steelyard.cli.work import work
 
     who = current().address_of(worker) if worker else None
@@ -44,7 +45,7 @@ async def _grant(job: int, worker: str | None, shard: int | None) -> None:
         told = [(f"shard {each['shard']}", f"{each['worker']} may read it") for each in document["granted"]]
         at.finish(document, facts(told or [("job", "everybody who should read a shard can")]))
         if told:
-            at.session.out.say("hand the wrapped keys out: `steelyard content serve`")
+            at.session.out.say(way_out(at.session.config, "the wrapped keys"))
 
 
 def withdraw(

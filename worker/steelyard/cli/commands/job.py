@@ -41,6 +41,7 @@ async def _create(source: Path, given: dict[str, Any]) -> None:
 
     from steelyard.cli.jobs.description import Description
     from steelyard.cli.jobs.posting import create as post_job
+    from steelyard.cli.stores import way_out
     from steelyard.cli.work import work
 
     description = Description.read(source)
@@ -53,9 +54,7 @@ async def _create(source: Path, given: dict[str, Any]) -> None:
             ("content", document["content"]),
         ]
         at.finish(document, facts(pairs))
-        at.session.out.say(
-            "hand its data out: `steelyard content serve`; members and aggregators may join now"
-        )
+        at.session.out.say(f"{way_out(at.session.config, 'its data')}; members and aggregators may join now")
 
 
 @app.command()
