@@ -42,12 +42,25 @@ async def main(task: dict[str, Any]) -> None:
     ) as client:
         if task.get("resume"):
             await client.resume()
+        await meet([Path(place) for place in task.get("go", [])])
         box = Contract(interface, task["address"])
         hashes = []
         for intent in task["intents"]:
             receipt = await client.send(box.call("add"), intent=intent)
             hashes.append(receipt.hash)
         sys.stdout.write(json.dumps(hashes))
+
+
+async def meet(places: list[Path]) -> None:
+    """Wait until as many processes as there are places are here."""
+    for place in places:
+        try:
+            place.touch(exist_ok=False)
+            break
+        except FileExistsError:
+            continue
+    while not all(place.exists() for place in places):
+        await asyncio.sleep(0.001)
 
 
 if __name__ == "__main__":

@@ -95,13 +95,14 @@ async def test_tasks_and_clients_of_one_key_share_its_nonces(bench: Bench) -> No
     assert await total(bench) == 13
 
 
-async def test_processes_of_one_key_share_its_nonces(bench: Bench) -> None:
-    names = [[f"{who}-{i}" for i in range(10)] + ["common"] for who in "ab"]
-    started = [await start(bench, each) for each in names]
+async def test_processes_of_one_key_share_its_nonces(bench: Bench, tmp_path: Path) -> None:
+    """They begin at the same moment, and some of their effects are the same."""
+    names = [[f"{who}-{i}" if i % 2 else f"common-{i}" for i in range(12)] for who in "ab"]
+    started = [await start(bench, each, go=[str(tmp_path / who) for who in "ab"]) for each in names]
     left, right = [await finish(process) for process in started]
-    assert left[-1] == right[-1]
-    assert len({*left, *right}) == 21
-    assert await total(bench) == 21
+    assert left[::2] == right[::2]
+    assert len({*left, *right}) == 18
+    assert await total(bench) == 18
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -247,6 +248,29 @@ async def test_a_stuck_transaction_is_replaced_at_the_same_nonce(
     chain.rpc("evm_setAutomine", True)
     following = await client.send(bench.box.call("add"))
     assert following.nonce == receipt.nonce + 1
+
+
+async def test_who_watches_a_transaction_that_another_replaces_sends_no_second_one(
+    make_bench: MakeBench, start_chain: Any
+) -> None:
+    """Each client stands for a process: it knows of the other's attempts from the journal alone."""
+    chain: DevChain = start_chain("anvil")
+    bench = await make_bench(chain)
+    raising, watching = await bench.client(bump_after_s=0.3), await bench.client(bump_after_s=60.0)
+    await raising.head()
+    chain.rpc("evm_setAutomine", False)
+    sends = [
+        asyncio.create_task(client.send(bench.box.call("add"), intent="stuck", deadline_s=30))
+        for client in (raising, watching)
+    ]
+    await asyncio.sleep(1.2)
+    chain.rpc("evm_mine")
+    await asyncio.sleep(1.0)  # in which the watcher would find its nonce gone
+    chain.rpc("evm_setAutomine", True)
+    one, other = await asyncio.gather(*sends)
+    assert one.hash == other.hash
+    assert len([raw for raw in _attempts(bench, raising.address) if raw]) >= 3
+    assert await total(bench) == 1
 
 
 async def test_a_transaction_priced_out_by_a_rising_base_fee_is_raised(

@@ -26,6 +26,7 @@ from .simulator import Simulator
 
 log = logging.getLogger(__name__)
 _TRIES = 3  # nonces that one intent may lose to transactions from elsewhere
+_FRESH_S = 3.0
 _FIRST_PAUSE_S = 0.002  # an automining chain has the receipt at once
 
 
@@ -67,8 +68,8 @@ class Sender:
             if entry is None:
                 entry = await self._start(call, name, not_before, gas, until)
             else:
-                await self._offer(entry)
-            receipt = await self._watch(entry, until)
+                entry = await self._offer_again(name, unless_fresh=True)
+            receipt = await self._watch(entry, until) if entry else None
             if receipt is not None:
                 return receipt
         raise ChainError(
@@ -85,9 +86,9 @@ class Sender:
         return [receipt for receipt in found if receipt is not None]
 
     async def _finish(self, entry: Intent, until: float) -> Receipt | None:
-        await self._offer(entry)
+        current = await self._offer_again(entry.name)
         try:
-            return await self._watch(entry, until)
+            return await self._watch(current, until) if current else None
         except ChainError as error:
             log.warning("%s: %s", entry.name, error)  # the effect's owner will ask for it and hear the same
             return None
@@ -110,8 +111,22 @@ class Sender:
                 nonce = await self._free_nonce(nonce)
                 entry = await self.signer.first(call, name=name, nonce=nonce, gas=limit)
                 self.on_step("tx.signed")
-            await self._offer(entry)
+            if not self._is_fresh(entry):  # another process may have started it meanwhile
+                await self._offer(entry)
         return entry
+
+    async def _offer_again(self, name: str, *, unless_fresh: bool = False) -> Intent | None:
+        """Broadcast an intent of the journal as it is by now; None where it has become void."""
+        async with self.lock:
+            entry = self._open(name)
+            if entry is not None and not (unless_fresh and self._is_fresh(entry)):
+                await self._offer(entry)
+        return entry
+
+    def _is_fresh(self, entry: Intent) -> bool:
+        """Whether it was sent or mined just now: Ganache may execute such bytes a second time."""
+        age = time.time() - entry.attempts[-1].created
+        return age < min(_FRESH_S, self.network.bump_after_s) and entry.state in (State.SENT, State.MINED)
 
     async def _chain_nonce(self) -> int:
         return await self.rpc.number("eth_getTransactionCount", self.address, "pending")
@@ -179,8 +194,12 @@ class Sender:
             now = time.monotonic()
             if now > look_at:
                 missing = missing + 1 if await self._nonce_is_gone(entry) else 0
+                current = self.journal.get(entry.name)  # another process may have raised its fee
+                if current is None or current.nonce != entry.nonce:
+                    return None
+                entry = current
                 if missing > 1:
-                    self.journal.settle(entry.name, State.VOID)
+                    await self._give_up(entry)
                     return None
                 look_at = now + max(0.25, self.network.poll_s)
             if now > bump_at:
@@ -198,11 +217,20 @@ class Sender:
         used = await self.rpc.number("eth_getTransactionCount", self.address, tag)
         return used > entry.nonce
 
-    async def _raise_fee(self, entry: Intent) -> Intent:
+    async def _give_up(self, entry: Intent) -> None:
+        """Void it, as its nonce went to none of its attempts: unless it has a new one meanwhile."""
         async with self.lock:
             current = self.journal.get(entry.name)
+            if current is not None and current.attempts == entry.attempts:
+                self.journal.settle(entry.name, State.VOID)
+
+    async def _raise_fee(self, entry: Intent) -> Intent:
+        async with self.lock:
+            current = self._open(entry.name)
             if current is None or current.nonce != entry.nonce:
                 return entry
+            if len(current.attempts) > len(entry.attempts):
+                return current  # another process raised it
             try:
                 raised = await self.signer.replacement(current)
             except SpendLimit as error:
