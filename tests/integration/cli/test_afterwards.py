@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -138,6 +139,21 @@ def test_a_network_added_with_its_deployment_needs_no_other_setting(
     assert run(["--home", str(home), "--network", "ours", "doctor"]) == 0
     capfd.readouterr()
     assert steelyard("token", "balance", "dee").json["units"] == 3 * 10**18
+
+
+def test_the_doctor_tells_a_network_without_contracts_and_an_account_without_ether(
+    yard: Yard, steelyard: Steelyard, fund: Fund, home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fund("dee", ether=0)
+    capfd.readouterr()
+    code = run(["--home", str(home), "--rpc-url", yard.chain.url, "doctor", "--json"])
+    checks = {each["check"]: each for each in json.loads(capfd.readouterr().out)["checks"]}
+    assert code == checks["contracts"]["exit_code"] == 2
+    assert checks["contracts"]["state"] == "bad"
+    assert "docs/deploy.md" in checks["contracts"]["remedy"]
+    assert (checks["balance"]["state"], checks["account"]["state"]) == ("note", "ok")
+    whole = steelyard("doctor")
+    assert (whole.code, whole.json["ok"]) == (0, True)
 
 
 def test_an_operators_ceilings_stop_a_command_before_it_sends(steelyard: Steelyard, fund: Fund) -> None:

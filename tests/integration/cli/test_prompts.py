@@ -71,6 +71,13 @@ def test_a_command_that_needs_a_password_twice_asks_for_it_once(
     assert int(steelyard("worker", "status", "alice").json["encryption_key"], 16) != 0
 
 
+def test_json_never_prompts(yard: Yard, fund: Fund, home: Path, tmp_path: Path) -> None:
+    fund("alice")
+    code, shown = at_terminal(yard, home, tmp_path, b"", "worker", "register", "--json")
+    assert (code, '"type": "WalletError"' in shown) == (7, True), shown
+    assert "Password of" not in shown
+
+
 def test_a_wrong_password_at_a_prompt_is_not_asked_again(
     yard: Yard, fund: Fund, home: Path, tmp_path: Path
 ) -> None:

@@ -68,9 +68,7 @@ def report_interrupt(out: Output) -> int:
             }
         )
     else:
-        out.problem(
-            "interrupted", "run the same command again; what was sent to the chain stays sent"
-        )
+        out.problem("interrupted", "run the same command again; what was sent to the chain stays sent")
     return INTERRUPTED
 
 
