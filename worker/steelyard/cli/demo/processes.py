@@ -23,6 +23,7 @@ from steelyard.errors import NodeError
 WAIT_S = 120  # for deployment, job and seat
 LINGER_S = 7 * 86400  # with KEEP=1 the nodes stay
 END_S = 4.0  # to end in order, then they are killed
+HEAR_S = 2.0  # for the last words of a node that ended
 LINE_LIMIT = 1 << 20
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
@@ -64,18 +65,29 @@ async def start(settings: DemoSettings, actor: Actor, job: int, listener: Listen
             pass_fds=(lock,),
             limit=LINE_LIMIT,
         )
-    listening = asyncio.create_task(_listen(actor, process, listener))
+    listening = asyncio.create_task(_listen(actor, process, listener, log))
     return Node(actor=actor, process=process, listening=listening, log=log)
 
 
-async def _listen(actor: Actor, process: asyncio.subprocess.Process, listener: Listener) -> None:
+async def _listen(actor: Actor, process: asyncio.subprocess.Process, listener: Listener, log: Path) -> None:
+    """Pass events on; anything else, as the error that ends a node, goes to its log."""
     if process.stdout is None:
         return
     while line := await process.stdout.readline():
-        with contextlib.suppress(ValueError):
-            event = json.loads(line)
-            if isinstance(event, dict) and "kind" in event:
-                listener(actor, event)
+        event = _event(line)
+        if event is not None:
+            listener(actor, event)
+        else:
+            with log.open("ab") as file:
+                file.write(line)
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "kind" in event else None
 
 
 async def watch(nodes: list[Node]) -> None:
@@ -87,6 +99,7 @@ async def watch(nodes: list[Node]) -> None:
             for task in done:
                 node = endings.pop(task)
                 if task.result() != 0:
+                    await asyncio.wait([node.listening], timeout=HEAR_S)
                     raise NodeError(
                         f"{node.actor.name} ended with code {task.result()}; it said: {tail(node.log)}",
                         remedy=f"its whole log was {node.log}; run the demo again with KEEP=1 to look at it",
