@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from steelyard.chain.rpc import RpcRefused
 from steelyard.nodes.actions import Upkeep
 from steelyard.nodes.common_acts import CommonActs
+from steelyard.nodes.desk import Desk as RealDesk
+from steelyard.nodes.local import Checked, Local, Rebuilt, Verdict
 
 SETTLE = Upkeep(act="settle", serial=1, mark=1)
 
@@ -48,3 +52,46 @@ async def test_what_is_wanted_though_the_view_shows_that_it_was_done_is_done_ane
         await CommonActs(desk).upkeep(SETTLE, rank=0)  # type: ignore[arg-type]
         desk.seen = desk.block
     assert list(desk.mined.values()) == [11, 12, 13]
+
+
+def test_after_a_reorganisation_what_lost_its_files_is_found_anew(tmp_path: Path) -> None:
+    here, gone = tmp_path / "here", tmp_path / "gone"
+    here.touch()
+    places = {b"here": here, b"gone": gone, b"none": None}
+    rebuilt = {id_: Rebuilt(id=id_, verdict=Verdict.RIGHT, state=path) for id_, path in places.items()}
+    checked = {
+        (1, 0): Checked(path=here, held=True),
+        (1, 1): Checked(path=gone, held=True),
+        (1, 2): Checked(path=gone, held=False),
+    }
+    local = Local(identity="me", rebuilt=dict(rebuilt), ahead=dict(rebuilt), checked=checked)
+    local.forget_lost()
+    assert set(local.rebuilt) == set(local.ahead) == {b"here", b"none"}
+    assert set(local.checked) == {(1, 0), (1, 2)}
+
+
+async def test_a_server_without_the_block_is_asked_again_and_ends_no_node() -> None:
+    answers: list[Any] = [
+        RpcRefused("eth_call", {"message": "block height is 39 but requested was 40"}),
+        SimpleNamespace(round=SimpleNamespace(clock=7, flags=8)),
+    ]
+    said: list[str] = []
+
+    async def read(_call: object, block: int) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    desk: Any = SimpleNamespace(
+        coordinator=SimpleNamespace(round_of=lambda job, serial: (job, serial)),
+        info=SimpleNamespace(job=1),
+        client=SimpleNamespace(read=read),
+        report=SimpleNamespace(say=lambda kind, **_: said.append(kind)),
+    )
+    opening: Any = SimpleNamespace(serial=1, clock=None, seeded=False)
+    for clock in (None, 7):
+        await RealDesk.ask_round(desk, opening, 40)
+        assert opening.clock == clock
+    assert opening.seeded
+    assert said == ["problem"]

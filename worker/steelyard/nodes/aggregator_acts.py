@@ -28,7 +28,7 @@ class AggregatorActs:
 
     async def publish(self, action: Publish) -> None:
         """Post a result, with its file handed out before anybody can ask for it."""
-        desk, opening = self._desk, self._desk.view.openings[action.serial]
+        desk, opening = self._desk, self._desk.opening(action.serial)
         parent = desk.local.rebuilt[opening.parent]
         computed = await self.result_of(opening, action.included, parent)
         codec, digest = computed.cid.to_chain()

@@ -21,7 +21,7 @@ class ChallengerActs:
 
     async def convict(self, action: Convict) -> None:
         """Convict the poster of a wrong result."""
-        desk, post = self._desk, self._desk.view.posts[action.id]
+        desk, post = self._desk, self._desk.post(action.id)
         proof = await desk.results.conviction(desk.view, post, desk.fetch_s)
         if await self._time_to_announce(post.final_at):
             await self._announce(post.id, proof, bytes(32))
@@ -34,8 +34,8 @@ class ChallengerActs:
     async def convict_update(self, action: ConvictUpdate) -> None:
         """Convict the worker of a malformed update."""
         desk = self._desk
-        opening = desk.view.openings[action.serial]
-        checked, sealed = desk.local.checked[action.serial, action.slot], opening.submissions[action.slot]
+        checked = desk.local.checked[action.serial, action.slot]
+        sealed = desk.sealed(action.serial, action.slot)
         if checked.proof is None:
             raise NodeError("there is no proof against this update", remedy="report this")
         submission = Submission(

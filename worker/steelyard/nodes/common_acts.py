@@ -21,7 +21,8 @@ class CommonActs:
 
     async def fetch(self, action: Fetch) -> None:
         """Get one update and look at it."""
-        desk, opening = self._desk, self._desk.view.openings[action.serial]
+        desk, opening = self._desk, self._desk.opening(action.serial)
+        sealed = desk.sealed(action.serial, action.slot)
         checked = await desk.updates.check(opening, action.slot, desk.fetch_s)
         desk.local.checked[action.serial, action.slot] = checked
         if not checked.held:
@@ -30,14 +31,14 @@ class CommonActs:
                 serial=action.serial,
                 round_=opening.number,
                 slot=action.slot,
-                worker=opening.submissions[action.slot].worker,
+                worker=sealed.worker,
                 why=checked.why,
                 provable=checked.proof is not None,
             )
 
     async def compute(self, action: Compute) -> None:
         """Work out a result before it is posted, so that it is compared at once."""
-        desk, opening = self._desk, self._desk.view.openings[action.serial]
+        desk, opening = self._desk, self._desk.opening(action.serial)
         parent = desk.local.rebuilt[opening.parent]
         await desk.results.compute(opening, action.included, parent, desk.fetch_s)
         desk.local.computed.add((action.serial, action.included))

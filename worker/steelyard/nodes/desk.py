@@ -11,7 +11,10 @@ from steelyard.chain.calls import Call
 from steelyard.chain.client import ChainClient
 from steelyard.chain.coordinator import Coordinator
 from steelyard.chain.records import Receipt
+from steelyard.chain.rpc import RpcRefused
 from steelyard.content import ContentStore
+from steelyard.errors import NodeError
+from steelyard.nodes.committee import SEEDED
 from steelyard.nodes.config import NodeConfig
 from steelyard.nodes.crashpoints import crashpoint
 from steelyard.nodes.events import Reporter
@@ -20,8 +23,10 @@ from steelyard.nodes.journal import Journal
 from steelyard.nodes.local import Local
 from steelyard.nodes.results import Results
 from steelyard.nodes.updates import Updates
-from steelyard.nodes.view import View
+from steelyard.nodes.view import Opening, Post, Sealed, View
 from steelyard.sealing.keyring import SecretKeys
+
+_FORKED = "it was reorganised; the node goes on with what it shows now"
 
 
 @dataclass(kw_only=True)
@@ -51,6 +56,42 @@ class Desk:
     def fetch_s(self) -> float:
         """Seconds that one attempt to get a file may take."""
         return self.config.fetch_s
+
+    def opening(self, serial: int) -> Opening:
+        """An opening of the chain as it is now. Raises NodeError where a reorganisation took it away."""
+        found = self.view.openings.get(serial)
+        if found is None:
+            raise NodeError(f"the chain shows no opening {serial} any more", remedy=_FORKED)
+        return found
+
+    def post(self, id_: bytes) -> Post:
+        """A posted result, likewise."""
+        found = self.view.posts.get(id_)
+        if found is None:
+            raise NodeError(f"the chain shows no result 0x{id_.hex()} any more", remedy=_FORKED)
+        return found
+
+    def sealed(self, serial: int, slot: int) -> Sealed:
+        """A submission, likewise."""
+        found = self.opening(serial).submissions.get(slot)
+        if found is None:
+            raise NodeError(f"the chain shows no submission {serial}/{slot} any more", remedy=_FORKED)
+        return found
+
+    async def ask_round(self, opening: Opening, block: int) -> None:
+        """Fill in what no event carries, as of `block`; the next look asks again where that fails.
+
+        A server may lack the block: after a reorganisation, or as the late one of several behind the URL.
+        Raises Unreachable.
+        """
+        call = self.coordinator.round_of(self.info.job, opening.serial)
+        try:
+            found = await self.client.read(call, block=block)
+        except RpcRefused as error:
+            self.report.say("problem", what="round", error=type(error).__name__, message=error.message)
+            return
+        opening.clock = found.round.clock
+        opening.seeded = opening.seeded or bool(found.round.flags & SEEDED)
 
     def name(self, act: str, *parts: object) -> str:
         """An intent's name; it is unique among all contracts, since the client adds the address."""

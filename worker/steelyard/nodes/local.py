@@ -64,3 +64,12 @@ class Local:
     def looked_at(self, serial: int) -> int:
         """Bitmap of the updates of an opening whose file is known, good or bad."""
         return sum(1 << slot for (at, slot) in self.checked if at == serial)
+
+    def forget_lost(self) -> None:
+        """After a reorganisation: what stands again, and lost its files meanwhile, is found anew."""
+        for found in (self.rebuilt, self.ahead):
+            for one in list(found.values()):
+                if one.state is not None and not one.state.exists():
+                    del found[one.id]
+        for key in [key for key, one in self.checked.items() if one.held and not one.path.exists()]:
+            del self.checked[key]

@@ -105,6 +105,7 @@ class Node:
             desk.journal.apply(batch, mine)
         if batch.rollback_to is not None:
             self._tasks.roll_back()
+            desk.local.forget_lost()
             desk.view = fold(desk.info.job, desk.journal.events())
             self._resume()
         else:
@@ -141,10 +142,7 @@ class Node:
         seed_is_due = committee.lacks_seed(head) and self._block - head.block >= committee.SEED_AGE
         if head.clock is not None and not seed_is_due:
             return
-        call = self._desk.coordinator.round_of(self._desk.info.job, head.serial)
-        found = await self._desk.client.read(call, block=self._block)
-        head.clock = found.round.clock
-        head.seeded = head.seeded or bool(found.round.flags & committee.SEEDED)
+        await self._desk.ask_round(head, self._block)
 
     async def _find_bond(self) -> None:
         """Ask for what backs further posts: when it changed, and now and then while it is too little."""

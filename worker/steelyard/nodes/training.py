@@ -82,7 +82,7 @@ class Training:
 
     async def train(self, action: Train) -> None:
         """Train, write the update, and journal it with what error feedback it leaves."""
-        desk, opening = self._desk, self._desk.view.openings[action.serial]
+        desk, opening = self._desk, self._desk.opening(action.serial)
         parent = desk.local.rebuilt.get(opening.parent) or desk.local.ahead[opening.parent]
         local = await self._trained(opening, parent)
         written, cid = await self._encode(opening, parent, local)

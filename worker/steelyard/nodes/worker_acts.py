@@ -22,7 +22,7 @@ class WorkerActs:
 
     async def submit(self, action: Submit) -> None:
         """Seal the update that the journal holds."""
-        desk, opening = self._desk, self._desk.view.openings[action.serial]
+        desk, opening = self._desk, self._desk.opening(action.serial)
         intent = desk.journal.intent(f"update:{action.serial}")
         if intent is None or intent.body["parent"] != opening.parent.hex():
             desk.local.prepared.discard(action.serial)  # of another fork of the chain
@@ -34,10 +34,10 @@ class WorkerActs:
 
     async def provide(self, action: Provide) -> None:
         """Hand out the own update, once a confirmed block shows that submissions are over."""
-        desk, opening = self._desk, self._desk.view.openings[action.serial]
+        desk, opening = self._desk, self._desk.opening(action.serial)
         if action.not_before:
             await self._confirmed_past(action.not_before)
-        path, sealed = own_update(self._desk, action.serial), opening.submissions[seat_of(self._desk).slot]
+        path, sealed = own_update(desk, action.serial), desk.sealed(action.serial, seat_of(desk).slot)
         if not path.exists() or sealed.cid is None or await desk.store.cid_of(path) != sealed.cid:
             desk.local.provided.add(action.serial)
             raise NodeError(
@@ -69,7 +69,7 @@ class WorkerActs:
 
     async def attest(self, action: Attest) -> None:
         """Say which updates are held."""
-        desk, opening = self._desk, self._desk.view.openings[action.serial]
+        desk, opening = self._desk, self._desk.opening(action.serial)
         call = desk.coordinator.attest(
             desk.info.job, opening.serial, opening.parent, action.tries, action.bitmap
         )
