@@ -165,6 +165,24 @@ def test_a_cid_is_printed_for_a_file(steelyard: Steelyard, tmp_path: Path) -> No
     assert error_of(steelyard("content", "cid", "nothing", "--json"))["exit_code"] == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (("job", "show", "seven"), "'seven'"),
+        (("run", "--role", "worker", "--job", "0"), "'0'"),
+        (("doctor", "--max-fee-gwei", "much"), "'much'"),
+        (("demo", "--chain", "foo"), "'foo'"),
+    ],
+)
+def test_a_refused_argument_is_shown_once_with_the_way_to_help(
+    steelyard: Steelyard, words: tuple[str, ...], value: str
+) -> None:
+    said = error_of(steelyard(*words, "--json"))
+    assert said["exit_code"] == 2
+    assert said["message"].count(value) == 1
+    assert "--help" in said["remedy"]
+
+
 def test_the_doctor_names_what_is_wrong_and_exits_with_its_code(steelyard: Steelyard) -> None:
     done = steelyard("doctor", "--rpc-url", "http://127.0.0.1:9", "--json")
     checks = {each["check"]: each for each in json.loads(done.stdout)["checks"]}

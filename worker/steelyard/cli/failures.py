@@ -41,7 +41,7 @@ def describe(error: SteelyardError) -> dict[str, Any]:
 def report_usage(error: Exception, out: Output) -> int:
     """A complaint about flags and arguments, exit code 2."""
     code = int(getattr(error, "exit_code", ConfigError.exit_code))
-    message = str(getattr(error, "format_message", lambda: error)())
+    message = _with_value(str(getattr(error, "format_message", lambda: error)()), error)
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "steelyard"
     if type(error).__name__ == "NoArgsIsHelpError":
@@ -52,6 +52,15 @@ def report_usage(error: Exception, out: Output) -> int:
     else:
         out.problem(message, f"see `{path} --help`")
     return code
+
+
+def _with_value(message: str, error: Exception) -> str:
+    """The complaint with the value that was refused, which its cause knows where it is left out."""
+    details: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
+    if not details or "input" not in details[0]:
+        return message
+    value = repr(details[0]["input"])[:80]
+    return message if value in message else f"{message}; it is {value}"
 
 
 def report_interrupt(out: Output) -> int:
