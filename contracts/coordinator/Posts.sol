@@ -25,8 +25,8 @@ abstract contract Posts is CoordinatorBase {
 
         uint256 submitters = j.submitted(round, serial);
         round.tally = _judge(j, state, round, result, submitters);
-        // A bond that a void result of this round left behind backs the next one.
-        bool bonded = round.posts != 0 && j.leftBonds[round.number][result.poster] != 0;
+        // A bond that a result of this opening left behind backs the next one.
+        bool bonded = RoundLib.has(round, RoundLib.LEFT_BOND) && j.leftBonds[round.number][result.poster] != 0;
 
         bytes32 id = RoundLib.idOf(result);
         j.results[serial] = id;
@@ -69,14 +69,18 @@ abstract contract Posts is CoordinatorBase {
         if (postBy > j.terms.deadline) postBy = j.terms.deadline;
         if (block.timestamp >= postBy) revert ICoordinator.PostClosed(result.job, result.serial, postBy);
         RoundLib.requireParent(j, round.parentSerial, result.parent);
-        Round memory parent = j.rounds[round.parentSerial].load();
-        // Counting holds is for `settle`, which also starts the challenge window.
-        if (parent.mark == 0 && block.timestamp >= RoundLib.holdBy(parent, j.terms)) {
-            revert ICoordinator.ParentNotHeld(result.job, round.parentSerial, RoundLib.holdBy(parent, j.terms));
-        }
+        _requireHeldOrInTime(j, result.job, round.parentSerial);
         if (result.attempt != round.posts) {
             revert ICoordinator.WrongAttempt(result.job, result.serial, round.posts, result.attempt);
         }
+    }
+
+    /// @dev Counting holds is for `settle`, which also starts the challenge window.
+    function _requireHeldOrInTime(Job storage j, uint64 job, uint64 serial) private view {
+        Round storage parent = j.rounds[serial];
+        if (parent.mark != 0) return;
+        uint40 holdBy = RoundLib.holdBy(parent.load(), j.terms);
+        if (block.timestamp >= holdBy) revert ICoordinator.ParentNotHeld(job, serial, holdBy);
     }
 
     /// @dev Checks what was included and whose turn it is. Returns the tally of the posted round.

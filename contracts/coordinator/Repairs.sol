@@ -233,7 +233,7 @@ contract Repairs is CoordinatorBase {
         job.voidAbove(state, id, serial);
         job.voidResult(round, id, serial, RoundLib.NOT_HELD);
         job.demoted[serial] |= 1 << RoundLib.posterSeat(round);
-        round.flags &= ~RoundLib.POSTED;
+        round.flags = (round.flags & ~RoundLib.POSTED) | RoundLib.LEFT_BOND;
     }
 
     /// @dev After the last try the round is left as one that nobody posted in time, to be opened again.

@@ -38,6 +38,7 @@ library RoundLib {
     uint8 internal constant NO_EARLY_CLOSE = 16; // fewer are awaited than a round needs
     uint8 internal constant HELD_WITH_OPENING = 32; // its submissions end when the parent must be held
     uint8 internal constant POSTER_PAID = 64;
+    uint8 internal constant LEFT_BOND = 128; // a result of it was void because it was not held
 
     // Causes for which a result is void.
     uint8 internal constant NOT_HELD = 0;
@@ -130,12 +131,14 @@ library RoundLib {
         mapping(uint256 => uint256) storage attestations = job.attestations[serial];
         uint256 attempt = uint256(round.tries) << 8;
         uint256 left = members;
-        for (uint256 i; i < size; ++i) {
-            uint256 slot = BitCounters.lowest(left);
-            left &= left - 1;
-            uint256 bitmap = attestations[attempt | slot];
-            bitmaps[i] = bitmap;
-            if (bitmap != 0) heard |= 1 << slot;
+        unchecked {
+            for (uint256 i; i < size; ++i) {
+                uint256 slot = BitCounters.lowest(left);
+                left &= left - 1;
+                uint256 bitmap = attestations[attempt | slot];
+                bitmaps[i] = bitmap;
+                if (bitmap != 0) heard |= 1 << slot;
+            }
         }
 
         slots = BitCounters.inAtLeast(bitmaps, threshold(size)) & submitters;

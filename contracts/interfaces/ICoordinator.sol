@@ -7,16 +7,16 @@ import {Step} from "./IFaultProver.sol";
 /// most 365 days.
 struct JobTerms {
     Step step;
-    // slot 1: all that a round's phases need
+    // slot 1: all that a post needs
     uint32 submitWindow; // also how long a result may wait to be held
     uint32 attestWindow;
     uint32 turnWindow; // after attesting: only the elected aggregator posts before this has passed
     uint32 postWindow; // after attesting: no one posts after this has passed
-    uint32 challengeWindow; // after the K-th member holds
     uint40 deadline; // absolute time from which on nothing is posted, at most 10 years of 365 days ahead
     uint24 rounds; // at most; fewer where the sponsor stops or the deadline is near
     uint16 minUpdates; // submissions and included updates that make a round
     uint8 maxTries; // attestings of one opening after the first, at least 2
+    uint8 maxFailures; // failed openings that the job survives
     bool autoOpen; // rounds after the first open by themselves; else by the sponsor's call
     // slot 2
     uint128 stake; // locked per member
@@ -28,7 +28,7 @@ struct JobTerms {
     uint16 attestorBps; // of the pool, to attestors; the three add up to 10,000
     uint16 maxMembers; // 1 to 256
     uint16 maxSlashed; // convictions that a member may have at most
-    uint8 maxFailures; // failed openings that the job survives
+    uint32 challengeWindow; // after the K-th member holds
     uint8 admission; // 0 open (weight 1), 1 by shards, 2 by invitation
     uint8 manifestCodec; // CID of the manifest: 0x55 raw or 0x70 dag-pb
     // slot 4

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+
 /// @title Sets of up to 256 slots
 /// @notice A bitmap is one word; slot i is bit i, the lowest first.
 library BitCounters {
@@ -68,34 +70,22 @@ library BitCounters {
     }
 
     /// @notice The member with `n` members below it: the inverse of `rank`.
-    /// @dev Halves the word that holds the member, eight times.
+    /// @dev Takes the lowest away `n` times: those who ask know few members, or want one of the first.
     function nth(uint256 bitmap, uint256 n) internal pure returns (uint256 slot) {
-        uint256 members = count(bitmap);
-        if (n >= members) revert NoSuchMember(members, n);
+        uint256 left = bitmap;
         unchecked {
-            for (uint256 width = 128; width != 0; width >>= 1) {
-                uint256 low = count(bitmap & ((1 << width) - 1));
-                if (n >= low) {
-                    n -= low;
-                    slot += width;
-                    bitmap >>= width;
-                }
+            for (uint256 i; i < n && left != 0; ++i) {
+                left &= left - 1;
             }
         }
+        if (left == 0) revert NoSuchMember(count(bitmap), n);
+        return lowest(left);
     }
 
     /// @notice The lowest member of a set that is not empty; 0 for the empty set too.
     function lowest(uint256 bitmap) internal pure returns (uint256 slot) {
         unchecked {
-            bitmap &= 0 - bitmap;
-            if (bitmap >> 128 != 0) slot = 128;
-            if ((bitmap >> slot) >> 64 != 0) slot += 64;
-            if ((bitmap >> slot) >> 32 != 0) slot += 32;
-            if ((bitmap >> slot) >> 16 != 0) slot += 16;
-            if ((bitmap >> slot) >> 8 != 0) slot += 8;
-            if ((bitmap >> slot) >> 4 != 0) slot += 4;
-            if ((bitmap >> slot) >> 2 != 0) slot += 2;
-            if ((bitmap >> slot) >> 1 != 0) slot += 1;
+            return Math.log2(bitmap & (0 - bitmap));
         }
     }
 }

@@ -52,10 +52,10 @@ class Market:
 
     def terms(self):
         step = (1, RAW, 0, 0, 0, 65_536, 0)
-        windows = (600, 300, 120, 600, 900, self.chain.time() + 1_000_000)
-        limits = (10, 2, 3, True)
+        windows = (600, 300, 120, 600, self.chain.time() + 1_000_000)
+        limits = (10, 2, 3, 2, True)
         money = (STAKE, BOND, POOL, 7000, 2000, 1000)
-        admission = (16, 0, 2, 0, CODEC, str(self.token), 0)
+        admission = (16, 0, 900, 0, CODEC, str(self.token), 0)
         return (step, *windows, *limits, *money, *admission, NO_DIGEST, leaf(b"manifest"), leaf(OLD))
 
     def submit_and_attest(self):

@@ -98,6 +98,7 @@ abstract contract Ghost is Market {
     mapping(address account => uint256) public boundBonds; // behind results that stand
     mapping(address account => uint256) public leftBonds; // behind results that are void
     mapping(uint64 job => mapping(uint24 number => mapping(address account => uint256))) internal leftAt;
+    mapping(uint64 job => mapping(uint64 serial => bool)) internal unheldOf; // openings with a result that was not held
 
     /// What the next post and the next submission are; the chain does not know.
     mapping(bytes32 id => Post) internal drafts;
@@ -205,7 +206,7 @@ abstract contract Ghost is Market {
         history[r.job].push(id);
         _posting = id;
 
-        if (r.attempt != 0 && leftAt[r.job][p.number][r.poster] != 0) {
+        if (unheldOf[r.job][r.serial] && leftAt[r.job][p.number][r.poster] != 0) {
             --leftAt[r.job][p.number][r.poster];
             --leftBonds[r.poster];
         }
@@ -307,6 +308,7 @@ abstract contract Ghost is Market {
         must(!alone || p.finalAt == 0, "I9: a result that K hold was dropped");
         p.life = Life.Void;
         --boundBonds[p.poster];
+        if (cause == 0) unheldOf[p.job][p.serial] = true;
         if (cause != 1) {
             ++leftBonds[p.poster];
             ++leftAt[p.job][p.number][p.poster];

@@ -68,6 +68,57 @@ contract GasTest is Market {
         _note("post: opens the next round, 4 attestors, in the turn of an absent one");
     }
 
+    function test_PostAfterAConviction() public {
+        uint64 job = startedJob(defaultTerms(), 4);
+        playRound(job, 4);
+        _submitAll(job, 4);
+        _attestAll(job, 4);
+        uint256 liar = elected(job);
+        Result memory wrong = buildResult(job, liar, 15, 1);
+        postResult(liar, wrong);
+        vm.prank(challenger);
+        coordinator.convict(wrong, proofOf(wrong));
+        post(job, elected(job), 15);
+        _note("post: opens the next round, 4 attestors, after a conviction");
+    }
+
+    function test_PostAfterOneThatNobodyHeld() public {
+        uint64 job = startedJob(defaultTerms(), 4);
+        playRound(job, 4);
+        _submitAll(job, 4);
+        coordinator.settle(job); // which counts those submissions as holds
+        _attestAll(job, 4);
+        uint64 serial = head(job);
+        uint256 first = elected(job);
+        post(job, first, 15);
+        vm.warp(block.timestamp + 100);
+        coordinator.retry(job, serial);
+        _attestAll(job, 4);
+        uint256 snapshot = vm.snapshotState();
+        post(job, elected(job), 15);
+        _note("post: opens the next round, 4 attestors, after a result that was not held");
+        vm.revertToState(snapshot);
+        vm.warp(block.timestamp + 50 + 30);
+        post(job, first, 15);
+        _note("post: opens the next round, 4 attestors, by the poster of a result that was not held");
+    }
+
+    function test_PostWithoutAMalformedUpdate() public {
+        uint64 job = startedJob(defaultTerms(), 4);
+        playRound(job, 4);
+        uint64 serial = head(job);
+        (bytes32 root, bytes memory proof) = _malformed(0);
+        submitRoot(job, 0, root);
+        for (uint256 i = 1; i < 4; ++i) {
+            submit(job, i);
+        }
+        _attestAll(job, 4);
+        vm.prank(challenger);
+        coordinator.convictUpdate(submissions[serial][0], root, proof);
+        post(job, elected(job), 14);
+        _note("post: opens the next round, 4 attestors, without a malformed update");
+    }
+
     function test_RoundOfSixteen() public {
         uint64 job = startedJob(defaultTerms(), 16);
         playRound(job, 16);
@@ -213,22 +264,8 @@ contract GasTest is Market {
         terms.step.blockCount = 1 << 18;
         uint64 job = startedJob(terms, 4);
         uint64 serial = head(job);
-        bytes memory bad = new bytes(129);
-        for (uint256 i; i < 129; ++i) {
-            bad[i] = 0xff;
-        }
-        Openings.Node memory node = Openings.Node(Openings.leaf(bad), 0);
-        bytes memory path;
-        for (uint256 l; l < 18; ++l) {
-            Openings.Node memory sibling =
-                Openings.Node(keccak256(abi.encode(l)), uint96(uint256(keccak256(abi.encode(l))) >> 168));
-            path = bytes.concat(path, abi.encodePacked(sibling.hash, node.energy, sibling.energy));
-            node = Openings.parent(node, sibling);
-        }
-        bytes memory fields = Openings.updateFields(node, 0, 1 << 18);
-        bytes32 root = Openings.updateRoot(fields);
+        (bytes32 root, bytes memory proof) = _malformed(18);
         submitRoot(job, 0, root);
-        bytes memory proof = abi.encodePacked(fields, uint32(0), uint8(18), path, hex"00", bad);
         Submission memory s = submissions[serial][0];
         bytes32 hash = keccak256(abi.encode(s));
         bytes32 proofHash = keccak256(abi.encode(hash, root, proof));
@@ -243,6 +280,25 @@ contract GasTest is Market {
         vm.prank(challenger);
         coordinator.convictUpdate(s, root, proof);
         _note("convictUpdate: depth 18, raw32, rewarded");
+    }
+
+    /// An update of 2 ** depth blocks whose first is malformed: its root and the proof.
+    function _malformed(uint8 depth) internal pure returns (bytes32 root, bytes memory proof) {
+        bytes memory bad = new bytes(129);
+        for (uint256 i; i < 129; ++i) {
+            bad[i] = 0xff;
+        }
+        Openings.Node memory node = Openings.Node(Openings.leaf(bad), 0);
+        bytes memory path;
+        for (uint256 l; l < depth; ++l) {
+            Openings.Node memory sibling =
+                Openings.Node(keccak256(abi.encode(l)), uint96(uint256(keccak256(abi.encode(l))) >> 168));
+            path = bytes.concat(path, abi.encodePacked(sibling.hash, node.energy, sibling.energy));
+            node = Openings.parent(node, sibling);
+        }
+        bytes memory fields = Openings.updateFields(node, 0, uint32(1) << depth);
+        root = Openings.updateRoot(fields);
+        proof = abi.encodePacked(fields, uint32(0), depth, path, hex"00", bad);
     }
 
     function _convict(uint256 n, uint32 blocks, uint256 depth, string memory what) internal {

@@ -297,6 +297,17 @@ class TestAggregator:
         wanted = aggregator(situation(story, 300, me=10, clock=290))
         assert wanted == [Collect(what="releaseBond", number=1)]
 
+    def test_a_bond_left_behind_backs_the_next_post_in_the_same_opening(self) -> None:
+        story = posted()
+        story.tell(ev.OpeningVoid, serial=2)
+        story.tell(ev.ResultVoid, serial=1, id=id_of(1), poster=who(10), cause=NOT_HELD)
+        story.tell(ev.Retried, same_block=True, serial=1, tries=1, committee=3)
+        story.attested(1, 0, 3, tries=1)
+        story.attested(1, 1, 3, tries=1)
+        facts: dict[str, Any] = {"rebuilt": right(0), "checked": held(1, 0, 1), "clock": 200}
+        assert aggregator(situation(story, 340, me=10, free_bond=0, **facts))
+        assert not aggregator(situation(story, 340, me=11, free_bond=0, **facts))
+
     def test_a_bond_left_in_an_earlier_opening_of_a_round_backs_nothing_and_is_taken_back(self) -> None:
         story = posted()
         story.posted(2, id_of(2), poster=11, included=3, size=2, hold_by=START + 300, parent=id_of(1))

@@ -35,11 +35,11 @@ class JobTerms:
     attest_window: int
     turn_window: int  # after attesting: only the elected aggregator posts before this has passed
     post_window: int  # after attesting: no one posts after this has passed
-    challenge_window: int  # after the K-th member holds
     deadline: int  # absolute time from which on nothing is posted, at most 10 years of 365 days ahead
     rounds: int  # at most; fewer where the sponsor stops or the deadline is near
     min_updates: int  # submissions and included updates that make a round
     max_tries: int  # attestings of one opening after the first, at least 2
+    max_failures: int  # failed openings that the job survives
     auto_open: bool  # rounds after the first open by themselves; else by the sponsor's call
     stake: int  # locked per member
     bond: int  # locked per posted result
@@ -49,7 +49,7 @@ class JobTerms:
     attestor_bps: int  # of the pool, to attestors; the three add up to 10,000
     max_members: int  # 1 to 256
     max_slashed: int  # convictions that a member may have at most
-    max_failures: int  # failed openings that the job survives
+    challenge_window: int  # after the K-th member holds
     admission: int  # 0 open (weight 1), 1 by shards, 2 by invitation
     manifest_codec: int  # CID of the manifest: 0x55 raw or 0x70 dag-pb
     token: str  # of the bounty, any plain ERC-20

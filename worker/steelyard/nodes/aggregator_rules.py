@@ -82,7 +82,7 @@ def _parent_uncounted(s: Situation, opening: Opening) -> bool:
 def _has_bond(s: Situation, opening: Opening) -> bool:
     """Whether a post can be backed: by what is free, or by the bond of an earlier one of the same opening."""
     free = s.local.free_bond
-    left = opening.posts and s.view.left_bonds[opening.number, s.local.identity]
+    left = opening.left_bond and s.view.left_bonds[opening.number, s.local.identity]
     return free is None or free >= s.terms.bond or bool(left)
 
 

@@ -14,7 +14,17 @@ from steelyard.chain.records import Event
 from steelyard.nodes import committee
 from steelyard.nodes.access import note_access
 from steelyard.nodes.turns import note_enlisted, note_retired, skipped
-from steelyard.nodes.view import CONVICTED, PARENT_VOID, Opening, Post, Sealed, Seat, View, cid_on_chain
+from steelyard.nodes.view import (
+    CONVICTED,
+    NOT_HELD,
+    PARENT_VOID,
+    Opening,
+    Post,
+    Sealed,
+    Seat,
+    View,
+    cid_on_chain,
+)
 
 
 def fold(job: int, events: Iterable[Event]) -> View:
@@ -127,7 +137,7 @@ def _posted(view: View, event: ev.Posted) -> None:
     opening.closed, opening.post = True, post
     opening.posts += 1
     view.posts[event.id] = post
-    if event.result.attempt:  # a bond of this round that was left behind backs this one
+    if opening.left_bond:
         view.left_bonds -= Counter([(opening.number, event.result.poster)])
 
 
@@ -155,6 +165,7 @@ def _result_void(view: View, event: ev.ResultVoid) -> None:
         opening.clock, opening.closing_block = None, 0
         for seat, account in view.aggregators.items():
             opening.demoted |= (account == event.poster) << seat
+    opening.left_bond = opening.left_bond or event.cause == NOT_HELD
     if event.cause != CONVICTED:
         view.left_bonds[opening.number, event.poster] += 1
 

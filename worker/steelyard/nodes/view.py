@@ -80,9 +80,7 @@ class Opening:
     members: int  # bitmap
     submit_by: int
     block: int
-    clock: (
-        int | None
-    )  # when submissions end or ended, or the current try began; None = read it from the chain
+    clock: int | None  # when submissions end or ended, or the current try began; None = ask the chain
     submissions: dict[int, Sealed] = field(default_factory=dict)
     closing_block: int = 0  # whose time is the clock, where everyone awaited had submitted
     closed: bool = False  # before its deadline, by everyone awaited, or by what came later
@@ -96,6 +94,7 @@ class Opening:
     seeded: bool = False  # whoever submitted in a later block has recorded the draw's seed
     with_post: bool = False  # opened by its parent's post, so that a submission says that it is held
     demoted: int = 0  # aggregator seats that go last
+    left_bond: bool = False  # a result of it was not held, whose bond backs the poster's next one here
     ready: int = 0  # members that were away and that it waits for on their own word
 
     @property
