@@ -18,6 +18,26 @@ from support.yard import Steelyard, Yard
 DEADLINE_S = 150.0
 
 
+def short_terms(**changes: Any) -> str:
+    """The [terms] of a job for two, with windows that a test can wait for."""
+    terms = {
+        "pool": "10",
+        "rounds": 1,
+        "min_updates": 2,
+        "stake": "100",
+        "bond": "50",
+        "submit_window": "60s",
+        "attest_window": "20s",
+        "turn_window": "5s",
+        "post_window": "20s",
+        "challenge_window": "2s",
+        "duration": "1h",
+        "max_members": 2,
+        **changes,
+    }
+    return "\n[terms]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in terms.items())
+
+
 @dataclass
 class Party:
     """Everybody in a home of their own."""

@@ -11,25 +11,8 @@ import pytest
 from steelyard.cli.app import run
 from steelyard.learning.tensorfile import read_tensors
 from support import sources
-from support.party import Party, awaited
+from support.party import Party, awaited, short_terms
 from support.yard import Fund, Steelyard, Yard
-
-TERMS = """
-[terms]
-pool = "10"
-rounds = 2
-auto_open = false
-min_updates = 2
-stake = "100"
-bond = "50"
-submit_window = "60s"
-attest_window = "20s"
-turn_window = "5s"
-post_window = "20s"
-challenge_window = "2s"
-duration = "1h"
-max_members = 2
-"""
 
 
 @pytest.fixture
@@ -48,7 +31,7 @@ def post(party: Party) -> str:
     file = str(sources.wine_csv(party.root / "wine.csv"))
     party.do("sponsor", "data", "publish", file, "--shards", "2", "-o", str(out))
     text = (out / "job.toml").read_text().partition("[terms]")[0]
-    (out / "job.toml").write_text(text + TERMS)
+    (out / "job.toml").write_text(text + short_terms(rounds=2, auto_open=False))
     return str(party.do("sponsor", "job", "create", str(out))["job"])
 
 

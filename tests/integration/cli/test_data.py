@@ -14,24 +14,10 @@ import pytest
 from steelyard.data_manifest import DataManifest
 from steelyard.learning.data import read_rows
 from support import jobs, sources
-from support.party import Party
+from support.party import Party, short_terms
 from support.yard import Fund, Steelyard, Yard, describe, post
 
-TERMS = """
-[terms]
-pool = "10"
-rounds = 1
-min_updates = 2
-stake = "100"
-bond = "50"
-submit_window = "60s"
-attest_window = "20s"
-turn_window = "5s"
-post_window = "20s"
-challenge_window = "2s"
-duration = "1h"
-max_members = 2
-"""
+TERMS = short_terms()
 
 
 @pytest.fixture
