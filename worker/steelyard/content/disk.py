@@ -210,7 +210,7 @@ def try_lock(path: Path) -> Iterator[bool]:
     with disk_errors(path):
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        mine = _flock(fd) and path.exists() and os.path.samestat(os.fstat(fd), path.stat())
+        mine = take_lock(fd) and path.exists() and os.path.samestat(os.fstat(fd), path.stat())
         try:
             yield mine
         finally:
@@ -220,7 +220,8 @@ def try_lock(path: Path) -> Iterator[bool]:
         os.close(fd)
 
 
-def _flock(fd: int) -> bool:
+def take_lock(fd: int) -> bool:
+    """Lock an open file against all others, at once; False where another has it."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.content import StoreConfig
+from steelyard.content.disk import take_lock
 from steelyard.content.kubo.address import Address
 from steelyard.errors import ContentError
 
@@ -93,14 +94,6 @@ def _locked(folder: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        yield _taken(lock)
+        yield take_lock(lock)
     finally:
         os.close(lock)
-
-
-def _taken(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
