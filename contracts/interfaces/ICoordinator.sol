@@ -77,7 +77,7 @@ struct Round {
     uint16 setVersion; // which member set takes part
     uint8 tries; // attestings after the first
     uint8 posts; // results posted so far
-    uint8 flags; // see RoundFlags
+    uint8 flags; // see RoundLib
     uint40 clock; // before a post: when submissions end (or ended), or the current try began; after: when posted
     uint40 mark; // before a post: block number of the opening; after: when the K-th member held it, 0 = not yet
     uint48 tally; // before a post: seed (32 bits, low), awaited submissions (16); after: see RoundLib

@@ -127,7 +127,7 @@ class Round:
     set_version: int  # which member set takes part
     tries: int  # attestings after the first
     posts: int  # results posted so far
-    flags: int  # see RoundFlags
+    flags: int  # see RoundLib
     clock: int  # before a post: when submissions end (or ended), or the current try began; after: when posted
     mark: int  # before a post: block number of the opening; after: when the K-th member held it, 0 = not yet
     tally: int  # before a post: seed (32 bits, low), awaited submissions (16); after: see RoundLib
