@@ -33,9 +33,9 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from flwr.serverapp.strategy.strategy_utils import aggregate_arrayrecords
 
-from steelyard import aggregation, files, kernels, numbers
-from steelyard.blocks import Encoding
-from steelyard.rules import Step
+from steelyard.core import aggregation, files, kernels, numbers
+from steelyard.core.encodings import Encoding
+from steelyard.core.rules import AggregationConfig
 
 SCALE = 20
 
@@ -47,7 +47,7 @@ class Ours:
         self.folder, self.weights = folder, [100 + i for i in range(len(arrays))]
         self.blocks = numbers.block_count(arrays[0].size)
         self.shape = {"encoding": encoding, "job": 1, "serial": 1, "block_count": self.blocks}
-        self.step = Step(block_count=self.blocks, encoding=encoding)
+        self.step = AggregationConfig(block_count=self.blocks, encoding=encoding)
         files.write_state(folder / "old", np.zeros(arrays[0].size, np.int32), self.blocks)
         for i, array in enumerate(arrays):
             files.write_update(folder / f"{i}", **self.shape, delta=numbers.quantize(array, SCALE))

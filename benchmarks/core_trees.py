@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from steelyard import kernels
-from steelyard.trees import EMPTY_LEAF, state_root
+from steelyard.core import kernels
+from steelyard.core.trees import EMPTY_LEAF, state_root
 
 
 def timed(call: Callable[[], bytes]) -> tuple[float, float, bytes]:

@@ -23,16 +23,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from steelyard.aggregation import aggregate, open_inputs
-from steelyard.blocks import Encoding
-from steelyard.files import encode_update, open_update
-from steelyard.learning import job
+from steelyard.core.aggregation import aggregate, open_inputs
+from steelyard.core.encodings import Encoding
+from steelyard.core.files import encode_update, open_update
+from steelyard.core.rules import AggregationConfig
+from steelyard.jobs.manifest import InitialModel, Manifest, Shard
+from steelyard.learning import job_setup
 from steelyard.learning.data import Dataset, Rows, ShardFile, load_mnist, publish
 from steelyard.learning.partition import dirichlet_partition
 from steelyard.learning.recipes import recipe_named
 from steelyard.learning.trainer import Trainer, TrainerSettings, round_options
-from steelyard.manifest import Initial, Manifest, Shard
-from steelyard.rules import Step
 
 ROUNDS = 6
 MEMBERS = 4
@@ -62,21 +62,23 @@ class Task:
 
     def manifest(self, encoding: Encoding) -> Manifest:
         """The demo's job with this encoding; its first state is written to `folder`."""
-        blocks = job.block_count_of("image-cnn", job.DEMO_ARCHITECTURE)
-        root = job.write_initial("image-cnn", job.DEMO_ARCHITECTURE, self.seed, self.folder / "state-0")
-        return job.compose(
+        blocks = job_setup.block_count_of("image-cnn", job_setup.DEMO_ARCHITECTURE)
+        root = job_setup.write_initial(
+            "image-cnn", job_setup.DEMO_ARCHITECTURE, self.seed, self.folder / "state-0"
+        )
+        return job_setup.compose(
             name="benchmark",
             recipe="image-cnn",
-            architecture=job.DEMO_ARCHITECTURE,
-            step=Step(block_count=blocks, encoding=encoding),
+            architecture=job_setup.DEMO_ARCHITECTURE,
+            step=AggregationConfig(block_count=blocks, encoding=encoding),
             membership="shards",
             shards=[
                 Shard(index=i, cid=NO_CID, weight=s.weight, rows=s.rows, size=s.size)
                 for i, s in enumerate(self.shards)
             ],
             test=None,
-            initial=Initial(cid=NO_CID, root=root),
-            training=replace(job.DEMO_TRAINING, seed=self.seed),
+            initial=InitialModel(cid=NO_CID, root=root),
+            training=replace(job_setup.DEMO_TRAINING, seed=self.seed),
         )
 
 
@@ -162,7 +164,7 @@ class Net(nn.Module):  # type: ignore[misc]
 
 def float_run(task: Task) -> list[float]:
     """FedAvg in floats: test accuracy in percent after each round."""
-    first = recipe_named("image-cnn").initial(job.DEMO_ARCHITECTURE, task.seed)
+    first = recipe_named("image-cnn").initial(job_setup.DEMO_ARCHITECTURE, task.seed)
     state = {name: torch.from_numpy(values) for name, values in first.items()}
     weights = np.array([len(part) for part in task.parts], np.float64)
     shares = weights / weights.sum()
@@ -188,7 +190,7 @@ def float_round(
     net: Net, state: dict[str, torch.Tensor], task: Task, member: int, round_: int
 ) -> dict[str, torch.Tensor]:
     """One member's local training. Returns its state."""
-    options = round_options(replace(job.DEMO_TRAINING, seed=task.seed), round_, member)
+    options = round_options(replace(job_setup.DEMO_TRAINING, seed=task.seed), round_, member)
     part = task.parts[member]
     images, labels = torch.from_numpy(part.images), torch.from_numpy(part.labels.astype(np.int64))
     counts = torch.bincount(labels, minlength=10) + 1

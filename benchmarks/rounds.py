@@ -24,10 +24,10 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import flower_rounds  # noqa: E402
 
-from steelyard.blocks import Encoding  # noqa: E402
-from steelyard.chain import devnet  # noqa: E402
-from steelyard.chain.devnet import DevChain  # noqa: E402
-from steelyard.rules import Step  # noqa: E402
+from steelyard.chain.dev import devnet  # noqa: E402
+from steelyard.chain.dev.devnet import DevChain  # noqa: E402
+from steelyard.core.encodings import Encoding  # noqa: E402
+from steelyard.core.rules import AggregationConfig  # noqa: E402
 from support.fleet import Fleet, Windows, open_first, staged  # noqa: E402
 
 BLOCKS = 313  # 10,016 parameters
@@ -45,7 +45,7 @@ async def measure(chain: DevChain, root: Path, workers: int, rounds: int) -> lis
         aggregators=(WATCH,),
         others=(),
         windows=WINDOWS,
-        step=Step(block_count=BLOCKS, encoding=Encoding.BFP8),
+        step=AggregationConfig(block_count=BLOCKS, encoding=Encoding.BFP8),
         rounds=rounds + 2,
         min_updates=workers,
     ) as fleet:

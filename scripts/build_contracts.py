@@ -25,7 +25,7 @@ from standard_json import (
     standard_json,
     write_explorer_input,
 )
-from steelyard.chain.plan import CONTRACTS
+from steelyard.chain.deployment_plan import CONTRACTS
 
 ABI_FOLDER = ROOT / "worker" / "steelyard" / "chain" / "abi"
 SOLCX_FOLDER = ROOT / ".cache" / "solcx"

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from steelyard.chain.programs import program
+from steelyard.chain.dev.tools import program
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / "build" / "lcov.info"

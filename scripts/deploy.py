@@ -27,14 +27,8 @@ sys.path[:0] = [
 from eth_utils.address import is_address  # noqa: E402
 
 from standard_json import write_explorer_input  # noqa: E402
-from steelyard.chain.deploy import (  # noqa: E402
-    Created,
-    Creator,
-    Deployed,
-    Web3Creator,
-    deploy,
-)
-from steelyard.chain.plan import DeploymentSettings  # noqa: E402
+from steelyard.chain.deploy import CreatedContract, Creator, Deployed, Web3Creator, deploy
+from steelyard.chain.deployment_plan import DeploymentSettings  # noqa: E402
 from steelyard.errors import ConfigError, SteelyardError  # noqa: E402
 
 
@@ -50,10 +44,10 @@ class BrownieCreator:
         """Nonce of the account's next transaction."""
         return int(self._account.nonce)
 
-    def create(self, code: bytes, nonce: int) -> Created:
+    def create(self, code: bytes, nonce: int) -> CreatedContract:
         """Send a creation through Brownie, which waits for it and raises where it fails."""
         sent = self._account.transfer(data="0x" + code.hex(), nonce=nonce, silent=True)
-        return Created(
+        return CreatedContract(
             address=str(sent.contract_address),
             block=int(sent.block_number),
             transaction=str(sent.txid),

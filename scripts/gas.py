@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from steelyard.chain.programs import program
+from steelyard.chain.dev.tools import program
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "docs" / "gas.md"

@@ -62,7 +62,10 @@ def dev_environment() -> None:
 def kernels() -> None:
     """Compile the numeric kernels for this machine, which would otherwise be waited for at the first run."""
     python = str(ROOT / ".venv" / "bin" / "python")
-    _run("kernels, compiled for this machine", [python, "-c", "from steelyard.kernels import warm; warm()"])
+    _run(
+        "kernels, compiled for this machine",
+        [python, "-c", "from steelyard.core.kernels import warm; warm()"],
+    )
 
 
 def brownie() -> None:
@@ -113,7 +116,11 @@ PARTS: dict[str, tuple[Callable[[], None], tuple[str, ...], str]] = {
     "node": (node, ("package.json", "package-lock.json", ".npmrc"), "node_modules"),
     "run": (run_environment, ("requirements/run.txt", "pyproject.toml"), ".venv"),
     "dev": (dev_environment, ("requirements/dev.txt", "pyproject.toml"), ".venv"),
-    "kernels": (kernels, ("worker/steelyard/kernels/*.py",), "worker/steelyard/kernels/__pycache__"),
+    "kernels": (
+        kernels,
+        ("worker/steelyard/core/kernels/*.py",),
+        "worker/steelyard/core/kernels/__pycache__",
+    ),
     "brownie": (brownie, ("requirements/brownie.txt",), ".venv-brownie"),
     "slither": (slither, ("requirements/slither.txt",), ".venv-slither"),
     "benchmarks": (benchmarks, ("requirements/benchmarks.txt",), ".venv-flwr"),

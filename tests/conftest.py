@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from steelyard.chain import devnet
-from steelyard.chain.devnet import DevChain
+from steelyard.chain.dev import devnet
+from steelyard.chain.dev.devnet import DevChain
 from support.chains import StartChain
 from support.kubo import Daemon, daemons
 

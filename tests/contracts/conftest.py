@@ -6,7 +6,7 @@ import pytest
 from rounds import Posting, averaged, block, leaf, sealed
 
 from steelyard.chain.deploy import created_address
-from steelyard.chain.plan import PLAN, Address, DeploymentSettings
+from steelyard.chain.deployment_plan import PLAN, ContractAddress, DeploymentSettings
 
 ETHER = 10**18
 STAKE, BOND, POOL = 100 * ETHER, 500 * ETHER, 1000 * ETHER
@@ -97,7 +97,9 @@ def market(accounts, chain, request):
     contracts = {}
     for creation in PLAN:
         given = [
-            where[each.contract] if isinstance(each, Address) else getattr(DeploymentSettings(), each.name)
+            where[each.contract]
+            if isinstance(each, ContractAddress)
+            else getattr(DeploymentSettings(), each.name)
             for each in creation.arguments
         ]
         contracts[creation.contract] = deployer.deploy(request.getfixturevalue(creation.contract), *given)

@@ -9,7 +9,7 @@ import pytest
 
 import build_contracts
 import standard_json
-from steelyard.chain.plan import CONTRACTS
+from steelyard.chain.deployment_plan import CONTRACTS
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,9 @@ from web3 import Web3
 from web3.types import TxParams, Wei
 
 from steelyard.chain import deploy as deployment
-from steelyard.chain.deploy import (
-    Created,
-    Web3Creator,
-    artifact,
-    deploy,
-)
-from steelyard.chain.devnet import DevChain
-from steelyard.chain.plan import CONTRACTS, Address, Creation, DeploymentSettings
+from steelyard.chain.deploy import CreatedContract, Web3Creator, artifact, deploy
+from steelyard.chain.deployment_plan import CONTRACTS, ContractAddress, Creation, DeploymentSettings
+from steelyard.chain.dev.devnet import DevChain
 from steelyard.chain.wallets import Keystores
 from steelyard.errors import ChainError, ConfigError
 
@@ -73,7 +68,7 @@ def test_another_transaction_of_the_deployer_is_noticed(anvil: DevChain) -> None
 class MisplacingCreator(Web3Creator):
     """A wallet that does not keep to the nonce it is given."""
 
-    def create(self, code: bytes, nonce: int) -> Created:
+    def create(self, code: bytes, nonce: int) -> CreatedContract:
         return replace(super().create(code, nonce), address="0x" + "11" * 20)
 
 
@@ -84,7 +79,7 @@ def test_a_contract_elsewhere_than_the_others_expect_it_is_noticed(anvil: DevCha
 
 
 def test_settings_that_fit_no_constructor_are_refused() -> None:
-    surplus = Creation(contract="TestToken", arguments=(Address("FaultProver"),))
+    surplus = Creation(contract="TestToken", arguments=(ContractAddress("FaultProver"),))
     with pytest.raises(ConfigError, match="the constructor of TestToken does not take"):
         deployment.creation_code(surplus, {"FaultProver": "0x" + "11" * 20}, DeploymentSettings())
 
@@ -101,7 +96,7 @@ def test_an_unknown_contract_has_no_bytecode() -> None:
 
 
 def test_a_deployment_names_the_explorers_file_only_where_there_is_one() -> None:
-    created = Created(address="0x" + "11" * 20, block=7, transaction="0x00", gas=1)
+    created = CreatedContract(address="0x" + "11" * 20, block=7, transaction="0x00", gas=1)
     deployed = deployment.Deployed(
         chain_id=1, deployer="0x", token="0x", contracts={"A": created, "B": created}
     )

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.chain import devnet
-from steelyard.chain.devnet import DevChain
-from steelyard.chain.programs import program
+from steelyard.chain.dev import devnet
+from steelyard.chain.dev.devnet import DevChain
+from steelyard.chain.dev.tools import program
 from steelyard.errors import ConfigError, Unreachable
 
 ORPHAN = """
 import os, signal, sys
-from steelyard.chain import devnet
+from steelyard.chain.dev import devnet
 chain = devnet.start(sys.argv[1])
 print(chain.url, chain.folder, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)

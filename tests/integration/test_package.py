@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.chain.plan import CONTRACTS
+from steelyard.chain.deployment_plan import CONTRACTS
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_TORCH = "import sys\nsys.modules['torch'] = None\n"

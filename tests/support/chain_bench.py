@@ -17,7 +17,7 @@ from aiohttp import web
 from steelyard.chain.calls import Contract
 from steelyard.chain.client import ChainClient
 from steelyard.chain.codec import Interface
-from steelyard.chain.devnet import DevChain
+from steelyard.chain.dev.devnet import DevChain
 from steelyard.chain.networks import KNOWN, Network
 from steelyard.chain.wallets import Wallet
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from steelyard.chain.devnet import DevChain
+from steelyard.chain.dev.devnet import DevChain
 
 StartChain = Callable[..., DevChain]

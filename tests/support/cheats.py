@@ -11,31 +11,31 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from steelyard.aggregation import Inputs, Roots, roots_of
 from steelyard.content import cid_of_path
-from steelyard.files import open_state, open_update
-from steelyard.nodes.actions import Train
-from steelyard.nodes.aggregator_acts import AggregatorActs
-from steelyard.nodes.desk import Desk
-from steelyard.nodes.local import Rebuilt
-from steelyard.nodes.result_files import Computed, publishable
-from steelyard.nodes.training import Training, own_update
-from steelyard.nodes.view import Opening
-from steelyard.transcript import Posted
-from steelyard.updates import HEADER
+from steelyard.core.aggregation import Inputs, Roots, roots_of
+from steelyard.core.files import open_state, open_update
+from steelyard.core.transcript import PostedResult
+from steelyard.core.update_file import HEADER
+from steelyard.nodes.actions.aggregator import AggregatorActions
+from steelyard.nodes.actions.training import TrainingActions, own_update
+from steelyard.nodes.actions.types import Train
+from steelyard.nodes.context import NodeContext
+from steelyard.nodes.files.result_files import Computed, publishable
+from steelyard.nodes.state.local import RebuiltResult
+from steelyard.nodes.state.view import Opening
 
 
-class OneWrongNumber(AggregatorActs):
+class OneWrongNumber(AggregatorActions):
     """Posts a model with one wrong number in `rounds`, with every root rebuilt over it.
 
     Is honest otherwise. times: results of an opening that are wrong, whoever posts them.
     """
 
-    def __init__(self, desk: Desk, rounds: frozenset[int], value: int = 1, times: int = 1) -> None:
+    def __init__(self, desk: NodeContext, rounds: frozenset[int], value: int = 1, times: int = 1) -> None:
         super().__init__(desk)
         self._of, self._rounds, self._value, self._times = desk, rounds, value, times
 
-    async def result_of(self, opening: Opening, included: int, parent: Rebuilt) -> Computed:
+    async def result_of(self, opening: Opening, included: int, parent: RebuiltResult) -> Computed:
         right = await super().result_of(opening, included, parent)
         if opening.number not in self._rounds or opening.posts >= self._times:
             return right
@@ -57,7 +57,7 @@ def wrong_result(inputs: Inputs, right: Computed, place: Path, value: int) -> Co
         momentum = place / "momentum"
         momentum.write_bytes(right.momentum.read_bytes())
     count = inputs.step.block_count
-    posted = Posted(
+    posted = PostedResult(
         state=open_state(state, count), momentum=None if momentum is None else open_state(momentum, count)
     )
     roots: Roots = roots_of(inputs, posted)
@@ -72,17 +72,17 @@ def wrong_result(inputs: Inputs, right: Computed, place: Path, value: int) -> Co
     )
 
 
-class Unholdable(AggregatorActs):
+class Unholdable(AggregatorActions):
     """Posts first, in rounds 1 to 3, what nobody can rebuild.
 
     A transcript of something else, a table of something else, and a wrong model whose file is withheld.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: NodeContext) -> None:
         super().__init__(desk)
         self._of = desk
 
-    async def result_of(self, opening: Opening, included: int, parent: Rebuilt) -> Computed:
+    async def result_of(self, opening: Opening, included: int, parent: RebuiltResult) -> Computed:
         right = await super().result_of(opening, included, parent)
         if opening.posts:
             return right
@@ -97,7 +97,7 @@ class Unholdable(AggregatorActs):
         return dataclasses.replace(wrong, published=right.published)
 
 
-class RefusedBlock(Training):
+class RefusedBlock(TrainingActions):
     """A worker's training that spoils one block of its update and seals that."""
 
     async def train(self, action: Train) -> None:
@@ -123,6 +123,6 @@ class RefusedBlock(Training):
         desk.journal.write(f"update:{action.serial}", body)
 
 
-def one_wrong_number(*rounds: int, times: int = 1) -> Callable[[Desk], AggregatorActs]:
+def one_wrong_number(*rounds: int, times: int = 1) -> Callable[[NodeContext], AggregatorActions]:
     """A factory for `Parts.aggregator`."""
     return lambda desk: OneWrongNumber(desk, frozenset(rounds), times=times)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from steelyard.chain import events as ev
-from steelyard.chain.records import At, Event
-from steelyard.chain.structs import JobTerms, Result, Step
+from steelyard.chain.generated import events as ev
+from steelyard.chain.generated.structs import JobTerms, Result, Step
+from steelyard.chain.types import Event, LogPosition
 
 START = 1_000_000
 WINDOW = 100  # seconds of every window but the turn's and the post's
@@ -69,7 +69,7 @@ class Chronicle:
             self.index += 1
         else:
             self.block, self.index = self.block + 1, 0
-        at = At(
+        at = LogPosition(
             block=self.block,
             block_hash=f"0x{self.block:064x}",
             transaction=f"0x{self.block:062x}ff",

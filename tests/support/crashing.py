@@ -18,8 +18,8 @@ from typing import Any
 from unittest import mock
 
 from steelyard.chain.client import ChainClient
-from steelyard.chain.events import Convicted, Final, Slashed, UpdateMalformed
-from steelyard.chain.records import Event
+from steelyard.chain.generated.events import Convicted, Final, Slashed, UpdateMalformed
+from steelyard.chain.types import Event
 from steelyard.nodes.claims import claim_posts, claim_shares, claimable, claimable_posts
 from support.fleet import Fleet, open_first
 from support.node_process import forked

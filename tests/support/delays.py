@@ -12,13 +12,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard.chain.devnet import DevChain
-from steelyard.chain.structs import Purse
+from steelyard.chain.dev.devnet import DevChain
+from steelyard.chain.generated.structs import Purse
 from steelyard.errors import Reverted
-from steelyard.nodes.actions import Action
+from steelyard.nodes.actions.dispatch import ActionDispatcher
+from steelyard.nodes.actions.types import Action
 from steelyard.nodes.config import Role
-from steelyard.nodes.dispatch import Dispatch
-from steelyard.nodes.parts import Parts
+from steelyard.nodes.factories import NodeFactories
 from support.cheats import RefusedBlock, Unholdable, one_wrong_number
 from support.crashing import check_all_is_right
 from support.fleet import PARTS, SHORT, Fleet, Windows, run_all, staged
@@ -27,11 +27,11 @@ AGGREGATORS = ("agg0", "agg1")
 DAY_S = 86_400
 chance: ContextVar[tuple[random.Random, float, float]] = ContextVar("chance")
 """Of the job that a task belongs to: its dice, how often a node's act is late, and by how many seconds."""
-at_once = Dispatch.perform
+at_once = ActionDispatcher.perform
 
 
-async def late(self: Dispatch, action: Action) -> None:
-    """`Dispatch.perform`, late by chance."""
+async def late(self: ActionDispatcher, action: Action) -> None:
+    """`ActionDispatcher.perform`, late by chance."""
     dice, often, longest_s = chance.get()
     if dice.random() < often:
         await asyncio.sleep(dice.random() * longest_s)
@@ -128,9 +128,9 @@ async def run(chain: DevChain, root: Path, trouble: Trouble, timeout_s: float = 
         return End(outcomes=set(ended.values()), events=await _checked(fleet, trouble))
 
 
-def _parts(trouble: Trouble) -> dict[str, Parts]:
+def _parts(trouble: Trouble) -> dict[str, NodeFactories]:
     """Whom the cheats are."""
-    found: dict[str, Parts] = {}
+    found: dict[str, NodeFactories] = {}
     if trouble.wrong or trouble.unholdable:
         cheat = Unholdable if trouble.unholdable else one_wrong_number(*trouble.wrong, times=trouble.times)
         found = dict.fromkeys(AGGREGATORS, dataclasses.replace(PARTS, aggregator=cheat))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from steelyard.hashing import keccak
-from steelyard.proofs import MalformedProof
-from steelyard.trees import EnergyStep, UpdateRoot
+from steelyard.core.hashing import keccak
+from steelyard.core.proofs import MalformedProof
+from steelyard.core.trees import EnergyStep, UpdateRoot
 
 
 @dataclass(frozen=True)

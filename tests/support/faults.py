@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from steelyard.chain.devnet import DevChain
-from steelyard.chain.structs import Purse
+from steelyard.chain.dev.devnet import DevChain
+from steelyard.chain.generated.structs import Purse
 from steelyard.nodes.claims import read_view
 from steelyard.nodes.config import Role
-from steelyard.nodes.view import View
+from steelyard.nodes.state.view import View
 from support import lan
 from support.crashing import FORKS, check_all_is_right, start_forks
 from support.fleet import BOND, Fleet, Windows, open_first, staged

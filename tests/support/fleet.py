@@ -15,31 +15,31 @@ from typing import Any
 import numpy as np
 from web3 import HTTPProvider, Web3
 
-from steelyard.blocks import Encoding
 from steelyard.chain.client import ChainClient
 from steelyard.chain.deploy import Web3Creator, deploy
-from steelyard.chain.devnet import DevChain
+from steelyard.chain.deployment_plan import DeploymentSettings
+from steelyard.chain.dev.devnet import DevChain
+from steelyard.chain.generated.structs import JobTerms, Purse
+from steelyard.chain.generated.structs import Step as ChainStep
 from steelyard.chain.networks import KNOWN, Deployment, Network
 from steelyard.chain.passwords import Passwords
-from steelyard.chain.plan import DeploymentSettings
-from steelyard.chain.structs import JobTerms, Purse
-from steelyard.chain.structs import Step as ChainStep
 from steelyard.chain.wallets import Keystores, Wallet
 from steelyard.content import EmbeddedStore, StoreConfig
-from steelyard.files import write_state
-from steelyard.manifest import Initial, Manifest, TensorSpec, Training
+from steelyard.core.encodings import Encoding
+from steelyard.core.files import write_state
+from steelyard.core.rules import AggregationConfig
+from steelyard.jobs.manifest import InitialModel, Manifest, TensorSpec, TrainingConfig
 from steelyard.nodes.config import NodeConfig, Role
 from steelyard.nodes.crashpoints import crashpoint
-from steelyard.nodes.events import NodeEvent
-from steelyard.nodes.parts import Parts
+from steelyard.nodes.factories import NodeFactories
+from steelyard.nodes.reporting import NodeEvent
 from steelyard.nodes.runner import run_node
-from steelyard.rules import Step
 from support.trainers import StepTrainer
 
 PASSWORD = "a password of no worth"
 UNIT = 10**18
 STAKE, BOND, POOL = 10 * UNIT, 20 * UNIT, 6 * UNIT
-PARTS = Parts(trainer=StepTrainer)
+PARTS = NodeFactories(trainer=StepTrainer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,13 +152,13 @@ async def staged(
     aggregators: Sequence[str] = ("agg0", "agg1"),
     others: Sequence[str] = ("challenger",),
     windows: Windows | None = None,
-    step: Step | None = None,
+    step: AggregationConfig | None = None,
     poll_s: float = 0.025,
     confirmations: int = 0,
     **terms: Any,
 ) -> AsyncIterator[Fleet]:
     """Deploy, fund, publish, post a job, and seat its members. The first round is not open yet."""
-    step = step or Step(block_count=8, encoding=Encoding.BFP8)
+    step = step or AggregationConfig(block_count=8, encoding=Encoding.BFP8)
     network = await asyncio.to_thread(_deployed, chain, poll_s, confirmations)
     root.mkdir(parents=True, exist_ok=True)
     async with EmbeddedStore(StoreConfig(root=root / "sponsor", allow_private=True)) as store:
@@ -230,7 +230,7 @@ def _send_ether(chain: DevChain, addresses: Sequence[str]) -> None:
         time.sleep(0.1)
 
 
-async def _published(fleet: Fleet, store: EmbeddedStore, step: Step) -> Manifest:
+async def _published(fleet: Fleet, store: EmbeddedStore, step: AggregationConfig) -> Manifest:
     path = fleet.root / "initial.state"
     values = np.random.default_rng(7).integers(-(2**20), 2**20, step.block_count * 32, dtype=np.int32)
     root = write_state(path, values, step.block_count)
@@ -244,8 +244,8 @@ async def _published(fleet: Fleet, store: EmbeddedStore, step: Step) -> Manifest
         membership="open",
         shards=(),
         test=None,
-        initial=Initial(cid=str(cid), root=root),
-        training=Training(),
+        initial=InitialModel(cid=str(cid), root=root),
+        training=TrainingConfig(),
     )
 
 
@@ -334,7 +334,7 @@ SHORT = Windows(submit=6, attest=3, turn=2, post=5, challenge=2)
 async def run_all(
     fleet: Fleet,
     roles: Mapping[str, tuple[Role, ...]],
-    parts: Mapping[str, Parts] | None = None,
+    parts: Mapping[str, NodeFactories] | None = None,
     timeout_s: float = 90,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     stops: Mapping[str, asyncio.Event] | None = None,

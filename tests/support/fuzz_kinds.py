@@ -13,28 +13,28 @@ from typing import Any
 import numpy as np
 from eth_account import Account as Keys
 
-from steelyard import canonical
-from steelyard.aggregation import aggregate
-from steelyard.blocks import Encoding
 from steelyard.chain.wallets import Wallet
 from steelyard.content.cid import DAG_PB, RAW, Cid
-from steelyard.content.dagpb import DIRECTORY, FILE, Link, Node, decode_node, encode_node
+from steelyard.content.dagpb import DIRECTORY, FILE, DagNode, Link, decode_node, encode_node
 from steelyard.content.directories import entries
-from steelyard.content.pubsub import parse as parse_line
+from steelyard.content.kubo.pubsub import parse as parse_line
+from steelyard.core.aggregation import aggregate
+from steelyard.core.encodings import Encoding
+from steelyard.core.files import map_bytes, open_state, open_update, write_state, write_update
+from steelyard.core.inputs import open_inputs
+from steelyard.core.numbers import ONE
+from steelyard.core.proofs import find_fault, malformed_proof
+from steelyard.core.rules import AggregationConfig, Rule, WeightTable
+from steelyard.core.transcript import PostedResult, roots_of
+from steelyard.core.update_file import HEADER
 from steelyard.errors import SteelyardError
-from steelyard.files import map_bytes, open_state, open_update, write_state, write_update
-from steelyard.inputs import open_inputs
+from steelyard.jobs import canonical_json
+from steelyard.jobs.manifest import Manifest
+from steelyard.jobs.schema import TensorSpec
 from steelyard.learning.data import read_rows
-from steelyard.learning.tensorfile import read_tensors
+from steelyard.learning.safetensors_file import read_tensors
 from steelyard.learning.vector import safetensors_to_state, state_to_safetensors
-from steelyard.manifest import Manifest
-from steelyard.manifest_parts import TensorSpec
-from steelyard.nodes.hints import Hint, Place, checked_body, signed
-from steelyard.numbers import ONE
-from steelyard.proofs import find_fault, malformed_proof
-from steelyard.rules import Rule, Step, Table
-from steelyard.transcript import Posted, roots_of
-from steelyard.updates import HEADER
+from steelyard.nodes.gossip.hints import GossipTopic, Hint, checked_body, signed
 from support import jobs
 
 BLOCKS, JOB, SERIAL = 9, 7, 3
@@ -94,7 +94,7 @@ def spoil_document(random: Random, data: bytes, others: list[bytes]) -> bytes:
             else:
                 at[key] = random.choice(ODD)
             break
-    return canonical.dump(tree)
+    return canonical_json.dump(tree)
 
 
 @dataclass
@@ -180,14 +180,14 @@ def results(folder: Path) -> Kind:
             folder / name, delta=deltas, encoding=Encoding.BFP8, job=JOB, serial=SERIAL, block_count=BLOCKS
         )
         good.append(folder / name)
-    step = Step(
+    step = AggregationConfig(
         block_count=BLOCKS, encoding=Encoding.BFP8, rule=Rule.FEDAVG, beta=ONE // 2, lr=ONE, bound2=10**9
     )
     shape = {"encoding": Encoding.BFP8, "job": JOB, "serial": SERIAL, "block_count": BLOCKS}
     opened = [open_update(path, **shape) for path in good]  # type: ignore[arg-type]
     right = open_inputs(step, state=parent, momentum=momentum, updates=opened, weights=[3, 5])
     aggregate(right, out_state=folder / "out.state", out_momentum=folder / "out.momentum")
-    posted = Posted(
+    posted = PostedResult(
         state=open_state(folder / "out.state", BLOCKS), momentum=open_state(folder / "out.momentum", BLOCKS)
     )
 
@@ -198,9 +198,9 @@ def results(folder: Path) -> Kind:
             inputs = open_inputs(
                 step, state=parent, momentum=momentum, updates=[spoilt, opened[1]], weights=weights
             )
-            Table.of(step, weights, [int.from_bytes(data[-9:], "big"), 0]).to_bytes()
+            WeightTable.of(step, weights, [int.from_bytes(data[-9:], "big"), 0]).to_bytes()
             return roots_of(inputs, posted)
-        wrong = Posted(state=open_state(path, BLOCKS), momentum=posted.momentum)
+        wrong = PostedResult(state=open_state(path, BLOCKS), momentum=posted.momentum)
         return roots_of(right, wrong), find_fault(wrong, posted)
 
     return Kind([good[0].read_bytes(), (folder / "out.state").read_bytes()], read, share=0.3)
@@ -247,11 +247,11 @@ def manifests(_folder: Path) -> Kind:
 def nodes(_folder: Path) -> Kind:
     leaf = Cid.of_block(RAW, b"x")
     seeds = [
-        encode_node(Node(DIRECTORY, tuple(Link(leaf, f"{i:03}", i) for i in range(count))))
+        encode_node(DagNode(DIRECTORY, tuple(Link(leaf, f"{i:03}", i) for i in range(count))))
         for count in (0, 2, 30)
     ]
     seeds += [
-        encode_node(Node(FILE, (Link(leaf, "", 5),) * count, 5 * count, (5,) * count)) for count in (1, 30)
+        encode_node(DagNode(FILE, (Link(leaf, "", 5),) * count, 5 * count, (5,) * count)) for count in (1, 30)
     ]
 
     def read(data: bytes, path: Path) -> object:
@@ -263,7 +263,7 @@ def nodes(_folder: Path) -> Kind:
 
 def hints(_folder: Path) -> Kind:
     """Messages of nodes, and the lines in which a daemon tells them."""
-    place = Place(chain_id=1, coordinator="0x" + "ab" * 20, job=1)
+    place = GossipTopic(chain_id=1, coordinator="0x" + "ab" * 20, job=1)
     wallet = Wallet(Keys.from_key(bytes(31) + b"\x07"))
     bodies: dict[str, dict[str, str | int]] = {
         "file": {"cid": jobs.cid_of("x"), "url": "http://example.com:4100"},

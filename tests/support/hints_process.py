@@ -14,8 +14,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from steelyard.content import EmbeddedStore, StoreConfig
-from steelyard.nodes.desk import Desk
-from steelyard.nodes.telling_hints import HintDesk
+from steelyard.nodes.context import NodeContext
+from steelyard.nodes.gossip.peer_gossip import PeerGossip
 
 COORDINATOR, CHAIN, JOB = "0x" + "ab" * 20, 31337, 3
 
@@ -26,7 +26,7 @@ def anonymous() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) * 1024
 
 
-def desk_of(store: EmbeddedStore, operator: str, heard: list[str]) -> Desk:
+def desk_of(store: EmbeddedStore, operator: str, heard: list[str]) -> NodeContext:
     """As much of a desk as hints need: one member."""
     seat = SimpleNamespace(operator=operator, worker=operator)
     desk = SimpleNamespace(
@@ -37,7 +37,7 @@ def desk_of(store: EmbeddedStore, operator: str, heard: list[str]) -> Desk:
         store=store,
         report=SimpleNamespace(say=lambda _kind, **fields: heard.append(str(fields["what"]))),
     )
-    return cast("Desk", desk)
+    return cast("NodeContext", desk)
 
 
 async def main() -> None:
@@ -46,7 +46,7 @@ async def main() -> None:
     config = StoreConfig(root=Path(sys.argv[1]), allow_private=True, exchange=False)
     async with EmbeddedStore(config) as store:
         cid = await store.add_bytes(bytes(1 << 20))
-        hints = HintDesk(desk_of(store, sys.argv[2], heard), [store.board])
+        hints = PeerGossip(desk_of(store, sys.argv[2], heard), [store.board])
         store.board.subscribe(f"steelyard-1-{CHAIN}-{COORDINATOR}-{JOB}", hints.take)
         print(json.dumps({"url": store.url, "cid": str(cid)}), flush=True)
         while (line := await asyncio.to_thread(sys.stdin.readline)).strip():

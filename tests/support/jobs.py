@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from steelyard.blocks import Encoding
-from steelyard.learning import job
+from steelyard.core.encodings import Encoding
+from steelyard.core.rules import AggregationConfig
+from steelyard.jobs.manifest import DataFile, InitialModel, Manifest, Shard, TrainingConfig
+from steelyard.learning import job_setup
 from steelyard.learning.data import Rows, write_rows
 from steelyard.learning.recipes.base import Architecture
-from steelyard.manifest import DataFile, Initial, Manifest, Shard, Training
-from steelyard.rules import Step
 
 TINY: Architecture = {
     "channels": 1,
@@ -46,16 +46,18 @@ def manifest(architecture: Architecture = TINY, membership: str = "shards", **tr
     members = (
         [] if membership == "open" else [shard(i, 100 + i, account) for i, account in enumerate(accounts)]
     )
-    return job.compose(
+    return job_setup.compose(
         name="A job for tests",
         recipe="image-cnn",
         architecture=architecture,
-        step=Step(block_count=job.block_count_of("image-cnn", architecture), encoding=Encoding.BFP8),
+        step=AggregationConfig(
+            block_count=job_setup.block_count_of("image-cnn", architecture), encoding=Encoding.BFP8
+        ),
         membership=membership,
         shards=members,
         test=DataFile(cid=cid_of("test"), rows=10, size=999),
-        initial=Initial(cid=cid_of("initial"), root=bytes(range(32))),
-        training=dataclasses.replace(Training(batch_size=8), **training),  # type: ignore[arg-type]
+        initial=InitialModel(cid=cid_of("initial"), root=bytes(range(32))),
+        training=dataclasses.replace(TrainingConfig(batch_size=8), **training),  # type: ignore[arg-type]
     )
 
 
@@ -71,6 +73,6 @@ def rows(count: int = 60, seed: int = 0) -> Rows:
 
 def files(folder: Path, architecture: Architecture = TINY, seed: int = 0) -> tuple[Path, Path]:
     """A first model and a data file. Returns (state, data)."""
-    job.write_initial("image-cnn", architecture, seed, folder / "state")
+    job_setup.write_initial("image-cnn", architecture, seed, folder / "state")
     write_rows(folder / "data.safetensors", rows(seed=seed))
     return folder / "state", folder / "data.safetensors"

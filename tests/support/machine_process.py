@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.nodes.config import NodeConfig, Role
-from steelyard.nodes.events import NodeEvent
+from steelyard.nodes.reporting import NodeEvent
 from steelyard.nodes.runner import run_node
 from support import lan
 from support.fleet import PARTS, Fleet

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from steelyard.nodes.config import Role
 from steelyard.nodes.crashpoints import arm
-from steelyard.nodes.events import NodeEvent
+from steelyard.nodes.reporting import NodeEvent
 from steelyard.nodes.runner import run_node
 from support.cheats import one_wrong_number
 from support.fleet import PARTS, Fleet, seated

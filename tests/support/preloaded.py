@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steelyard import kernels
+from steelyard.core import kernels
 from support import node_process
 
 kernels.get()

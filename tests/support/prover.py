@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from eth_abi.abi import decode, encode
 
-from steelyard.chain.devnet import DevChain
-from steelyard.hashing import keccak
-from steelyard.rules import Step
+from steelyard.chain.dev.devnet import DevChain
+from steelyard.core.hashing import keccak
+from steelyard.core.rules import AggregationConfig
 from support.solidity import runtime_codes
 
 PROVER = "0x" + "00" * 18 + "5701"
@@ -49,7 +49,7 @@ class Outcome:
     error: bytes
 
 
-def step_fields(step: Step) -> tuple[int, ...]:
+def step_fields(step: AggregationConfig) -> tuple[int, ...]:
     """The job's arithmetic as the contract's struct."""
     return (
         step.block_count,
@@ -62,14 +62,16 @@ def step_fields(step: Step) -> tuple[int, ...]:
     )
 
 
-def arithmetic_call(step: Step, transcript_root: bytes, table_hash: bytes, n: int, proof: bytes) -> bytes:
+def arithmetic_call(
+    step: AggregationConfig, transcript_root: bytes, table_hash: bytes, n: int, proof: bytes
+) -> bytes:
     """Calldata of checkArithmetic."""
     types = [STEP, "bytes32", "bytes32", "uint256", "bytes"]
     fields = encode(types, [step_fields(step), transcript_root, table_hash, n, proof])
     return selector(f"checkArithmetic({','.join(types)})") + fields
 
 
-def malformed_call(step: Step, update_root: bytes, proof: bytes) -> bytes:
+def malformed_call(step: AggregationConfig, update_root: bytes, proof: bytes) -> bytes:
     """Calldata of checkMalformed."""
     types = [STEP, "bytes32", "bytes"]
     return selector(f"checkMalformed({','.join(types)})") + encode(

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.cli.jobs import sharing
-from steelyard.cli.jobs.description import Description
+from steelyard.cli.jobs import shards as sharing
+from steelyard.cli.jobs.description import JobDescription
 from steelyard.cli.jobs.publishing import publish
-from steelyard.cli.jobs.sharing import Request
+from steelyard.cli.jobs.shards import ShardRequest
 from steelyard.content import Cid, EmbeddedStore, StoreConfig
-from steelyard.data_manifest import DataManifest
+from steelyard.jobs.data_manifest import DataManifest
+from steelyard.jobs.manifest import Manifest
 from steelyard.learning.data import Rows, read_rows
-from steelyard.learning.loaders import Wishes
+from steelyard.learning.loaders import SourceOptions
 from steelyard.learning.trainer import EvalMetrics, Trainer, TrainMetrics
-from steelyard.manifest import Manifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +60,15 @@ async def trial(
     out, fetched = folder / "out", folder / "fetched"
     for place in (out, fetched, folder / "job"):
         place.mkdir()
-    request = Request(where=str(where), wishes=Wishes(**wishes), shards=shards, partition=partition)
+    request = ShardRequest(
+        where=str(where), wishes=SourceOptions(**wishes), shards=shards, partition=partition
+    )
     async with EmbeddedStore(StoreConfig(root=folder / "store", serve=False, exchange=False)) as store:
         made = sharing.make(request, out)
         data = sharing.describe(request, made, made.shards, made.test)
         files = [file.path for file in (*made.shards, *([made.test] if made.test else []))]
         await sharing.put(store, data, out, files)
-        job = (await publish(Description.read(out), store, folder / "job")).manifest
+        job = (await publish(JobDescription.read(out), store, folder / "job")).manifest
 
         async def get(cid: str) -> Path:
             return await store.get(Cid.parse(cid), fetched / cid, max_bytes=1 << 30, timeout_s=5)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from steelyard.aggregation import Inputs, Posted, Result, aggregate
-from steelyard.blocks import Encoding, encode
-from steelyard.files import StateFile, open_state
-from steelyard.kernels.arrays import Bytes, Int32
-from steelyard.numbers import BLOCK_VALUES, INT_MAX, ONE
-from steelyard.rules import MAX_LR, MAX_WEIGHT, Step
-from steelyard.updates import UpdateFile, header_of, parse_update
+from steelyard.core.aggregation import AggregationResult, Inputs, PostedResult, aggregate
+from steelyard.core.encodings import Encoding, encode
+from steelyard.core.files import StateFile, open_state
+from steelyard.core.kernels.arrays import Bytes, Int32
+from steelyard.core.numbers import BLOCK_VALUES, INT_MAX, ONE
+from steelyard.core.rules import MAX_LR, MAX_WEIGHT, AggregationConfig
+from steelyard.core.update_file import UpdateFile, header_of, parse_update
 
 JOB, SERIAL = 7, 9
 Random = np.random.Generator
@@ -24,28 +24,28 @@ class Round:
     """An honest result and all that it was made of."""
 
     inputs: Inputs
-    result: Result
-    new: Posted
+    result: AggregationResult
+    new: PostedResult
 
     @property
-    def step(self) -> Step:
+    def step(self) -> AggregationConfig:
         """The job's arithmetic."""
         return self.inputs.step
 
 
 def random_step(
     random: Random, encoding: Encoding, block_count: int, *, momentum: bool | None = None
-) -> Step:
+) -> AggregationConfig:
     """A step with or without momentum and clipping, extremes included."""
     if momentum is None:
         momentum = bool(random.integers(2))
     beta = int(random.choice([1, ONE // 2, 58982, ONE, int(random.integers(1, ONE + 1))])) if momentum else 0
     lr = int(random.choice([0, 1, ONE, ONE, ONE // 3, MAX_LR, int(random.integers(MAX_LR))]))
     bound2 = int(random.choice([0, 1])) and int(2 ** random.uniform(1, 80))
-    return Step(block_count=block_count, encoding=encoding, beta=beta, lr=lr, bound2=bound2)
+    return AggregationConfig(block_count=block_count, encoding=encoding, beta=beta, lr=lr, bound2=bound2)
 
 
-def random_round(random: Random, folder: Path, step: Step, updates: int) -> Round:
+def random_round(random: Random, folder: Path, step: AggregationConfig, updates: int) -> Round:
     """A round on random blocks, aggregated by the core into `folder`."""
     made = tuple(random_update(random, step) for _ in range(updates))
     weights = tuple(
@@ -60,7 +60,7 @@ def random_round(random: Random, folder: Path, step: Step, updates: int) -> Roun
     )
     out = folder / "momentum" if step.momentum else None
     result = aggregate(inputs, out_state=folder / "state", out_momentum=out)
-    new = Posted(
+    new = PostedResult(
         state=_copied(folder / "state", step.block_count),
         momentum=_copied(out, step.block_count) if out else None,
     )
@@ -73,7 +73,7 @@ def random_state(random: Random, block_count: int) -> StateFile:
     return StateFile(np.frombuffer(values.astype(">i4").tobytes(), np.uint8), block_count)
 
 
-def random_update(random: Random, step: Step) -> UpdateFile:
+def random_update(random: Random, step: AggregationConfig) -> UpdateFile:
     """Blocks that an encoder writes and blocks that only a stranger would, some of them refused."""
     coded = encode(random_values(random, step.block_count), step.encoding)
     honest = coded.payload.reshape(-1, step.encoding.size)
@@ -92,7 +92,9 @@ def random_update(random: Random, step: Step) -> UpdateFile:
     return update_of(step, blocks, present)
 
 
-def update_of(step: Step, blocks: Bytes, present: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> UpdateFile:
+def update_of(
+    step: AggregationConfig, blocks: Bytes, present: np.ndarray[tuple[int], np.dtype[np.bool_]]
+) -> UpdateFile:
     """The update file with these blocks. blocks: (block_count, size); present: (block_count,)."""
     header = header_of(encoding=step.encoding, job=JOB, serial=SERIAL, block_count=step.block_count)
     data = header + np.packbits(present).tobytes() + blocks[present].tobytes()

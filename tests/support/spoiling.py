@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.chain.structs import Result
-from steelyard.files import StateFile
-from steelyard.hashing import keccak
-from steelyard.inputs import Inputs, walk
-from steelyard.kernels.arrays import Bytes
-from steelyard.nodes.result_files import Computed
-from steelyard.numbers import STATE_BLOCK
-from steelyard.transcript import Posted, roots_of
-from steelyard.trees import EMPTY_LEAF, NODE, TABLE, TRANSCRIPT_LEAF, depth_of, state_leaves
+from steelyard.chain.generated.structs import Result
+from steelyard.core.files import StateFile
+from steelyard.core.hashing import keccak
+from steelyard.core.inputs import Inputs, walk
+from steelyard.core.kernels.arrays import Bytes
+from steelyard.core.numbers import STATE_BLOCK
+from steelyard.core.transcript import PostedResult, roots_of
+from steelyard.core.trees import EMPTY_LEAF, NODE, TABLE, TRANSCRIPT_LEAF, depth_of, state_leaves
+from steelyard.nodes.files.result_files import Computed
 from support.rounds import Random
 
 
@@ -35,7 +35,7 @@ class Right:
     public: tuple[bytes, ...]  # other files that are handed out: the parent's, the updates
 
     @property
-    def new(self) -> Posted:
+    def new(self) -> PostedResult:
         """Its state and momentum."""
         return posted_of(self.inputs, self.published)
 
@@ -52,12 +52,12 @@ Spoiler = Callable[[Random, Right], Spoilt]
 ROOTS = ("state_root", "momentum_root", "transcript_root", "table")
 
 
-def posted_of(inputs: Inputs, published: bytes) -> Posted:
+def posted_of(inputs: Inputs, published: bytes) -> PostedResult:
     """State and momentum of a published file. published: (block_count * 128,) bytes, or twice as many."""
     count, data = inputs.step.block_count, np.frombuffer(published, np.uint8)
     size = count * STATE_BLOCK
     momentum = StateFile(data[size:], count) if inputs.step.momentum else None
-    return Posted(state=StateFile(data[:size], count), momentum=momentum)
+    return PostedResult(state=StateFile(data[:size], count), momentum=momentum)
 
 
 def flip(random: Random, data: bytes) -> bytes:
@@ -227,7 +227,7 @@ def _other_file(random: Random, right: Right, file: bytes) -> bytes:
     return others[int(random.integers(len(others)))]
 
 
-def columns(inputs: Inputs, posted: Posted) -> Bytes:
+def columns(inputs: Inputs, posted: PostedResult) -> Bytes:
     """Leaf hashes that a transcript is made of. Returns (block_count, parts, 32)."""
     files = [inputs.state, posted.state]
     if inputs.momentum is not None and posted.momentum is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 
 from steelyard.content import Cid, EmbeddedStore, StoreConfig, make_store
-from steelyard.content.kubo.ledger import Ledger
+from steelyard.content.kubo.ledger import DaemonLedger
 from steelyard.content.layout import LEAF_BYTES
 from support.kubo import Daemon
 
@@ -97,6 +97,6 @@ class Yard:
 
 def _name_owner(path: Path, name: str) -> None:
     """A name that is the same in every run, as recordings need."""
-    ledger = Ledger(path)
+    ledger = DaemonLedger(path)
     ledger._do("UPDATE owner SET name = ?", (name,))
     ledger.close()

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from steelyard.files import open_state, write_state
+from steelyard.core.files import open_state, write_state
+from steelyard.jobs.manifest import Manifest
 from steelyard.learning.process import TrainerSettings
-from steelyard.learning.trainer import EvalMetrics, Progress, TrainMetrics
-from steelyard.manifest import Manifest
+from steelyard.learning.trainer import EvalMetrics, TrainingProgress, TrainMetrics
 
 
 class StepTrainer:
     """Moves every value by a few thousand, drawn from (member, round)."""
 
     def __init__(self, _scratch: Path, _settings: TrainerSettings) -> None:
-        self.progress: Progress | None = None
+        self.progress: TrainingProgress | None = None
 
     async def start(self) -> None:
         """Nothing to start."""

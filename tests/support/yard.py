@@ -11,8 +11,8 @@ from typing import Any
 from web3 import HTTPProvider, Web3
 
 from steelyard.chain.deploy import Deployed, Web3Creator, deploy
-from steelyard.chain.devnet import DevChain
-from steelyard.chain.plan import DeploymentSettings
+from steelyard.chain.deployment_plan import DeploymentSettings
+from steelyard.chain.dev.devnet import DevChain
 
 PASSWORD = "correct horse"
 MINIMUM_WINDOW_S = 2

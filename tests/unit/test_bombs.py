@@ -13,8 +13,8 @@ MEASURE = """
 import json, sys, threading, time
 from pathlib import Path
 from steelyard.errors import SteelyardError
-from steelyard.learning.tensorfile import read_tensors
-from steelyard.manifest import Manifest
+from steelyard.learning.safetensors_file import read_tensors
+from steelyard.jobs.manifest import Manifest
 
 def anonymous():
     lines = Path("/proc/self/status").read_text().splitlines()

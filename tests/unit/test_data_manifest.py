@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard import canonical, merkle
-from steelyard.data_manifest import DataManifest, Part
 from steelyard.errors import ManifestError
+from steelyard.jobs import canonical_json, membership
+from steelyard.jobs.data_manifest import DataManifest, PublishedFile
 from support import jobs
 
 MANIFEST = DataManifest(
@@ -31,9 +31,10 @@ MANIFEST = DataManifest(
     labels=("dry", "süß"),
     columns=("alcohol", "hue"),
     shards=tuple(
-        Part(cid=jobs.cid_of(f"shard {i}"), rows=30 + i, size=999, counts=(10, 20 + i)) for i in range(3)
+        PublishedFile(cid=jobs.cid_of(f"shard {i}"), rows=30 + i, size=999, counts=(10, 20 + i))
+        for i in range(3)
     ),
-    test=Part(cid=jobs.cid_of("test"), rows=9, size=99, counts=(9, 0)),
+    test=PublishedFile(cid=jobs.cid_of("test"), rows=9, size=99, counts=(9, 0)),
 )
 
 
@@ -47,7 +48,7 @@ def changed(path: str, value: Any) -> bytes:
         del inner[last]
     else:
         inner[int(last) if last.isdigit() else last] = value
-    return canonical.dump(document)
+    return canonical_json.dump(document)
 
 
 def test_it_is_read_as_it_was_written() -> None:
@@ -57,8 +58,8 @@ def test_it_is_read_as_it_was_written() -> None:
 
 
 def test_its_root_is_that_of_a_job_by_these_shards() -> None:
-    leaves = [merkle.shard_leaf(i, shard.cid, 30 + i) for i, shard in enumerate(MANIFEST.shards)]
-    assert MANIFEST.root() == merkle.merkle_root(leaves)
+    leaves = [membership.shard_leaf(i, shard.cid, 30 + i) for i, shard in enumerate(MANIFEST.shards)]
+    assert MANIFEST.root() == membership.merkle_root(leaves)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,8 @@ def test_bytes_of_any_kind_are_refused_in_words(data: bytes) -> None:
 
 def test_there_is_room_for_the_most_shards_and_labels() -> None:
     shards = tuple(
-        Part(cid=jobs.cid_of(f"shard {i}"), rows=256 * 50, size=1, counts=(50,) * 256) for i in range(1 << 14)
+        PublishedFile(cid=jobs.cid_of(f"shard {i}"), rows=256 * 50, size=1, counts=(50,) * 256)
+        for i in range(1 << 14)
     )
     most = dataclasses.replace(MANIFEST, shards=shards, labels=tuple(map(str, range(256))), test=None)
     assert DataManifest.parse(most.encode()) == most

@@ -1,66 +1,124 @@
-"""Imports point one way: the picture in docs/architecture.md is true of every module."""
+"""Imports point one way, between packages and inside them: docs/architecture.md is true of every module."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "worker" / "steelyard"
 LAYERS = (
     ("errors",),
-    ("kernels", "hashing", "numbers", "blocks", "trees", "rules"),
-    ("sqlite", "updates", "files", "inputs", "transcript", "aggregation", "proofs"),
-    ("merkle", "canonical", "manifest_parts", "manifest", "data_manifest"),
+    ("util",),
+    ("core",),
+    ("jobs",),
     ("content",),
     ("sealing",),
     ("chain",),
     ("learning",),
     ("nodes",),
-    ("config",),
     ("cli",),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+MOST_FLOORS = 8
 
 
-def _imported(path: Path) -> Iterator[str]:
-    """Names of the package's own modules that a file imports, wherever in it."""
-    inside = path.relative_to(PACKAGE.parent).with_suffix("").parts
+def _dotted(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {_dotted(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def _named(path: Path) -> Iterator[str]:
+    """Dotted names that a file imports, wherever in it: a module, or something in one."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join(inside[: len(inside) - node.level]) if node.level else ""
-            module = ".".join(part for part in (base, node.module) if part)
-            yield module
-            if module == "steelyard":
-                yield from (f"steelyard.{alias.name}" for alias in node.names)
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _edges() -> Iterator[tuple[Path, str, str]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        importer = path.relative_to(PACKAGE).with_suffix("").parts[0]
-        for name in _imported(path):
-            parts = name.split(".")
-            if parts[0] == "steelyard" and len(parts) > 1 and parts[1] in RANK and importer in RANK:
-                yield path.relative_to(PACKAGE), importer, parts[1]
+def _module(name: str) -> str | None:
+    """The package's own module that a dotted name is or is in."""
+    while name and name not in MODULES:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+GRAPH: Mapping[str, set[str]] = {
+    importer: {found for name in _named(path) if (found := _module(name)) and found != importer}
+    for importer, path in MODULES.items()
+}
+
+
+def _top(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def _packages() -> dict[str, set[str]]:
+    """Which of the parts directly below the package import which."""
+    edges: dict[str, set[str]] = defaultdict(set)
+    for importer, found in GRAPH.items():
+        edges[_top(importer)] |= {_top(name) for name in found} - {_top(importer), ""}
+    edges.pop("", None)  # the public API
+    return edges
+
+
+def _circle(graph: Mapping[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [str(name) for name in error.args[1]]
+    return []
 
 
 def test_every_module_has_its_place() -> None:
     tops = {path.stem if path.is_file() else path.name for path in PACKAGE.iterdir()}
-    assert tops - {"__init__", "__pycache__", "py"} <= set(RANK), tops - set(RANK)
+    assert tops - {"__init__", "__pycache__", "py"} == set(RANK)
 
 
-def test_no_import_points_down() -> None:
-    wrong = [f"{path}: {what}" for path, importer, what in _edges() if RANK[what] > RANK[importer]]
+def test_no_import_points_up() -> None:
+    wrong = [
+        f"{importer} imports {name}"
+        for importer, found in GRAPH.items()
+        for name in found
+        if _top(importer) in RANK and _top(name) in RANK and RANK[_top(name)] > RANK[_top(importer)]
+    ]
     assert wrong == []
+
+
+def test_only_the_command_line_may_use_the_public_facade() -> None:
+    wrong = [importer for importer, found in GRAPH.items() if "steelyard" in found]
+    assert all(name.startswith(("steelyard.cli", "steelyard.learning.process")) for name in wrong), wrong
+
+
+def test_no_circle_of_modules() -> None:
+    assert _circle(GRAPH) == []
+
+
+def test_no_circle_of_packages() -> None:
+    assert _circle(_packages()) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert _circle({"a": {"b"}, "b": {"c"}, "c": {"a"}}) != []
+
+
+def test_the_house_has_few_floors() -> None:
+    graph, floors = _packages(), dict[str, int]()
+    for name in TopologicalSorter(graph).static_order():
+        floors[name] = 1 + max((floors[below] for below in graph.get(name, ())), default=0)
+    assert max(floors.values()) <= MOST_FLOORS, floors
 
 
 def test_torch_is_imported_in_the_training_process_alone() -> None:
     recipes = PACKAGE / "learning" / "recipes"
     allowed = {PACKAGE / "learning" / "child.py", recipes / "optimizers.py", *recipes.glob("*_torch.py")}
-    named = {
-        path for path in PACKAGE.rglob("*.py") for name in _imported(path) if name.split(".")[0] == "torch"
-    }
+    named = {path for path in MODULES.values() for name in _named(path) if name.split(".")[0] == "torch"}
     assert named <= allowed

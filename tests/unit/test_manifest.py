@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steelyard import canonical, merkle
-from steelyard.blocks import Encoding
+from steelyard.core.encodings import Encoding
+from steelyard.core.rules import AggregationConfig, Rule
 from steelyard.errors import ManifestError
-from steelyard.manifest import JobFacts, Manifest
-from steelyard.rules import Rule, Step
+from steelyard.jobs import canonical_json
+from steelyard.jobs import membership as merkle
+from steelyard.jobs.manifest import JobFacts, Manifest
 from support import jobs
 
 GOOD = jobs.manifest()
@@ -39,7 +40,7 @@ def changed(path: str, value: object) -> bytes:
     for part in parents:
         node = node[part]
     node[last] = value
-    return canonical.dump(tree)
+    return canonical_json.dump(tree)
 
 
 @pytest.mark.parametrize("membership", ["open", "shards", "invitations"])
@@ -72,7 +73,7 @@ def test_the_encoding_has_sorted_keys_no_spaces_and_no_floats() -> None:
         GOOD.encode().replace(b'"batch_size":8', b'"batch_size":NaN'),
         GOOD.encode().replace(b'"batch_size":8', b'"batch_size":1e999'),
         GOOD.encode().replace(b'"batch_size":8', b'"batch_size":8,"batch_size":8'),
-        b'{"a":"' + b"x" * canonical.MAX_BYTES + b'"}',
+        b'{"a":"' + b"x" * canonical_json.MAX_BYTES + b'"}',
     ],
     ids=range(16),
 )
@@ -146,7 +147,7 @@ def test_a_bad_value_is_refused_and_named(path: str, value: object, named: str) 
 def test_a_missing_field_is_refused_and_named(key: str) -> None:
     tree = {name: value for name, value in TREE.items() if name != key}
     with pytest.raises(ManifestError, match=key):
-        Manifest.parse(canonical.dump(tree))
+        Manifest.parse(canonical_json.dump(tree))
 
 
 def test_no_list_may_be_longer_than_its_limit() -> None:
@@ -159,7 +160,7 @@ def at_home(membership: str, size: int = 0) -> bytes:
     """A job's manifest in which the second member's data has no CID."""
     tree = json.loads(jobs.manifest(membership=membership).encode())
     tree["shards"][1].update(cid="", size=size)
-    return canonical.dump(tree)
+    return canonical_json.dump(tree)
 
 
 def test_only_the_invited_keep_their_data_at_home() -> None:
@@ -176,7 +177,7 @@ def test_an_account_is_invited_once() -> None:
     tree = json.loads(jobs.manifest(membership="invitations").encode())
     tree["shards"][1]["account"] = tree["shards"][0]["account"]
     with pytest.raises(ManifestError, match="twice"):
-        Manifest.parse(canonical.dump(tree))
+        Manifest.parse(canonical_json.dump(tree))
 
 
 json_values = st.recursive(
@@ -238,7 +239,7 @@ class TestAgainstTheChain:
         ],
     )
     def test_another_step_is_named_with_both_values(self, field: str, value: object, shown: str) -> None:
-        step: Step = dataclasses.replace(GOOD.step, **{field: value})  # type: ignore[arg-type]
+        step: AggregationConfig = dataclasses.replace(GOOD.step, **{field: value})  # type: ignore[arg-type]
         with pytest.raises(ManifestError, match=f"step.{field} = .*, the chain says {shown}") as caught:
             GOOD.check_against_chain(dataclasses.replace(facts(), step=step))
         assert "do not join" in str(caught.value)

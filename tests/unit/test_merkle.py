@@ -7,58 +7,60 @@ from eth_abi.abi import encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard import merkle
+from steelyard.core.hashing import keccak
 from steelyard.errors import ManifestError
-from steelyard.hashing import keccak
+from steelyard.jobs import membership
 from support import jobs
 
 ACCOUNT = "0x00000000000000000000000000000000000A11cE"
 
 
 def test_a_shard_leaf_is_the_double_hash_of_its_abi_encoding() -> None:
-    codec, digest = merkle.split_cid(jobs.cid_of("rows"))
+    codec, digest = membership.split_cid(jobs.cid_of("rows"))
     packed = encode(["uint256", "uint8", "bytes32", "uint256"], [3, codec, digest, 777])
-    assert merkle.shard_leaf(3, jobs.cid_of("rows"), 777) == keccak(keccak(packed))
+    assert membership.shard_leaf(3, jobs.cid_of("rows"), 777) == keccak(keccak(packed))
 
 
 def test_an_invitation_leaf_is_the_double_hash_of_its_abi_encoding() -> None:
-    codec, digest = merkle.split_cid(jobs.cid_of("rows", merkle.DAG_PB))
+    codec, digest = membership.split_cid(jobs.cid_of("rows", membership.DAG_PB))
     packed = encode(["address", "uint256", "uint8", "bytes32"], [ACCOUNT, 9, codec, digest])
-    assert merkle.invitation_leaf(ACCOUNT, 9, jobs.cid_of("rows", merkle.DAG_PB)) == keccak(keccak(packed))
+    assert membership.invitation_leaf(ACCOUNT, 9, jobs.cid_of("rows", membership.DAG_PB)) == keccak(
+        keccak(packed)
+    )
 
 
 def test_the_leaf_of_one_whose_data_stays_at_home_has_codec_and_digest_zero() -> None:
     packed = encode(["address", "uint256", "uint8", "bytes32"], [ACCOUNT, 9, 0, bytes(32)])
-    assert merkle.invitation_leaf(ACCOUNT, 9, "") == keccak(keccak(packed))
+    assert membership.invitation_leaf(ACCOUNT, 9, "") == keccak(keccak(packed))
 
 
 def test_nodes_hash_the_smaller_child_first() -> None:
     low, high = b"\1" * 32, b"\2" * 32
-    assert merkle.merkle_root([low, high]) == merkle.merkle_root([high, low]) == keccak(low + high)
+    assert membership.merkle_root([low, high]) == membership.merkle_root([high, low]) == keccak(low + high)
 
 
 def test_an_odd_leaf_goes_up_alone() -> None:
     a, b, c = (bytes([i]) * 32 for i in range(3))
-    assert merkle.merkle_root([a, b, c]) == merkle.merkle_root([merkle.merkle_root([a, b]), c])
+    assert membership.merkle_root([a, b, c]) == membership.merkle_root([membership.merkle_root([a, b]), c])
 
 
 def test_no_leaf_gives_the_zero_root_and_one_leaf_is_the_root() -> None:
-    assert merkle.merkle_root([]) == bytes(32)
-    assert merkle.merkle_root([b"\7" * 32]) == b"\7" * 32
+    assert membership.merkle_root([]) == bytes(32)
+    assert membership.merkle_root([b"\7" * 32]) == b"\7" * 32
 
 
 @given(st.integers(1, 40), st.data())
 def test_every_leaf_proves_itself_and_nothing_else(count: int, data: st.DataObject) -> None:
     leaves = [keccak(bytes([i])) for i in range(count)]
     position = data.draw(st.integers(0, count - 1))
-    proof, root = merkle.merkle_proof(leaves, position), merkle.merkle_root(leaves)
-    assert merkle.merkle_verify(leaves[position], proof, root)
-    assert not merkle.merkle_verify(keccak(b"stranger"), proof, root)
+    proof, root = membership.merkle_proof(leaves, position), membership.merkle_root(leaves)
+    assert membership.merkle_verify(leaves[position], proof, root)
+    assert not membership.merkle_verify(keccak(b"stranger"), proof, root)
 
 
 def test_a_proof_beyond_the_list_is_refused() -> None:
     with pytest.raises(ManifestError, match="no member 2 among 2"):
-        merkle.merkle_proof([bytes(32)] * 2, 2)
+        membership.merkle_proof([bytes(32)] * 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -75,9 +77,9 @@ def test_a_proof_beyond_the_list_is_refused() -> None:
 )
 def test_a_cid_that_the_contracts_cannot_express_is_refused(cid: str) -> None:
     with pytest.raises(ManifestError, match="no CIDv1"):
-        merkle.split_cid(cid)
+        membership.split_cid(cid)
 
 
 def test_something_that_is_no_account_is_refused() -> None:
     with pytest.raises(ManifestError, match="no address"):
-        merkle.invitation_leaf("0x12", 1, jobs.cid_of("x"))
+        membership.invitation_leaf("0x12", 1, jobs.cid_of("x"))

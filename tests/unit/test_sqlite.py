@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.sqlite import open_shared
+from steelyard.util.sqlite import open_shared
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS t(x INTEGER PRIMARY KEY);"
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from steelyard.chain.calls import creation
 from steelyard.chain.client import ChainClient
 from steelyard.chain.codec import Interface
-from steelyard.chain.devnet import DevChain
+from steelyard.chain.dev.devnet import DevChain
 from steelyard.chain.wallets import Wallet
 from support.chain_bench import BUILD, Bench, MakeBench, Middleman, StartMiddleman, compile_box, network_of
 from support.chains import StartChain

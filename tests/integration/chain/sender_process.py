@@ -14,7 +14,7 @@ from typing import Any
 from steelyard.chain.calls import Contract
 from steelyard.chain.client import ChainClient
 from steelyard.chain.codec import Interface
-from steelyard.chain.devnet import well_known_accounts
+from steelyard.chain.dev.devnet import well_known_accounts
 from steelyard.chain.networks import KNOWN
 from steelyard.chain.wallets import Wallet
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steelyard.chain.calls import Contract, transfer
-from steelyard.chain.records import RawEvent
+from steelyard.chain.types import RawEvent
 from steelyard.errors import ConfigError, InsufficientFunds, Reverted, WalletError, WrongNetwork
 from support.chain_bench import Bench, network_of
 

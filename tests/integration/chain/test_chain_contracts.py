@@ -11,11 +11,11 @@ from web3 import HTTPProvider, Web3
 
 from steelyard.chain.client import ChainClient
 from steelyard.chain.deploy import Web3Creator, deploy
-from steelyard.chain.devnet import DevChain
-from steelyard.chain.events import Deposited, Registered, Transfer
+from steelyard.chain.dev.devnet import DevChain
+from steelyard.chain.generated.events import Deposited, Registered, Transfer
+from steelyard.chain.generated.structs import Permit, Purse
 from steelyard.chain.networks import Deployment, Networks
 from steelyard.chain.permits import sign_permit
-from steelyard.chain.structs import Permit, Purse
 from steelyard.chain.wallets import Wallet
 from steelyard.errors import ConfigError, Reverted, WrongNetwork
 from support.chain_bench import network_of

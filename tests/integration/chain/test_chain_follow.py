@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from steelyard.chain.client import ChainClient
-from steelyard.chain.devnet import DevChain
+from steelyard.chain.dev.devnet import DevChain
 from steelyard.chain.follower import Batch, Cursor, Follower
-from steelyard.chain.records import RawEvent
+from steelyard.chain.types import RawEvent
 from steelyard.errors import ChainError
 from support.chain_bench import Bench, MakeBench, Middleman, times
 

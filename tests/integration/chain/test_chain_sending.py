@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from steelyard.chain.calls import transfer
-from steelyard.chain.devnet import DevChain
-from steelyard.chain.keys import STEPS
+from steelyard.chain.dev.devnet import DevChain
+from steelyard.chain.sending.keys import STEPS
 from steelyard.errors import Reverted, SpendLimit, TransactionTimeout
 from support.chain_bench import BUILD, Bench, MakeBench, StartMiddleman, times
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from steelyard.chain.programs import program
+from steelyard.chain.dev.tools import program
 from steelyard.chain.wallets import Keystores
 from steelyard.errors import WalletError, WrongPassword
 

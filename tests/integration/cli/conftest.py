@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steelyard.chain import devnet
+from steelyard.chain.dev import devnet
 from steelyard.cli.app import run
 from steelyard.learning.data import Rows, write_rows
 from support.yard import PASSWORD, Answer, Fund, Steelyard, Yard, deployed_on, describe

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.chain import devnet
+from steelyard.chain.dev import devnet
 from support.yard import Fund, Steelyard, Yard
 
 

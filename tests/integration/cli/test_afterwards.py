@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.cli.app import run
-from steelyard.learning.tensorfile import read_tensors
+from steelyard.learning.safetensors_file import read_tensors
 from support import sources
 from support.party import Party, awaited, short_terms
 from support.yard import Fund, Steelyard, Yard

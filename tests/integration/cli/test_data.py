@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from steelyard.data_manifest import DataManifest
+from steelyard.jobs.data_manifest import DataManifest
 from steelyard.learning.data import read_rows
 from support import jobs, sources
 from support.party import Party, short_terms

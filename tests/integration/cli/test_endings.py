@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.chain import devnet
+from steelyard.chain.dev import devnet
 from support.yard import Steelyard, Yard, deployed_on, post
 
 

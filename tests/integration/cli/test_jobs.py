@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from steelyard.chain.client import ChainClient
-from steelyard.chain.coordinator import Coordinator
-from steelyard.chain.structs import JobTerms
+from steelyard.chain.generated.coordinator import Coordinator
+from steelyard.chain.generated.structs import JobTerms
 from steelyard.cli import failures
 from steelyard.cli.output import Output
 from steelyard.content import EmbeddedStore, StoreConfig

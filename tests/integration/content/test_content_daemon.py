@@ -14,11 +14,11 @@ import pytest
 from aiohttp import web
 
 from steelyard.content import FOREVER, Cid
-from steelyard.content.kubo.address import Address, header_of
+from steelyard.content.kubo.address import DaemonAddress, header_of
 from steelyard.content.kubo.calls import Calls
+from steelyard.content.kubo.pubsub import PubSub
 from steelyard.content.kubo.store import KuboStore
 from steelyard.content.layout import LEAF_BYTES
-from steelyard.content.pubsub import PubSub
 from steelyard.errors import ContentError, DaemonError
 from support.kubo import NEEDS_IPFS
 from support.stores import Yard
@@ -132,7 +132,7 @@ async def test_the_daemon_itself_gives_the_vectors_cids(yard: Yard, tmp_path: Pa
 async def check_vectors(yard: Yard, folder: Path, *, most: int) -> None:
     """Add each file of the vectors to the daemon and compare what it makes of it."""
     vectors = json.loads(VECTORS.read_text())
-    calls = Calls(Address.parse(yard.apis[0]))
+    calls = Calls(DaemonAddress.parse(yard.apis[0]))
     try:
         for vector in vectors["files"]:
             if vector["size"] > most:

@@ -13,11 +13,11 @@ import pytest
 from aiohttp import web
 
 from steelyard.content import Cid, StoreConfig, make_store
-from steelyard.content.client import PeerFault
 from steelyard.content.kubo import bulk
-from steelyard.content.kubo.address import Address, find
+from steelyard.content.kubo.address import DaemonAddress, find
 from steelyard.content.kubo.swarm import peer_of
 from steelyard.content.layout import LEAF_BYTES, read_layout
+from steelyard.content.peer_client import PeerFault
 from steelyard.errors import ConfigError, ContentMissing, DaemonError, DiskFull
 
 MIB = LEAF_BYTES
@@ -190,7 +190,7 @@ async def pieces(whole: bytes, sizes: list[int], cuts: list[int]) -> list[bytes]
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        address = Address.parse(f"http://127.0.0.1:{port}")
+        address = DaemonAddress.parse(f"http://127.0.0.1:{port}")
         async with bulk.post(address, "/x", iter(sizes)) as found, asyncio.timeout(5):
             assert await found.status() == 200
             return [bytes(await found.take()) for _ in sizes]
@@ -259,9 +259,9 @@ async def test_an_older_daemon_that_makes_smaller_nodes_gets_ours_as_blocks(tmp_
     ],
 )
 def test_addresses_are_read_in_every_spelling(text: str, url: str) -> None:
-    address = Address.parse(text)
+    address = DaemonAddress.parse(text)
     assert address.url == url
-    assert Address.parse(address.multiaddr).url == url
+    assert DaemonAddress.parse(address.multiaddr).url == url
 
 
 @pytest.mark.parametrize(
@@ -269,18 +269,18 @@ def test_addresses_are_read_in_every_spelling(text: str, url: str) -> None:
 )
 def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        Address.parse(text)
+        DaemonAddress.parse(text)
     assert "/ip4/127.0.0.1/tcp/5001" in caught.value.remedy
 
 
 def test_a_password_in_an_address_is_kept_apart_and_not_repeated() -> None:
-    address = Address.parse("http://ann:secret@127.0.0.1:5001")
+    address = DaemonAddress.parse("http://ann:secret@127.0.0.1:5001")
     assert (address.url, address.headers) == (
         "http://127.0.0.1:5001",
         {"Authorization": "Basic YW5uOnNlY3JldA=="},
     )
     with pytest.raises(ConfigError) as caught:
-        Address.parse("http://ann:secret@127.0.0.1:5001/elsewhere")
+        DaemonAddress.parse("http://ann:secret@127.0.0.1:5001/elsewhere")
     assert "secret" not in repr(address) + str(caught.value)
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from steelyard.content import StoreConfig, make_store
-from steelyard.content.gossip import Verdict
-from steelyard.content.kubo.address import Address, header_of
+from steelyard.content.gossip import MessageVerdict
+from steelyard.content.kubo.address import DaemonAddress, header_of
 from steelyard.content.kubo.calls import Calls
-from steelyard.content.pubsub import PubSub
+from steelyard.content.kubo.pubsub import PubSub
 from steelyard.errors import ContentMissing, DaemonError
 from support.kubo import NEEDS_IPFS, Daemon, one_daemon
 from support.stores import striped
@@ -30,7 +30,7 @@ SLICE = 1 << 24
 @pytest.mark.slow
 async def test_the_daemon_gives_every_cid_of_the_vectors(ipfs: list[Daemon], tmp_path: Path) -> None:
     """Up to 1 GiB and a byte: a tree of two levels."""
-    calls = Calls(Address.parse(ipfs[0].api))
+    calls = Calls(DaemonAddress.parse(ipfs[0].api))
     everything = hashlib.shake_256(VECTORS["seed"].encode()).digest(max(v["size"] for v in VECTORS["files"]))
     try:
         for vector in VECTORS["files"]:
@@ -136,9 +136,9 @@ async def test_a_daemon_that_wants_a_secret_is_spoken_to_with_it(ipfs: list[Daem
                 await taker.gc(grace_s=0)
         heard: asyncio.Queue[bytes] = asyncio.Queue()
 
-        async def take(message: bytes) -> Verdict:
+        async def take(message: bytes) -> MessageVerdict:
             heard.put_nowait(message)
-            return Verdict.TAKEN
+            return MessageVerdict.TAKEN
 
         gossip = PubSub(daemon.api, secret)
         gossip.subscribe("steelyard", take)

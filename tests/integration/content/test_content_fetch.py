@@ -280,7 +280,7 @@ async def test_a_full_disk_ends_a_get_and_leaves_nothing(
         return real(fd, data, offset)
 
     with monkeypatch.context() as patch:
-        patch.setattr("steelyard.content.parts.os.pwrite", full)
+        patch.setattr("steelyard.content.part_file.os.pwrite", full)
         with pytest.raises(DiskFull, match="No space left"):
             await taker.get(cid, tmp_path / "out", max_bytes=9 * MIB, timeout_s=10)
     assert not (tmp_path / "out").exists()

@@ -22,11 +22,11 @@ from eth_account import Account as Keys
 from steelyard.chain.wallets import Wallet
 from steelyard.content import Cid
 from steelyard.content.gossip import MAX_MESSAGE
-from steelyard.nodes.hints import Hint, Place, signed
+from steelyard.nodes.gossip.hints import GossipTopic, Hint, signed
 from support.hints_process import CHAIN, COORDINATOR, JOB
 from support.stores import MakeStore
 
-PLACE = Place(chain_id=CHAIN, coordinator=COORDINATOR, job=JOB)
+PLACE = GossipTopic(chain_id=CHAIN, coordinator=COORDINATOR, job=JOB)
 MEMBER, STRANGER = Wallet(Keys.create()), Wallet(Keys.create())
 MIB = 1 << 20
 

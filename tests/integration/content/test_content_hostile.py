@@ -17,7 +17,7 @@ from mangling_proxy import Proxy, Reply
 
 from steelyard.content import Cid, EmbeddedStore
 from steelyard.content.cid import DAG_PB, RAW
-from steelyard.content.dagpb import DIRECTORY, FILE, Link, Node, encode_node
+from steelyard.content.dagpb import DIRECTORY, FILE, DagNode, Link, encode_node
 from steelyard.content.layout import LEAF_BYTES, Layout
 from steelyard.errors import ContentCorrupt, ContentError, ContentMissing, ContentTooLarge
 from support.stores import MakeStore
@@ -159,7 +159,7 @@ class Planted:
         self.blocks[str(cid)] = block
         return cid
 
-    def node(self, node: Node) -> Cid:
+    def node(self, node: DagNode) -> Cid:
         return self.put(DAG_PB, encode_node(node))
 
     async def __call__(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
@@ -195,8 +195,8 @@ async def planted_get(
     return taker
 
 
-def file_node(size: int, sizes: list[int], links: list[Link]) -> Node:
-    return Node(FILE, tuple(links), size, tuple(sizes))
+def file_node(size: int, sizes: list[int], links: list[Link]) -> DagNode:
+    return DagNode(FILE, tuple(links), size, tuple(sizes))
 
 
 async def test_10_gb_declared_in_a_root_are_refused_at_once(make_store: MakeStore, tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ async def test_path_tricks_in_a_directory_write_nothing(
 ) -> None:
     planted = Planted()
     leaf = planted.put(RAW, b"evil")
-    root = planted.node(Node(DIRECTORY, (Link(leaf, name, 4),)))
+    root = planted.node(DagNode(DIRECTORY, (Link(leaf, name, 4),)))
     before = names(tmp_path)
     async with planted.peer() as peer:
         taker = await make_store(peer.url, root=tmp_path / "inner" / "store")
@@ -270,7 +270,7 @@ async def test_directories_that_double_at_each_level_are_cut_off(
     planted = Planted()
     cid = planted.put(RAW, b"x")
     for _ in range(30):  # 2^30 paths from 31 blocks
-        cid = planted.node(Node(DIRECTORY, (Link(cid, "a", 1), Link(cid, "b", 1))))
+        cid = planted.node(DagNode(DIRECTORY, (Link(cid, "a", 1), Link(cid, "b", 1))))
     async with planted.peer() as peer:
         taker = await make_store(peer.url)
         with pytest.raises(ContentTooLarge):
@@ -282,7 +282,7 @@ async def test_directories_too_deep_are_cut_off(make_store: MakeStore, tmp_path:
     planted = Planted()
     cid = planted.put(RAW, b"x")
     for _ in range(100):
-        cid = planted.node(Node(DIRECTORY, (Link(cid, "a", 1),)))
+        cid = planted.node(DagNode(DIRECTORY, (Link(cid, "a", 1),)))
     async with planted.peer() as peer:
         taker = await make_store(peer.url)
         with pytest.raises(ContentTooLarge, match="deep"):
@@ -370,8 +370,8 @@ def tree_without_leaves(planted: Planted, gib: int) -> Cid:
 def folder_of_many(planted: Planted) -> Cid:
     """A folder of folders, 4,000 names each, as many as fit into one listing."""
     leaf = planted.put(RAW, b"x")
-    low = planted.node(Node(DIRECTORY, tuple(Link(leaf, f"{i:05}", 1) for i in range(4000))))
-    return planted.node(Node(DIRECTORY, tuple(Link(low, f"{i:05}", 1) for i in range(4000))))
+    low = planted.node(DagNode(DIRECTORY, tuple(Link(leaf, f"{i:05}", 1) for i in range(4000))))
+    return planted.node(DagNode(DIRECTORY, tuple(Link(low, f"{i:05}", 1) for i in range(4000))))
 
 
 @pytest.mark.parametrize("name", ["10 GiB without leaves", "16 million names"])

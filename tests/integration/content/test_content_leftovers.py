@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.cli.demo import leftovers
-from steelyard.content.kubo.address import Address
+from steelyard.content.kubo.address import DaemonAddress
 from support.kubo import NEEDS_IPFS
 from support.stores import Yard
 
@@ -29,7 +29,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def killed(daemon: Address | None, name: str = "one") -> Path:
+def killed(daemon: DaemonAddress | None, name: str = "one") -> Path:
     """A folder as a killed demo leaves it: there, and not locked."""
     with leftovers.own_folder(daemon) as own:
         left = own.path.with_name(f"steelyard-demo-{name}")
@@ -44,11 +44,11 @@ async def pins(yard: Yard) -> set[str]:
 
 @on_daemons
 async def test_pins_of_a_killed_demo_go_and_all_others_stay(yard: Yard) -> None:
-    daemon = Address.parse(yard.apis[0])
+    daemon = DaemonAddress.parse(yard.apis[0])
     mine = await yard.store(0, root="a-node-of-mine")
     kept = await mine.add(yard.file(500, "kept"))
     before = await pins(yard)
-    folder = killed(Address.parse("http://127.0.0.1:1"))
+    folder = killed(DaemonAddress.parse("http://127.0.0.1:1"))
     (folder / "ipfs-daemon").write_text(daemon.url)  # recordings have it elsewhere each time
     for who in ("sponsor", "worker-1"):
         store = await yard.store(0, root=f"temporary/{folder.name}/{who}/content")
@@ -63,7 +63,7 @@ async def test_pins_of_a_killed_demo_go_and_all_others_stay(yard: Yard) -> None:
 
 
 async def test_folders_of_killed_demos_go_and_those_of_running_ones_stay(temporary: Path) -> None:
-    daemon = Address.parse("http://127.0.0.1:1")
+    daemon = DaemonAddress.parse("http://127.0.0.1:1")
     with leftovers.own_folder(None) as running:
         dead, elsewhere = killed(None, "dead"), killed(daemon, "elsewhere")
         foreign = temporary / "steelyard-demo-of-an-older-version"
@@ -86,7 +86,7 @@ async def test_a_folder_is_spared_while_a_node_of_a_killed_demo_lives() -> None:
 
 
 async def test_pins_stay_known_while_their_daemon_is_away() -> None:
-    daemon = Address.parse("http://127.0.0.1:1")
+    daemon = DaemonAddress.parse("http://127.0.0.1:1")
     folder = killed(daemon)
     (folder / "sponsor" / "content").mkdir(parents=True)
     assert await leftovers.sweep(daemon) == 0

@@ -19,16 +19,16 @@ from eth_account import Account as Keys
 
 from steelyard.chain.wallets import Wallet
 from steelyard.content import EmbeddedStore, StoreConfig
-from steelyard.content.gossip import MAX_MESSAGE, Verdict
-from steelyard.content.pubsub import PubSub
-from steelyard.nodes import hints, telling_hints
-from steelyard.nodes.hints import Hint, Place, signed
-from steelyard.nodes.telling_hints import HintDesk
+from steelyard.content.gossip import MAX_MESSAGE, MessageVerdict
+from steelyard.content.kubo.pubsub import PubSub
+from steelyard.nodes.gossip import hints, peer_gossip
+from steelyard.nodes.gossip.hints import GossipTopic, Hint, signed
+from steelyard.nodes.gossip.peer_gossip import PeerGossip
 from support.hints_process import CHAIN, COORDINATOR, JOB, desk_of
 from support.kubo import NEEDS_IPFS
 from support.stores import Yard
 
-PLACE = Place(chain_id=CHAIN, coordinator=COORDINATOR, job=JOB)
+PLACE = GossipTopic(chain_id=CHAIN, coordinator=COORDINATOR, job=JOB)
 MEMBER, STRANGER = (Wallet(Keys.from_key("0x" + digit * 64)) for digit in "12")
 AT = 1_800_000_000  # Unix seconds at which all recorded hints were told
 LONG_S = 10.0
@@ -41,9 +41,9 @@ on_daemons = pytest.mark.parametrize(
 async def collect(gossip: PubSub, topic: str) -> asyncio.Queue[bytes]:
     found: asyncio.Queue[bytes] = asyncio.Queue()
 
-    async def take(data: bytes) -> Verdict:
+    async def take(data: bytes) -> MessageVerdict:
         found.put_nowait(data)
-        return Verdict.REFUSED if data.startswith(b"bad") else Verdict.TAKEN
+        return MessageVerdict.REFUSED if data.startswith(b"bad") else MessageVerdict.TAKEN
 
     gossip.subscribe(topic, take)
     return found
@@ -151,7 +151,7 @@ async def test_a_forged_hint_costs_its_sender_the_connection_and_it_is_heard_no_
 ) -> None:
     """The members' own hints are taken from the same daemon until then."""
     clock = SimpleNamespace(time=lambda: AT, time_ns=lambda: AT * 10**9, monotonic=time.monotonic)
-    for module in (hints, telling_hints):
+    for module in (hints, peer_gossip):
         monkeypatch.setattr(module, "time", clock)
     right, later = (told_by(MEMBER, sequence) for sequence in (1, 2))
     forged = replace(Hint.parse(told_by(STRANGER, 3)), sender=MEMBER.address).encode()
@@ -159,7 +159,7 @@ async def test_a_forged_hint_costs_its_sender_the_connection_and_it_is_heard_no_
     store = EmbeddedStore(StoreConfig(root=tmp_path / "store", serve=False, allow_private=True))
     sender = await own_id(yard, 1)
     async with gossiping(yard.apis[0]) as ears, AsyncExitStack() as stack:
-        ears.subscribe(PLACE.topic, HintDesk(desk_of(store, MEMBER.address, heard), []).take)
+        ears.subscribe(PLACE.topic, PeerGossip(desk_of(store, MEMBER.address, heard), []).take)
         await asyncio.sleep(QUIET_S)
         all_that_comes, mouth = await stack.enter_async_context(listening(yard, PLACE.topic))
         await mouth.publish(PLACE.topic, right)

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from steelyard.blocks import Encoding
+from steelyard.core.encodings import Encoding
+from steelyard.core.rules import AggregationConfig
 from steelyard.errors import TrainingError
-from steelyard.learning import job
+from steelyard.jobs.manifest import InitialModel, Manifest, TrainingConfig
+from steelyard.learning import job_setup
 from steelyard.learning.data import Kind, Rows, write_rows
 from steelyard.learning.trainer import Trainer
-from steelyard.manifest import Initial, Manifest, Training
-from steelyard.rules import Step
 from support import jobs, sources
 from support.publishing import assert_learned, trial
 
@@ -128,16 +128,18 @@ async def test_the_same_source_has_the_same_cids_anywhere(tmp_path: Path, traine
 
 def described(recipe: str, architecture: dict[str, Any]) -> Manifest:
     """A job of a recipe, open, with nothing of its data in it."""
-    return job.compose(
+    return job_setup.compose(
         name="A job for tests",
         recipe=recipe,
         architecture=architecture,
-        step=Step(block_count=job.block_count_of(recipe, architecture), encoding=Encoding.BFP8),
+        step=AggregationConfig(
+            block_count=job_setup.block_count_of(recipe, architecture), encoding=Encoding.BFP8
+        ),
         membership="open",
         shards=[],
         test=None,
-        initial=Initial(cid=jobs.cid_of("initial"), root=bytes(range(32))),
-        training=Training(batch_size=8, local_epochs=2),
+        initial=InitialModel(cid=jobs.cid_of("initial"), root=bytes(range(32))),
+        training=TrainingConfig(batch_size=8, local_epochs=2),
     )
 
 
@@ -164,7 +166,7 @@ async def test_training_of_tables_and_texts_gives_the_same_bytes_again(
     tmp_path: Path, trainer: Trainer, recipe: str, architecture: dict[str, Any]
 ) -> None:
     wanted = described(recipe, architecture)
-    job.write_initial(recipe, architecture, 1, tmp_path / "state")
+    job_setup.write_initial(recipe, architecture, 1, tmp_path / "state")
     write_rows(tmp_path / "rows", some_rows(recipe))
     outs = []
     for name, member in (("a", "ann"), ("b", "ann"), ("c", "ben")):
@@ -189,7 +191,7 @@ async def test_rows_of_another_kind_or_without_numbers_are_refused(
     tmp_path: Path, trainer: Trainer, recipe: str, change: Callable[[Rows], Rows], said: str
 ) -> None:
     architecture = TABLE if recipe == "tabular" else WORDS
-    job.write_initial(recipe, architecture, 1, tmp_path / "state")
+    job_setup.write_initial(recipe, architecture, 1, tmp_path / "state")
     write_rows(tmp_path / "rows", change(some_rows(recipe)))
     with pytest.raises(TrainingError, match=said):
         await trainer.evaluate(
@@ -199,7 +201,7 @@ async def test_rows_of_another_kind_or_without_numbers_are_refused(
 
 async def test_texts_shorter_than_an_ngram_or_empty_are_taken(tmp_path: Path, trainer: Trainer) -> None:
     wanted = described("text", WORDS)
-    job.write_initial("text", WORDS, 1, tmp_path / "state")
+    job_setup.write_initial("text", WORDS, 1, tmp_path / "state")
     texts = np.zeros((4, 16), np.uint8)
     texts[0, :2] = (65, 66)
     write_rows(tmp_path / "rows", Rows(texts, np.array([0, 1, 0, 1], np.uint8), Kind.TEXTS))

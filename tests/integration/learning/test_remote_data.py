@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from steelyard.cli.jobs.description import Description
+from steelyard.cli.jobs.description import JobDescription
 from steelyard.cli.jobs.publishing import publish
 from steelyard.content import EmbeddedStore, StoreConfig
+from steelyard.core.files import open_state
 from steelyard.errors import ConfigError, QuantizeError
-from steelyard.files import open_state
-from steelyard.learning.job import tensor_specs, write_initial
+from steelyard.learning.job_setup import tensor_specs, write_initial
 from steelyard.learning.loaders import remote
 from steelyard.learning.loaders.remote import download
-from steelyard.learning.tensorfile import read_tensors, write_tensors
+from steelyard.learning.safetensors_file import read_tensors, write_tensors
 from steelyard.learning.trainer import Trainer
 from steelyard.learning.vector import state_to_safetensors
 from support import sources
@@ -185,10 +185,10 @@ async def test_a_first_model_of_hugging_face(tmp_path: Path, monkeypatch: pytest
         begin(job, "hf://somebody/net/model.safetensors")
         async with EmbeddedStore(StoreConfig(root=tmp_path / "store", serve=False, exchange=False)) as store:
             (tmp_path / "made").mkdir()
-            made = await publish(Description.read(job), store, tmp_path / "made")
+            made = await publish(JobDescription.read(job), store, tmp_path / "made")
             begin(job, "hf://somebody/net/other.safetensors")
             with pytest.raises(ConfigError, match="no such file"):
-                await publish(Description.read(job), store, tmp_path / "made")
+                await publish(JobDescription.read(job), store, tmp_path / "made")
     first = next(file for file in made.files if file.name == "initial.state")
     blocks = made.manifest.step.block_count
     np.testing.assert_array_equal(
@@ -203,22 +203,22 @@ async def test_a_first_model_of_another_shape_is_named(tmp_path: Path) -> None:
     async with EmbeddedStore(StoreConfig(root=tmp_path / "store", serve=False, exchange=False)) as store:
         (tmp_path / "made").mkdir()
         with pytest.raises(QuantizeError, match=r"linear1.weight.*\(64, 13\)"):
-            await publish(Description.read(job), store, tmp_path / "made")
+            await publish(JobDescription.read(job), store, tmp_path / "made")
 
 
 async def published(tmp_path: Path):  # type: ignore[no-untyped-def]
     """A folder that `data publish` left, and its data manifest."""
-    from steelyard.cli.jobs import sharing
-    from steelyard.learning.loaders import Wishes
+    from steelyard.cli.jobs import shards
+    from steelyard.learning.loaders import SourceOptions
 
     out = tmp_path / "out"
     out.mkdir()
     where = str(sources.wine_csv(tmp_path / "wine.csv"))
-    request = sharing.Request(where=where, wishes=Wishes(), shards=2, partition="iid")
-    made = sharing.make(request, out)
-    data = sharing.describe(request, made, made.shards, made.test)
+    request = shards.ShardRequest(where=where, wishes=SourceOptions(), shards=2, partition="iid")
+    made = shards.make(request, out)
+    data = shards.describe(request, made, made.shards, made.test)
     async with EmbeddedStore(StoreConfig(root=tmp_path / "store", serve=False, exchange=False)) as store:
-        await sharing.put(store, data, out, [file.path for file in made.shards])
+        await shards.put(store, data, out, [file.path for file in made.shards])
     return out, data
 
 

@@ -16,12 +16,12 @@ import numpy as np
 import psutil
 import pytest
 
+from steelyard.core.files import open_state
 from steelyard.errors import ManifestError, TrainingError
-from steelyard.files import open_state
+from steelyard.jobs.manifest import Manifest
 from steelyard.learning import process
 from steelyard.learning.data import write_rows
 from steelyard.learning.trainer import Trainer, TrainerSettings
-from steelyard.manifest import Manifest
 from support import jobs
 
 JOB = jobs.manifest(local_epochs=60, learning_rate="0.02")

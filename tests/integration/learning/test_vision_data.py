@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 
 from steelyard.errors import ConfigError, TrainingError
-from steelyard.learning.loaders import Wishes, vision
-from steelyard.learning.loaders.vision import open_vision
+from steelyard.learning.loaders import SourceOptions, torchvision_source
+from steelyard.learning.loaders.torchvision_source import open_vision
 from steelyard.learning.trainer import Trainer
 from support import sources
 from support.hub import plain
@@ -35,7 +35,7 @@ def child(folder: Path, before: str) -> tuple[str, ...]:
     """The process that reads, with something done to torchvision first."""
     script = folder / "child.py"
     script.write_text(
-        textwrap.dedent(before) + "\nfrom steelyard.learning.loaders.vision_child import main\nmain()\n"
+        textwrap.dedent(before) + "\nfrom steelyard.learning.loaders.torchvision_child import main\nmain()\n"
     )
     return (str(script),)
 
@@ -86,7 +86,7 @@ async def test_cifar_whose_hashes_are_right(
     tmp_path: Path, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashes = cifar(tmp_path / "root")
-    monkeypatch.setattr(vision, "CHILD", child(tmp_path, known(hashes)))
+    monkeypatch.setattr(torchvision_source, "CHILD", child(tmp_path, known(hashes)))
     done = await trial(f"torchvision:cifar10:{tmp_path / 'root'}", tmp_path, trainer)
     assert_learned(done)
     assert done.shards[0].inputs.shape[1:] == (3, 32, 32)
@@ -113,7 +113,10 @@ async def test_a_pickle_whose_hash_is_another_is_not_opened(
     (tmp_path / "root" / "cifar-10-batches-py" / "data_batch_3").write_bytes(pickle.dumps(Bomb(mark)))
     with pytest.raises(ConfigError, match="corrupted"):
         open_vision(
-            f"torchvision:CIFAR10:{tmp_path / 'root'}", Wishes(), tmp_path, child(tmp_path, known(hashes))
+            f"torchvision:CIFAR10:{tmp_path / 'root'}",
+            SourceOptions(),
+            tmp_path,
+            child(tmp_path, known(hashes)),
         )
     assert not mark.exists()
 
@@ -132,7 +135,7 @@ async def test_a_download_from_a_mirror(
         MNIST.mirrors = ["{url}/m/"]
         MNIST.resources = {hashes!r}
         """
-        monkeypatch.setattr(vision, "CHILD", child(tmp_path, before))
+        monkeypatch.setattr(torchvision_source, "CHILD", child(tmp_path, before))
         done = await trial("torchvision:MNIST", tmp_path, trainer)
     assert_learned(done)
     assert sum(done.labels.values()) == 700
@@ -142,17 +145,17 @@ async def test_a_changed_download_is_refused(tmp_path: Path) -> None:
     with plain({f"/m/{name}.gz": b"changed" for name in RAW}) as url:
         changed = child(tmp_path, f"from torchvision.datasets import MNIST\nMNIST.mirrors = ['{url}/m/']")
         with pytest.raises(ConfigError, match="torchvision cannot read MNIST"):
-            open_vision("torchvision:MNIST", Wishes(), tmp_path, changed)
+            open_vision("torchvision:MNIST", SourceOptions(), tmp_path, changed)
 
 
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no folder") as caught:
-        open_vision(f"torchvision:MNIST:{tmp_path}/no", Wishes(), tmp_path)
+        open_vision(f"torchvision:MNIST:{tmp_path}/no", SourceOptions(), tmp_path)
     assert "download" in caught.value.remedy
 
 
 async def test_without_torchvision_the_extra_is_named(tmp_path: Path) -> None:
     missing = child(tmp_path, "import sys\nsys.modules['torchvision'] = None")
     with pytest.raises(TrainingError) as caught:
-        open_vision("torchvision:MNIST", Wishes(), tmp_path, missing)
+        open_vision("torchvision:MNIST", SourceOptions(), tmp_path, missing)
     assert "steelyard[train]" in caught.value.remedy

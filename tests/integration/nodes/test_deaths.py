@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.chain.structs import Purse
+from steelyard.chain.generated.structs import Purse
 from support.chains import StartChain
 from support.crashing import FORKS, Supervised, check_all_is_right, run_crashing, start_forks
 from support.fleet import POOL, STAKE, Fleet, Windows, staged

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.nodes.committee import SEED_AGE, SEEDED
+from steelyard.nodes.actions.dispatch import ActionDispatcher
 from steelyard.nodes.config import Role
-from steelyard.nodes.dispatch import Dispatch
 from steelyard.nodes.runner import run_node
+from steelyard.nodes.state.committee import SEED_AGE, SEEDED
 from support import delays
 from support.chains import StartChain
 from support.delays import End, Moment, Trouble, run
@@ -69,7 +69,7 @@ ENDS = dict.fromkeys(JOBS, ("closed", 2)) | {
 async def test_every_job_ends_by_itself_however_late_everybody_is(
     start_chain: StartChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Dispatch, "perform", delays.late)
+    monkeypatch.setattr(ActionDispatcher, "perform", delays.late)
 
     async def one(name: str) -> End:
         chain = await asyncio.to_thread(start_chain, "anvil", block_time_s=JOBS[name].block_time_s)

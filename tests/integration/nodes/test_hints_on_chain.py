@@ -17,16 +17,16 @@ from eth_account import Account as Keys
 from steelyard.chain.wallets import Wallet
 from steelyard.content import Cid
 from steelyard.content.kubo.store import KuboStore
-from steelyard.nodes.hints import Hint, Place, signed
+from steelyard.nodes.gossip.hints import GossipTopic, Hint, signed
 from support.chains import StartChain
 from support.fleet import ALL, PARTS, Fleet, run_all, staged
 from support.kubo import Daemon, daemons, ipfs_program
 
 
-def place_of(fleet: Fleet) -> Place:
+def place_of(fleet: Fleet) -> GossipTopic:
     deployment = fleet.network.deployment
     assert deployment is not None
-    return Place(
+    return GossipTopic(
         chain_id=fleet.network.chain_id, coordinator=deployment.contracts["Coordinator"], job=fleet.job
     )
 

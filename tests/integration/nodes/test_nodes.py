@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.blocks import Encoding
-from steelyard.chain.structs import Purse
-from steelyard.nodes.actions import Upkeep
+from steelyard.chain.generated.structs import Purse
+from steelyard.core.encodings import Encoding
+from steelyard.core.numbers import ONE
+from steelyard.core.rules import AggregationConfig
+from steelyard.nodes.actions.common import CommonActions
+from steelyard.nodes.actions.types import Upkeep
 from steelyard.nodes.claims import claim_posts, claim_shares, claimable, claimable_posts
-from steelyard.nodes.common_acts import CommonActs
 from steelyard.nodes.config import Role
 from steelyard.nodes.runner import run_node
-from steelyard.numbers import ONE
-from steelyard.rules import Step
 from support.chains import StartChain
 from support.cheats import one_wrong_number
 from support.fleet import ALL, BOND, PARTS, POOL, SHORT, run_all, staged
@@ -34,13 +34,13 @@ async def test_a_job_runs_from_its_first_opening_to_its_end(start_chain: StartCh
 @pytest.mark.parametrize(
     "step",
     [
-        Step(block_count=5, encoding=Encoding.RAW32, beta=ONE // 2, bound2=10**9),
-        Step(block_count=1, encoding=Encoding.BFP4, lr=ONE // 3),
+        AggregationConfig(block_count=5, encoding=Encoding.RAW32, beta=ONE // 2, bound2=10**9),
+        AggregationConfig(block_count=1, encoding=Encoding.BFP4, lr=ONE // 3),
     ],
     ids=["momentum and clipping", "one block of 4 bits"],
 )
 async def test_every_arithmetic_is_rebuilt_by_all(
-    start_chain: StartChain, tmp_path: Path, step: Step
+    start_chain: StartChain, tmp_path: Path, step: AggregationConfig
 ) -> None:
     async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), step=step, rounds=2) as fleet:
         ended = await run_all(fleet, ALL)
@@ -78,12 +78,12 @@ async def test_a_job_ends_though_what_is_anyones_is_always_done_late(
 ) -> None:
     """So late that the last result is posted before the holds of the one below it were counted."""
 
-    async def late(self: CommonActs, action: Upkeep, rank: float) -> None:
+    async def late(self: CommonActions, action: Upkeep, rank: float) -> None:
         await asyncio.sleep(1.5)
         await at_once(self, action, rank)
 
-    at_once = CommonActs.upkeep
-    monkeypatch.setattr(CommonActs, "upkeep", late)
+    at_once = CommonActions.upkeep
+    monkeypatch.setattr(CommonActions, "upkeep", late)
     async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), rounds=2) as fleet:
         assert set((await run_all(fleet, ALL)).values()) == {"closed"}
         assert len({event.fields["id"] for event in fleet.said("final")}) == 2

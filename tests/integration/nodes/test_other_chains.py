@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.chain.devnet import Kind
+from steelyard.chain.dev.devnet import Kind
 from support.chains import StartChain
 from support.cheats import one_wrong_number
 from support.fleet import ALL, PARTS, Windows, run_all, staged

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from steelyard.content import FOREVER, EmbeddedStore, Entry, StoreConfig
-from steelyard.nodes.events import NodeEvent
+from steelyard.nodes.reporting import NodeEvent
 from steelyard.nodes.runner import run_node
 from support.chains import StartChain
 from support.fleet import ALL, PARTS, Fleet, open_first, run_all, staged

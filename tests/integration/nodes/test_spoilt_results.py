@@ -16,30 +16,30 @@ from typing import Any
 import numpy as np
 import pytest
 
-from steelyard.blocks import Encoding
-from steelyard.chain import events as ev
 from steelyard.chain.calls import Call
 from steelyard.chain.client import ChainClient
-from steelyard.chain.devnet import DevChain
-from steelyard.chain.records import Event
-from steelyard.chain.structs import Purse, Result
+from steelyard.chain.dev.devnet import DevChain
+from steelyard.chain.generated import events as ev
+from steelyard.chain.generated.structs import Purse, Result
+from steelyard.chain.types import Event
 from steelyard.content import EmbeddedStore, StoreConfig
+from steelyard.core.encodings import Encoding
+from steelyard.core.numbers import ONE
+from steelyard.core.rules import AggregationConfig
 from steelyard.errors import ContentMissing
-from steelyard.nodes.actions import Convict, Hold, Publish, Submit, Train
-from steelyard.nodes.aggregator_rules import aggregator, challenger
+from steelyard.nodes.actions.types import Convict, Hold, Publish, Submit, Train
 from steelyard.nodes.config import Role
-from steelyard.nodes.deciding import Situation
-from steelyard.nodes.events import NodeEvent
-from steelyard.nodes.folding import concerns, fold
-from steelyard.nodes.jobinfo import JobInfo
-from steelyard.nodes.local import Local, Verdict
-from steelyard.nodes.results import Results
+from steelyard.nodes.decisions.aggregator import aggregator, challenger
+from steelyard.nodes.decisions.common import Snapshot
+from steelyard.nodes.decisions.worker import worker
+from steelyard.nodes.files.results import Results
+from steelyard.nodes.files.updates import Updates
+from steelyard.nodes.job_info import JobInfo
+from steelyard.nodes.reporting import NodeEvent
 from steelyard.nodes.runner import run_node
-from steelyard.nodes.updates import Updates
-from steelyard.nodes.view import NOT_HELD, View
-from steelyard.nodes.worker_rules import worker
-from steelyard.numbers import ONE
-from steelyard.rules import Step
+from steelyard.nodes.state.folding import concerns, fold
+from steelyard.nodes.state.local import LocalState, ResultVerdict
+from steelyard.nodes.state.view import NOT_HELD, View
 from support.chains import StartChain
 from support.crashing import log_of
 from support.fleet import BOND, PARTS, Fleet, Windows, open_first, staged
@@ -51,9 +51,10 @@ COUNT = int(os.environ.get("STEELYARD_SPOILT", "1000"))  # of each kind of job
 WITHHELD_S = 0.1  # for a file that nobody hands out
 STEPS = [
     pytest.param(
-        Step(block_count=5, encoding=Encoding.BFP8, beta=ONE // 2, bound2=10**9), id="momentum and clipping"
+        AggregationConfig(block_count=5, encoding=Encoding.BFP8, beta=ONE // 2, bound2=10**9),
+        id="momentum and clipping",
     ),
-    pytest.param(Step(block_count=6, encoding=Encoding.RAW32), id="plain"),
+    pytest.param(AggregationConfig(block_count=6, encoding=Encoding.RAW32), id="plain"),
 ]
 
 
@@ -68,7 +69,7 @@ class Court:
     liar: EmbeddedStore
     updates: Updates
     results: Results
-    local: Local
+    local: LocalState
     log: Sequence[Event]  # up to now
     right: Right
     poster: str
@@ -86,26 +87,26 @@ class Court:
         try:
             told = self._send(self.client.contracts.coordinator.post(result), self.now + 1)
             (post,) = (event for event in told if isinstance(event, ev.Posted))
-            assert await self.verdict(post, told) is not Verdict.RIGHT
+            assert await self.verdict(post, told) is not ResultVerdict.RIGHT
             self._ends_void(post)
         finally:
             assert self.chain.rpc("evm_revert", snapshot)
 
-    async def verdict(self, post: ev.Posted, told: Sequence[Event]) -> Verdict | None:
+    async def verdict(self, post: ev.Posted, told: Sequence[Event]) -> ResultVerdict | None:
         """What the node makes of a post; it wants to do nothing about one that it cannot rebuild."""
         view = fold(self.info.job, [*self.log, *told])
         with contextlib.suppress(ContentMissing):
             await self.results.rebuild(view, post.id, WITHHELD_S)
         rebuilt = self.local.rebuilt.get(post.id)
-        if rebuilt is None or rebuilt.verdict is not Verdict.RIGHT:
-            assert rebuilt is None or rebuilt.verdict is Verdict.UNBUILDABLE
+        if rebuilt is None or rebuilt.verdict is not ResultVerdict.RIGHT:
+            assert rebuilt is None or rebuilt.verdict is ResultVerdict.UNBUILDABLE
             for now in (self.now + 1, (self.now + post.hold_by) // 2, post.hold_by - 1):
                 assert not self.wishes(view, now)
         return None if rebuilt is None else rebuilt.verdict
 
     def wishes(self, view: View, now: int) -> list[Any]:
         """Acts that a result moves a node of all roles to."""
-        situation = Situation(
+        situation = Snapshot(
             view=view, local=self.local, terms=self.info.terms, now=now, block=view.openings[1].block
         )
         wanted = [*worker(situation), *aggregator(situation, enlist=False), *challenger(situation)]
@@ -145,7 +146,7 @@ class Court:
 @pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 async def test_no_honest_node_holds_what_fits_no_files_and_it_ends_void_with_nobody_slashed(
-    start_chain: StartChain, tmp_path: Path, step: Step
+    start_chain: StartChain, tmp_path: Path, step: AggregationConfig
 ) -> None:
     async with court(start_chain("anvil"), tmp_path, step) as seat:
         kinds: Counter[str] = Counter()
@@ -161,18 +162,18 @@ async def test_no_honest_node_holds_what_fits_no_files_and_it_ends_void_with_nob
 
 
 async def test_the_same_court_holds_the_right_result(start_chain: StartChain, tmp_path: Path) -> None:
-    step = Step(block_count=5, encoding=Encoding.BFP8, beta=ONE // 2, bound2=10**9)
+    step = AggregationConfig(block_count=5, encoding=Encoding.BFP8, beta=ONE // 2, bound2=10**9)
     async with court(start_chain("anvil"), tmp_path, step) as seat:
         await seat.liar.add(seat.right.computed.published)
         told = seat._send(seat.client.contracts.coordinator.post(seat.right.result), seat.now + 1)
         (post,) = (event for event in told if isinstance(event, ev.Posted))
-        assert await seat.verdict(post, told) is Verdict.RIGHT
+        assert await seat.verdict(post, told) is ResultVerdict.RIGHT
         view = fold(seat.info.job, [*seat.log, *told])
         assert [type(act) for act in seat.wishes(view, seat.now + 1)] == [Train]
 
 
 @contextlib.asynccontextmanager
-async def court(chain: DevChain, root: Path, step: Step) -> AsyncIterator[Court]:
+async def court(chain: DevChain, root: Path, step: AggregationConfig) -> AsyncIterator[Court]:
     """A round whose three updates are attested by all, and nothing is posted."""
     async with staged(
         chain, root, workers=WORKERS, aggregators=("agg0",), others=(), windows=WINDOWS, step=step
@@ -217,7 +218,7 @@ async def _seated(
     place = fleet.root / "court"
     info = await JobInfo.load(client, store, fleet.job, scratch=place / "data", timeout_s=5)
     log = [event for event in await log_of(client) if concerns(fleet.job, event)]
-    view, local = fold(fleet.job, log), Local(identity=fleet.wallets["w0"].address)
+    view, local = fold(fleet.job, log), LocalState(identity=fleet.wallets["w0"].address)
     updates = Updates(info, store, place / "updates")
     results = Results(info, store, updates, local, place / "results")
     opening = view.openings[1]

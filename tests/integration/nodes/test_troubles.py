@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.chain.structs import Purse
+from steelyard.chain.generated.structs import Purse
 from steelyard.content import EmbeddedStore, StoreConfig
 from steelyard.errors import ConfigError, NodeError
 from steelyard.nodes.config import Role
-from steelyard.nodes.events import NodeEvent
+from steelyard.nodes.reporting import NodeEvent
 from steelyard.nodes.runner import run_node
 from steelyard.nodes.verify import pull_model, verify_round
 from support.chains import StartChain

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from steelyard.chain import devnet
+from steelyard.chain.dev import devnet
 from support.prover import ANVIL_FLAGS, Prover
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steelyard.aggregation import Posted, roots_of
-from steelyard.blocks import Encoding
 from steelyard.chain.proof_bytes import pack_arithmetic
-from steelyard.files import StateFile
-from steelyard.proofs import arithmetic_proof, find_fault
+from steelyard.core.aggregation import PostedResult, roots_of
+from steelyard.core.encodings import Encoding
+from steelyard.core.files import StateFile
+from steelyard.core.proofs import arithmetic_proof, find_fault
 from support.prover import Prover, arithmetic_call
 from support.rounds import Random, Round, random_round, random_step
 
@@ -27,14 +27,14 @@ def with_bit_flipped(random: Random, file: StateFile) -> StateFile:
     return StateFile(data, file.block_count)
 
 
-def wrong_result(random: Random, right: Posted) -> Posted:
+def wrong_result(random: Random, right: PostedResult) -> PostedResult:
     """The result with a bit of its state or of its momentum flipped."""
     if right.momentum is not None and random.integers(2):
         return replace(right, momentum=with_bit_flipped(random, right.momentum))
     return replace(right, state=with_bit_flipped(random, right.state))
 
 
-def conviction(round_: Round, posted: Posted) -> bytes:
+def conviction(round_: Round, posted: PostedResult) -> bytes:
     """The call that a challenger makes after it has found the fault and rebuilt the posted roots."""
     fault = find_fault(posted, round_.new)
     assert fault is not None

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steelyard.blocks import Encoding
 from steelyard.chain.proof_bytes import pack_arithmetic
-from steelyard.numbers import BLOCK_VALUES
-from steelyard.proofs import ArithmeticProof, arithmetic_proof
+from steelyard.core.encodings import Encoding
+from steelyard.core.numbers import BLOCK_VALUES
+from steelyard.core.proofs import ArithmeticProof, arithmetic_proof
 from support.mangling import MANGLERS
 from support.prover import Prover, arithmetic_call, refusals, selector
 from support.rounds import Random, Round, random_round, random_step

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from steelyard.blocks import Encoding, encode_block, energy_of
 from steelyard.chain.proof_bytes import pack_malformed
-from steelyard.numbers import BLOCK_VALUES
-from steelyard.proofs import MalformedProof
-from steelyard.rules import Step
-from steelyard.trees import EnergyStep
+from steelyard.core.encodings import Encoding, encode_block, energy_of
+from steelyard.core.numbers import BLOCK_VALUES
+from steelyard.core.proofs import MalformedProof
+from steelyard.core.rules import AggregationConfig
+from steelyard.core.trees import EnergyStep
 from support.energy_trees import EnergyTree, Node
 from support.mangling import MANGLERS
 from support.prover import Prover, malformed_call, refusals, selector
@@ -27,7 +27,7 @@ def _changed(random: Random, data: bytes) -> bytes:
     return bytes([data[0] ^ int(random.integers(1, 256)), *data[1:]]) if data else random.bytes(1)
 
 
-def honest_tree(random: Random, step: Step) -> EnergyTree:
+def honest_tree(random: Random, step: AggregationConfig) -> EnergyTree:
     """The tree of an update as an honest worker encodes it."""
     leaves = []
     for values in random_values(random, step.block_count):
@@ -37,7 +37,7 @@ def honest_tree(random: Random, step: Step) -> EnergyTree:
     return EnergyTree.build(leaves, encoding=step.encoding, block_count=step.block_count)
 
 
-def _decoded(block: bytes, step: Step) -> tuple[int, ...]:
+def _decoded(block: bytes, step: AggregationConfig) -> tuple[int, ...]:
     if not block:
         return (0,) * BLOCK_VALUES
     body = block[1:]

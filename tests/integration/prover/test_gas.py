@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from steelyard.blocks import Encoding
 from steelyard.chain.proof_bytes import pack_arithmetic, pack_malformed
-from steelyard.hashing import keccak
-from steelyard.numbers import ONE
-from steelyard.proofs import ArithmeticProof, MalformedProof
-from steelyard.rules import Step, Table
-from steelyard.trees import EnergyStep, UpdateRoot
+from steelyard.core.encodings import Encoding
+from steelyard.core.hashing import keccak
+from steelyard.core.numbers import ONE
+from steelyard.core.proofs import ArithmeticProof, MalformedProof
+from steelyard.core.rules import AggregationConfig, WeightTable
+from steelyard.core.trees import EnergyStep, UpdateRoot
 from support.energy_trees import Node
 from support.prover import Prover, arithmetic_call, malformed_call
 
@@ -28,8 +28,8 @@ COORDINATOR = 70_000
 )
 def test_of_an_arithmetic_proof(prover: Prover, workers: int, parameters: int, target: int) -> None:
     random = np.random.default_rng(workers)
-    step = Step(block_count=-(-parameters // 32), encoding=Encoding.RAW32, beta=ONE // 2)
-    table = Table(tuple(random.integers(1, 2**20, workers).tolist()), (ONE // 2 + 1,) * workers)
+    step = AggregationConfig(block_count=-(-parameters // 32), encoding=Encoding.RAW32, beta=ONE // 2)
+    table = WeightTable(tuple(random.integers(1, 2**20, workers).tolist()), (ONE // 2 + 1,) * workers)
     proof = ArithmeticProof(
         block_index=step.block_count - 1,
         coordinate=31,
@@ -50,7 +50,7 @@ def test_of_an_arithmetic_proof(prover: Prover, workers: int, parameters: int, t
 @pytest.mark.parametrize("encoding", list(Encoding))
 def test_of_a_malformed_update(prover: Prover, encoding: Encoding) -> None:
     random = np.random.default_rng(7)
-    step = Step(block_count=2**18, encoding=encoding)
+    step = AggregationConfig(block_count=2**18, encoding=encoding)
     preimage = b"\0\1" + random.bytes(encoding.size - 1).replace(b"\x80", b"\x01").replace(b"\x88", b"\x01")
     leaf = Node(preimage, 2**95)
     path = tuple(EnergyStep(sibling=random.bytes(32), own_energy=2**95, sibling_energy=0) for _ in range(18))

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steelyard.blocks import Encoding
 from steelyard.chain.proof_bytes import pack_malformed
-from steelyard.proofs import MalformedProof, malformed_proof
-from steelyard.rules import Step
-from steelyard.trees import UpdateRoot
+from steelyard.core.encodings import Encoding
+from steelyard.core.proofs import MalformedProof, malformed_proof
+from steelyard.core.rules import AggregationConfig
+from steelyard.core.trees import UpdateRoot
 from support.energy_trees import EnergyTree, Node
 from support.prover import Prover, malformed_call
 from support.rounds import Random, random_round, random_step
@@ -100,7 +100,7 @@ def _root(tree: EnergyTree, encoding: int, block_count: int) -> UpdateRoot:
 
 @pytest.mark.parametrize("encoding", list(Encoding))
 def test_every_kind_of_malformed_update_is_convicted(prover: Prover, encoding: Encoding) -> None:
-    step = Step(block_count=BLOCKS, encoding=encoding)
+    step = AggregationConfig(block_count=BLOCKS, encoding=encoding)
     cases = list(malformed(encoding))
     assert [name for name, proof in cases if proof.fault(encoding, BLOCKS) is None] == []
     outcomes = prover.outcomes([malformed_call(step, p.root.digest(), pack_malformed(p)) for _, p in cases])

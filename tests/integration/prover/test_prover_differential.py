@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steelyard.blocks import Encoding
 from steelyard.chain.proof_bytes import pack_arithmetic
-from steelyard.proofs import ArithmeticProof
-from steelyard.rules import Step
+from steelyard.core.encodings import Encoding
+from steelyard.core.proofs import ArithmeticProof
+from steelyard.core.rules import AggregationConfig
 from support.prover import Prover, arithmetic_call
 from support.rounds import Round, random_round, random_step
 
@@ -21,7 +21,9 @@ BLOCKS_A_ROUND = 100
 def block_calls(round_: Round) -> list[bytes]:
     """A proof for every block of a round, each as if it were a model of its own: no path is needed."""
     step, new = round_.step, round_.new
-    alone = Step(block_count=1, encoding=step.encoding, beta=step.beta, lr=step.lr, bound2=step.bound2)
+    alone = AggregationConfig(
+        block_count=1, encoding=step.encoding, beta=step.beta, lr=step.lr, bound2=step.bound2
+    )
     calls = []
     for block in range(step.block_count):
         proof = ArithmeticProof(

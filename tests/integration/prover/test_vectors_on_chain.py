@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from steelyard.blocks import Encoding, encode_block
 from steelyard.chain.proof_bytes import pack_arithmetic
-from steelyard.proofs import ArithmeticProof
-from steelyard.rules import Step, Table
-from steelyard.trees import StateTree
+from steelyard.core.encodings import Encoding, encode_block
+from steelyard.core.proofs import ArithmeticProof
+from steelyard.core.rules import AggregationConfig, WeightTable
+from steelyard.core.trees import StateTree
 from support.prover import HOLDS, Prover, arithmetic_call
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "numbers.json"
@@ -48,7 +48,7 @@ def raw_blocks(values: list[int]) -> list[bytes]:
 
 
 def proofs(
-    step: Step, table: Table, state_blocks: list[list[bytes]], updates: list[list[bytes]]
+    step: AggregationConfig, table: WeightTable, state_blocks: list[list[bytes]], updates: list[list[bytes]]
 ) -> tuple[bytes, list[ArithmeticProof]]:
     """Transcript root, and a proof for each block.
 
@@ -80,7 +80,7 @@ def proofs(
 def test_every_value_of_a_worked_round_holds(prover: Prover, case: dict[str, Any], clipped: bool) -> None:
     result = case["clipped"] if clipped else case
     count = -(-case["params"] // 32)
-    step = Step(
+    step = AggregationConfig(
         block_count=count,
         encoding=Encoding.RAW32,
         beta=case["beta"],
@@ -88,7 +88,7 @@ def test_every_value_of_a_worked_round_holds(prover: Prover, case: dict[str, Any
         bound2=int(case["clip_bound2"]) if clipped else 0,
     )
     factors = case["clip_factors"] if clipped else [65536] * case["workers"]
-    table = Table(tuple(case["weights"]), tuple(factors))
+    table = WeightTable(tuple(case["weights"]), tuple(factors))
     blocks = [states(case["W"]), states(result["W_next"])]
     blocks += [states(case["momentum"]), states(result["momentum_next"])]
     root, made = proofs(step, table, blocks, [raw_blocks(delta) for delta in case["deltas"]])
@@ -103,8 +103,8 @@ def test_every_value_of_a_worked_round_holds(prover: Prover, case: dict[str, Any
 
 @pytest.mark.parametrize("case", edges("transcript_without_momentum"))
 def test_a_transcript_without_momentum_is_opened(prover: Prover, case: dict[str, Any]) -> None:
-    step = Step(block_count=len(case["old"]), encoding=Encoding.BFP8)
-    table = Table(tuple(case["weights"]), tuple(case["factors"]))
+    step = AggregationConfig(block_count=len(case["old"]), encoding=Encoding.BFP8)
+    table = WeightTable(tuple(case["weights"]), tuple(case["factors"]))
     updates = [[raw(block) for block in update] for update in case["updates"]]
     state_blocks = [[raw(b) for b in case["old"]], [raw(b) for b in case["new"]]]
     _, made = proofs(step, table, state_blocks, updates)

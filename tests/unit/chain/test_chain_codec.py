@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from steelyard.chain.calls import Contract, creation, transfer
 from steelyard.chain.codec import Interface, snake
-from steelyard.chain.records import Block, RawEvent
-from steelyard.chain.registry import Registry
-from steelyard.chain.structs import Purse, Seat, Step
+from steelyard.chain.decoder import LogDecoder
+from steelyard.chain.generated.structs import Purse, Seat, Step
+from steelyard.chain.types import BlockHeader, RawEvent
 from steelyard.errors import ChainError, ConfigError
 
 PEER = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
@@ -105,7 +105,7 @@ def test_any_struct_survives_the_round_trip(values: tuple[int, ...]) -> None:
 def test_an_event_gives_plain_fields_and_hashes_of_indexed_strings() -> None:
     signature = next(iter(BOX.interface.events.values()))
     assert signature.text == f"Moved(address,string,{STEP_TYPE},bytes32)"
-    registry = Registry()
+    registry = LogDecoder()
     registry.add(PEER, BOX.interface)
     event = registry.event(log(signature.topic, "aa" * 32, index=3))
     assert isinstance(event, RawEvent)
@@ -115,7 +115,7 @@ def test_an_event_gives_plain_fields_and_hashes_of_indexed_strings() -> None:
 
 def test_unknown_addresses_and_topics_are_left_out_and_the_rest_is_in_order() -> None:
     topic = next(iter(BOX.interface.events))
-    registry = Registry()
+    registry = LogDecoder()
     registry.add(PEER, BOX.interface)
     logs = [
         log(topic, "aa" * 32, index=5),
@@ -131,7 +131,7 @@ def test_unknown_addresses_and_topics_are_left_out_and_the_rest_is_in_order() ->
     "change", [{"data": "0x00"}, {"data": "zz"}, {"blockNumber": None}, {"logIndex": "x"}]
 )
 def test_a_log_that_does_not_fit_the_abi_is_told(change: dict[str, Any]) -> None:
-    registry = Registry()
+    registry = LogDecoder()
     registry.add(PEER, BOX.interface)
     raw = log(next(iter(BOX.interface.events)), "aa" * 32, index=0) | change
     with pytest.raises(ChainError, match="does not decode"):
@@ -141,12 +141,12 @@ def test_a_log_that_does_not_fit_the_abi_is_told(change: dict[str, Any]) -> None
 @pytest.mark.parametrize("change", [{"number": None}, {"timestamp": "soon"}, {"hash": ...}])
 def test_a_malformed_block_is_told(change: dict[str, Any]) -> None:
     raw = {"number": "0x1", "hash": "0x2", "parentHash": "0x3", "timestamp": "0x4", "gasLimit": "0x5"}
-    assert Block.parse(raw).base_fee is None
+    assert BlockHeader.parse(raw).base_fee is None
     if ... in change.values():
         change = {}
         del raw["hash"]
     with pytest.raises(ChainError, match="malformed block"):
-        Block.parse(raw | change)
+        BlockHeader.parse(raw | change)
 
 
 def log(topic: bytes, note: str, *, index: int) -> dict[str, Any]:

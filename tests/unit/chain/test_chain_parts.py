@@ -17,15 +17,15 @@ from eth_abi.abi import encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.chain.broadcast import Answer, classify
 from steelyard.chain.codec import Signature
-from steelyard.chain.fees import GWEI, Fees, bumped, check_spend, ether, quote
 from steelyard.chain.follower import KEPT, Cursor
-from steelyard.chain.keylock import KeyLock
 from steelyard.chain.networks import KNOWN, Deployment, Network, Networks, default_state_dir
-from steelyard.chain.outbox import Attempt, Intent, SqliteTxJournal, State
 from steelyard.chain.reverts import Reverts, is_revert, revert_data
 from steelyard.chain.rpc import Rpc, RpcRefused, redact
+from steelyard.chain.sending.broadcast import BroadcastAnswer, classify
+from steelyard.chain.sending.fees import GWEI, Fees, bumped, check_spend, ether, quote
+from steelyard.chain.sending.key_lock import KeyLock
+from steelyard.chain.sending.outbox import Attempt, PendingTx, SqliteOutbox, State
 from steelyard.errors import ChainError, ConfigError, JournalError, SpendLimit
 
 PEER = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
@@ -76,8 +76,8 @@ def test_ether_is_written_without_needless_zeros() -> None:
 # ---------------------------------------------------------------- journal
 
 
-def intent(name: str = "a", nonce: int = 0, *, cost: int = 10**18, state: State = State.SIGNED) -> Intent:
-    return Intent(
+def intent(name: str = "a", nonce: int = 0, *, cost: int = 10**18, state: State = State.SIGNED) -> PendingTx:
+    return PendingTx(
         name=name,
         nonce=nonce,
         to=PEER,
@@ -95,16 +95,16 @@ def attempt(tag: str, created: float = 1.0) -> Attempt:
 
 
 def test_the_journal_gives_back_what_it_was_given_after_a_restart(tmp_path: Path) -> None:
-    journal = SqliteTxJournal(tmp_path / "keys" / "journal.sqlite")
+    journal = SqliteOutbox(tmp_path / "keys" / "journal.sqlite")
     journal.record(intent(), attempt("aa"))
     journal.record(intent(), attempt("bb", 2.0))
     journal.close()
-    found = SqliteTxJournal(tmp_path / "keys" / "journal.sqlite").get("a")
+    found = SqliteOutbox(tmp_path / "keys" / "journal.sqlite").get("a")
     assert found == dataclasses.replace(intent(), attempts=(attempt("aa"), attempt("bb", 2.0)))
 
 
 def test_a_new_nonce_leaves_the_attempts_of_the_old_one_behind(tmp_path: Path) -> None:
-    journal = SqliteTxJournal(tmp_path / "journal.sqlite")
+    journal = SqliteOutbox(tmp_path / "journal.sqlite")
     journal.record(intent(), attempt("aa"))
     journal.settle("a", State.VOID)
     journal.record(intent(nonce=4), attempt("cc"))
@@ -115,7 +115,7 @@ def test_a_new_nonce_leaves_the_attempts_of_the_old_one_behind(tmp_path: Path) -
 
 
 def test_what_is_unsettled_and_what_owns_nonces_are_listed_by_nonce(tmp_path: Path) -> None:
-    journal = SqliteTxJournal(tmp_path / "journal.sqlite")
+    journal = SqliteOutbox(tmp_path / "journal.sqlite")
     for nonce, state in enumerate((State.SENT, State.MINED, State.FAILED, State.VOID, State.SIGNED)):
         journal.record(intent(f"i{nonce}", nonce), attempt(f"{nonce}"))
         journal.settle(f"i{nonce}", state)
@@ -125,7 +125,7 @@ def test_what_is_unsettled_and_what_owns_nonces_are_listed_by_nonce(tmp_path: Pa
 
 
 def test_spend_counts_promises_then_the_true_cost_and_forgets_after_the_day(tmp_path: Path) -> None:
-    journal = SqliteTxJournal(tmp_path / "journal.sqlite")
+    journal = SqliteOutbox(tmp_path / "journal.sqlite")
     journal.record(intent("a", 0, cost=10**19), attempt("aa"))
     journal.record(intent("b", 1, cost=10**19), attempt("bb"))
     assert journal.spent_since(0) == 2 * 10**19
@@ -139,7 +139,7 @@ def test_spend_counts_promises_then_the_true_cost_and_forgets_after_the_day(tmp_
 
 
 def test_a_retried_intent_keeps_the_cost_of_its_first_try(tmp_path: Path) -> None:
-    journal = SqliteTxJournal(tmp_path / "journal.sqlite")
+    journal = SqliteOutbox(tmp_path / "journal.sqlite")
     journal.record(intent("a", 0), attempt("aa"))
     journal.settle("a", State.FAILED, 7)
     journal.record(intent("a", 1), attempt("bb"))
@@ -152,11 +152,11 @@ def test_a_file_that_is_no_journal_is_told(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     path.write_bytes(b"not a database" * 100)
     with pytest.raises(JournalError, match=r"journal\.sqlite"):
-        SqliteTxJournal(path)
+        SqliteOutbox(path)
 
 
 def test_a_write_that_fails_is_told_before_anything_is_sent(tmp_path: Path) -> None:
-    journal = SqliteTxJournal(tmp_path / "journal.sqlite")
+    journal = SqliteOutbox(tmp_path / "journal.sqlite")
     other = sqlite3.connect(tmp_path / "journal.sqlite")
     other.execute("DROP TABLE attempt")
     other.commit()
@@ -168,7 +168,7 @@ def test_a_write_that_fails_is_told_before_anything_is_sent(tmp_path: Path) -> N
 
 
 def test_a_full_disk_is_told_and_leaves_the_journal_whole(tmp_path: Path) -> None:
-    journal = SqliteTxJournal(tmp_path / "journal.sqlite")
+    journal = SqliteOutbox(tmp_path / "journal.sqlite")
     journal.record(intent("a", 0), attempt("aa"))
     [[pages]] = journal._db.execute("PRAGMA page_count")
     journal._db.execute(f"PRAGMA max_page_count = {pages}")
@@ -183,7 +183,7 @@ def test_a_full_disk_is_told_and_leaves_the_journal_whole(tmp_path: Path) -> Non
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalError, match="cannot be opened"):
-        SqliteTxJournal(tmp_path / "file" / "journal.sqlite")
+        SqliteOutbox(tmp_path / "file" / "journal.sqlite")
 
 
 # ---------------------------------------------------------------- lock
@@ -307,22 +307,22 @@ def test_any_revert_data_gives_an_explanation(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("said", "answer"),
     [
-        ("already known", Answer.TAKEN),
-        ("transaction already imported", Answer.TAKEN),
-        ("nonce too low: next nonce 5, tx nonce 4", Answer.NONCE_USED),
+        ("already known", BroadcastAnswer.TAKEN),
+        ("transaction already imported", BroadcastAnswer.TAKEN),
+        ("nonce too low: next nonce 5, tx nonce 4", BroadcastAnswer.NONCE_USED),
         (
             "the tx doesn't have the correct nonce. account has nonce of: 5 tx has nonce of: 4",
-            Answer.NONCE_USED,
+            BroadcastAnswer.NONCE_USED,
         ),
-        ("replacement transaction underpriced", Answer.UNDERPRICED),
-        ("max fee per gas less than block base fee", Answer.UNDERPRICED),
-        ("insufficient funds for gas * price + value: balance 0", Answer.NO_FUNDS),
-        ("Insufficient funds for gas * price + value", Answer.NO_FUNDS),
-        ("intrinsic gas too low", Answer.REFUSED),
-        ("invalid sender", Answer.REFUSED),
+        ("replacement transaction underpriced", BroadcastAnswer.UNDERPRICED),
+        ("max fee per gas less than block base fee", BroadcastAnswer.UNDERPRICED),
+        ("insufficient funds for gas * price + value: balance 0", BroadcastAnswer.NO_FUNDS),
+        ("Insufficient funds for gas * price + value", BroadcastAnswer.NO_FUNDS),
+        ("intrinsic gas too low", BroadcastAnswer.REFUSED),
+        ("invalid sender", BroadcastAnswer.REFUSED),
     ],
 )
-def test_what_nodes_say_of_a_broadcast_is_understood(said: str, answer: Answer) -> None:
+def test_what_nodes_say_of_a_broadcast_is_understood(said: str, answer: BroadcastAnswer) -> None:
     assert classify(said) is answer
 
 

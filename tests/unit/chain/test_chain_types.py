@@ -15,16 +15,17 @@ import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from steelyard.chain import contracts, events, structs
+from steelyard.chain import contracts
 from steelyard.chain.calls import Contract
 from steelyard.chain.codec import Field, Interface, Signature, snake
-from steelyard.chain.coordinator import Coordinator
-from steelyard.chain.records import Event
+from steelyard.chain.generated import events, structs
+from steelyard.chain.generated.coordinator import Coordinator
+from steelyard.chain.generated.token import TestToken as Token
+from steelyard.chain.generated.vault import Vault
+from steelyard.chain.generated.worker_registry import WorkerRegistry
 from steelyard.chain.remedies import REMEDIES
 from steelyard.chain.reverts import Reverts
-from steelyard.chain.token import TestToken as Token
-from steelyard.chain.vault import Vault
-from steelyard.chain.worker_registry import WorkerRegistry
+from steelyard.chain.types import Event
 
 TYPED: dict[str, type[Any]] = {
     "Coordinator": Coordinator,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from steelyard.chain.proof_bytes import pack_arithmetic, pack_malformed
+from steelyard.core.proofs import ArithmeticProof, MalformedProof
+from steelyard.core.trees import EnergyStep, UpdateRoot
 from steelyard.errors import FormatError
-from steelyard.proofs import ArithmeticProof, MalformedProof
-from steelyard.trees import EnergyStep, UpdateRoot
 
 ROOT = UpdateRoot(tree_hash=b"t" * 32, energy=5, encoding=1, block_count=9)
 PATH = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.config import Config
+from steelyard.cli.settings import Config
 from steelyard.errors import ConfigError
 
 

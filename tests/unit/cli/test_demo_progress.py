@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from steelyard.cli.demo.progress import Progress
+from steelyard.cli.demo.progress import DemoProgress
 
 
 def event(kind: str, **fields: Any) -> dict[str, Any]:
@@ -12,7 +12,7 @@ def event(kind: str, **fields: Any) -> dict[str, Any]:
 
 
 def test_what_all_nodes_tell_counts_once() -> None:
-    progress = Progress(names={"0xaa": "worker-1"})
+    progress = DemoProgress(names={"0xaa": "worker-1"})
     assert progress.take("worker-1", event("opened")) == "round 1 is open"
     assert progress.take("worker-2", event("opened")) is None
     for who in ("worker-1", "worker-2"):
@@ -23,7 +23,7 @@ def test_what_all_nodes_tell_counts_once() -> None:
 
 
 def test_a_void_result_is_forgotten_and_the_next_one_counts() -> None:
-    progress = Progress(names={"0xaa": "aggregator-1", "0xbb": "aggregator-2", "0xcc": "challenger"})
+    progress = DemoProgress(names={"0xaa": "aggregator-1", "0xbb": "aggregator-2", "0xcc": "challenger"})
     progress.take("challenger", event("opened"))
     post = event("post", id="0x1", poster="0xAA", cid="bwrong", included=[0, 1])
     assert "aggregator-1 posts" in str(progress.take("challenger", post))

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from steelyard import errors
-from steelyard.blocks import Encoding
 from steelyard.cli import failures
 from steelyard.cli.output import Output
-from steelyard.files import open_state, open_update, write_update
+from steelyard.core.encodings import Encoding
+from steelyard.core.files import open_state, open_update, write_update
 
 
 def report(error: errors.SteelyardError, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:

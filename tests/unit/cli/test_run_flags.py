@@ -8,16 +8,16 @@ import pytest
 
 from steelyard.cli import running
 from steelyard.cli.app import run
-from steelyard.cli.running import Wishes
-from steelyard.config import Config
+from steelyard.cli.running import RunOptions
+from steelyard.cli.settings import Config
 
 
 @pytest.fixture
-def wishes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Wishes]:
+def wishes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunOptions]:
     """Of the commands that are run from here on; none starts a node."""
-    found: list[Wishes] = []
+    found: list[RunOptions] = []
 
-    async def note(wished: Wishes) -> None:
+    async def note(wished: RunOptions) -> None:
         found.append(wished)
 
     monkeypatch.setattr(running, "run_roles", note)
@@ -25,7 +25,7 @@ def wishes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Wishes]:
     return found
 
 
-def test_flags_say_how_much_is_kept_and_for_how_long(wishes: list[Wishes]) -> None:
+def test_flags_say_how_much_is_kept_and_for_how_long(wishes: list[RunOptions]) -> None:
     assert run(["run", "--job", "1", "--role", "worker"]) == 0
     assert run(["run", "--job", "1", "--role", "worker", "--keep-rounds", "5", "--keep-for", "2h"]) == 0
     assert run(["run", "--job", "1", "--role", "aggregator", "--archive"]) == 0
@@ -34,7 +34,7 @@ def test_flags_say_how_much_is_kept_and_for_how_long(wishes: list[Wishes]) -> No
 
 
 @pytest.mark.parametrize("flags", [["--keep-rounds", "0"], ["--keep-for", "long"]])
-def test_impossible_wishes_are_refused(wishes: list[Wishes], flags: list[str]) -> None:
+def test_impossible_wishes_are_refused(wishes: list[RunOptions], flags: list[str]) -> None:
     assert run(["run", "--job", "1", "--role", "worker", *flags, "--json"]) == 2
     assert wishes == []
 

@@ -13,7 +13,7 @@ from steelyard.chain.passwords import VARIABLE
 from steelyard.cli.encryption import own_secrets, ring_of
 from steelyard.cli.output import Output
 from steelyard.cli.session import Session
-from steelyard.config import Config
+from steelyard.cli.settings import Config
 
 
 def test_signing_and_opening_keys_in_another_thread_take_one_prompt(

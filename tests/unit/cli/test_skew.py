@@ -7,18 +7,18 @@ import xml.etree.ElementTree as ET
 
 from rich.console import Console
 
-from steelyard.cli.skew import MOST_LABELS, MOST_SHARDS, Picture, drawn, svg
+from steelyard.cli.skew_chart import MOST_LABELS, MOST_SHARDS, SkewChart, drawn, svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def picture(parts: int = 2, labels: int = 3) -> Picture:
+def picture(parts: int = 2, labels: int = 3) -> SkewChart:
     counts = [[(p + 1) * (k + 1) for k in range(labels)] for p in range(parts)]
     names = [f"label <{k}> & [bold]" for k in range(labels)]
-    return Picture(parts=[str(p) for p in range(parts)], labels=names, counts=counts, sizes=[1234] * parts)
+    return SkewChart(parts=[str(p) for p in range(parts)], labels=names, counts=counts, sizes=[1234] * parts)
 
 
-def shown(of: Picture) -> str:
+def shown(of: SkewChart) -> str:
     console = Console(width=1000, record=True, file=io.StringIO())
     console.print(drawn(of))
     return console.export_text()
@@ -50,4 +50,4 @@ def test_many_labels_and_parts_are_drawn_up_to_a_bound_and_none_is_lost() -> Non
 
 
 def test_a_part_without_rows_of_a_label_is_left_blank() -> None:
-    assert "0%" in shown(Picture(parts=["0"], labels=["a", "b"], counts=[[5, 0]], sizes=[None]))
+    assert "0%" in shown(SkewChart(parts=["0"], labels=["a", "b"], counts=[[5, 0]], sizes=[None]))

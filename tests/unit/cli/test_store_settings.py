@@ -8,8 +8,8 @@ import pytest
 
 from steelyard.cli import app
 from steelyard.cli.arguments import forward
+from steelyard.cli.settings import Config
 from steelyard.cli.stores import daemon, fetching_only, serving, way_out
-from steelyard.config import Config
 from steelyard.content import EmbeddedStore, make_store
 from steelyard.content.kubo.store import KuboStore
 from steelyard.errors import ConfigError

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.content.cid import DAG_PB, RAW, Cid
-from steelyard.content.dagpb import DIRECTORY, FILE, Link, Node, encode_node
+from steelyard.content.dagpb import DIRECTORY, FILE, DagNode, Link, encode_node
 from steelyard.content.directories import build, entries, scan, split_path, step
 from steelyard.errors import ContentCorrupt, ContentError, ContentMissing, ContentTooLarge
 
@@ -21,7 +21,7 @@ def no_file(path: Path) -> tuple[Cid, int]:
 
 
 def listing(*names: str) -> tuple[Cid, bytes]:
-    block = encode_node(Node(DIRECTORY, tuple(Link(LEAF, name, 1) for name in names)))
+    block = encode_node(DagNode(DIRECTORY, tuple(Link(LEAF, name, 1) for name in names)))
     return Cid.of_block(DAG_PB, block), block
 
 
@@ -47,7 +47,7 @@ def test_names_are_found_one_step_at_a_time() -> None:
 
 
 def test_a_file_node_is_no_directory() -> None:
-    block = encode_node(Node(FILE, (), 0, ()))
+    block = encode_node(DagNode(FILE, (), 0, ()))
     with pytest.raises(ContentError, match="not a directory"):
         entries(Cid.of_block(DAG_PB, block), block)
 

@@ -8,19 +8,19 @@ import sys
 FUZZ = """
 import sys, time
 from random import Random
-from steelyard.content.addresses import normal_url
+from steelyard.content.peer_addresses import normal_url
 from steelyard.content.cid import Cid
-from steelyard.content.client import parse_peers
-from steelyard.content.dagpb import DIRECTORY, FILE, Link, Node, decode_node, encode_node
+from steelyard.content.peer_client import parse_peers
+from steelyard.content.dagpb import DIRECTORY, FILE, Link, DagNode, decode_node, encode_node
 from steelyard.content.directories import entries, split_path
 from steelyard.errors import ContentError
 
 random = Random(11)
 leaf = Cid.of_block(0x55, b"x")
 seeds = [
-    encode_node(Node(DIRECTORY, tuple(Link(leaf, f"{i:03}", i) for i in range(n)))) for n in (0, 1, 2, 40)
+    encode_node(DagNode(DIRECTORY, tuple(Link(leaf, f"{i:03}", i) for i in range(n)))) for n in (0, 1, 2, 40)
 ] + [
-    encode_node(Node(FILE, tuple(Link(leaf, "", 5) for _ in range(n)), 5 * n, (5,) * n)) for n in (0, 1, 3)
+    encode_node(DagNode(FILE, tuple(Link(leaf, "", 5) for _ in range(n)), 5 * n, (5,) * n)) for n in (0, 1, 3)
 ] + [b'{"peers": ["http://example.com:1", "http://1.2.3.4"]}', str(leaf).encode(), b"shards/0.bin"]
 
 def mangled():

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from steelyard.content import cid_of_path
 from steelyard.content.cid import DAG_PB, RAW, Cid
-from steelyard.content.dagpb import DIRECTORY, FILE, Link, Node, decode_node, encode_node
+from steelyard.content.dagpb import DIRECTORY, FILE, DagNode, Link, decode_node, encode_node
 from steelyard.content.layout import LEAF_BYTES, LINKS, Layout, hash_leaves, leaf_count, read_layout
 from steelyard.errors import ContentCorrupt
 
@@ -150,7 +150,7 @@ def test_a_node_with_any_byte_changed_is_refused_or_still_canonical(data: st.Dat
 
 def test_other_forms_of_unixfs_are_refused() -> None:
     cid = Cid.of_block(RAW, b"x")
-    plain = Node(DIRECTORY, (Link(cid, "x", 1),))
+    plain = DagNode(DIRECTORY, (Link(cid, "x", 1),))
     block = encode_node(plain)
     assert decode_node(block) == plain
     hamt = block.replace(b"\x0a\x02\x08\x01", b"\x0a\x02\x08\x05")
@@ -169,5 +169,5 @@ def test_a_varint_without_an_end_takes_no_time() -> None:
 
 
 def test_dag_pb_cids_name_the_encoded_node() -> None:
-    node = Node(FILE, (), 0, ())
+    node = DagNode(FILE, (), 0, ())
     assert Cid.of_block(DAG_PB, encode_node(node)).matches(encode_node(node))

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.content.addresses import GuardedResolver, host_of, is_public_host, normal_url
-from steelyard.content.client import PeerFault, parse_peers
+from steelyard.content.gateway_rules import TokenBucket
+from steelyard.content.peer_addresses import GuardedResolver, host_of, is_public_host, normal_url
+from steelyard.content.peer_client import PeerFault, parse_peers
 from steelyard.content.peers import Peers
-from steelyard.content.web_rules import Budget
 from steelyard.errors import ConfigError
 
 PUBLIC = "http://93.184.216.34:8080"
@@ -179,7 +179,7 @@ def test_a_long_list_of_peers_is_cut() -> None:
 
 
 def test_a_caller_has_a_budget_and_many_callers_take_bounded_memory() -> None:
-    budget = Budget(burst=3.0, per_second=0.0, callers=10)
+    budget = TokenBucket(burst=3.0, per_second=0.0, callers=10)
     assert [budget.take("a") for _ in range(4)] == [True, True, True, False]
     for index in range(100):
         assert budget.take(str(index))

@@ -14,19 +14,19 @@ from pathlib import Path
 import pytest
 
 from steelyard.content import FOREVER, Cid
-from steelyard.content.dagpb import DIRECTORY, Link, Node, encode_node
+from steelyard.content.dagpb import DIRECTORY, DagNode, Link, encode_node
 from steelyard.content.disk import try_lock
 from steelyard.content.layout import LEAF_BYTES, Layout, read_layout
-from steelyard.content.parts import PartFile
-from steelyard.content.shelf import Shelf
+from steelyard.content.local_store import LocalStore
+from steelyard.content.part_file import PartFile
 from steelyard.errors import ContentCorrupt, ContentError, ContentMissing, DiskFull
 
 BODY = bytes(range(256)) * 4096 * 3 + b"tail"  # three leaves and a bit
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path / "store")
+def shelf(tmp_path: Path) -> Iterator[LocalStore]:
+    shelf = LocalStore(tmp_path / "store")
     yield shelf
     shelf.close()
 
@@ -38,7 +38,7 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-def keep(shelf: Shelf, path: Path, *, provide: bool = True) -> Cid:
+def keep(shelf: LocalStore, path: Path, *, provide: bool = True) -> Cid:
     return shelf.add(path, provide=provide, pin_until=None)
 
 
@@ -47,7 +47,7 @@ def stored_files(root: Path) -> list[Path]:
 
 
 def test_bytes_lie_on_disk_once_however_often_they_are_added(
-    shelf: Shelf, source: Path, tmp_path: Path
+    shelf: LocalStore, source: Path, tmp_path: Path
 ) -> None:
     cid = keep(shelf, source)
     assert keep(shelf, source) == cid
@@ -59,12 +59,12 @@ def test_bytes_lie_on_disk_once_however_often_they_are_added(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_the_users_file_is_linked_not_copied(shelf: Shelf, source: Path) -> None:
+def test_the_users_file_is_linked_not_copied(shelf: LocalStore, source: Path) -> None:
     assert source.samefile(shelf.folder.file(keep(shelf, source)))
 
 
 def test_where_links_are_impossible_bytes_are_copied(
-    shelf: Shelf, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shelf: LocalStore, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise OSError(18, "Invalid cross-device link")
@@ -80,11 +80,13 @@ def test_where_links_are_impossible_bytes_are_copied(
     ("offset", "length"),
     [(0, 0), (0, 1), (LEAF_BYTES - 1, 2), (5, 3 * LEAF_BYTES), (0, 10**9), (len(BODY) - 1, 9), (10**9, 5)],
 )
-def test_any_range_reads_as_the_file_has_it(shelf: Shelf, source: Path, offset: int, length: int) -> None:
+def test_any_range_reads_as_the_file_has_it(
+    shelf: LocalStore, source: Path, offset: int, length: int
+) -> None:
     assert shelf.read(keep(shelf, source), offset, length) == BODY[offset : offset + length]
 
 
-def test_a_negative_range_is_an_error(shelf: Shelf, source: Path) -> None:
+def test_a_negative_range_is_an_error(shelf: LocalStore, source: Path) -> None:
     cid = keep(shelf, source)
     for offset, length in ((-1, 5), (0, -5)):
         with pytest.raises(ContentError):
@@ -92,7 +94,7 @@ def test_a_negative_range_is_an_error(shelf: Shelf, source: Path) -> None:
 
 
 def test_every_block_of_a_provided_file_is_public_and_of_a_withheld_one_none(
-    shelf: Shelf, source: Path
+    shelf: LocalStore, source: Path
 ) -> None:
     cid = keep(shelf, source, provide=False)
     with source.open("rb") as stream:
@@ -107,7 +109,7 @@ def test_every_block_of_a_provided_file_is_public_and_of_a_withheld_one_none(
     assert all(shelf.public_block(block) is None for block in blocks)
 
 
-def test_a_leaf_shared_with_a_withheld_file_is_public_through_the_provided_one(shelf: Shelf) -> None:
+def test_a_leaf_shared_with_a_withheld_file_is_public_through_the_provided_one(shelf: LocalStore) -> None:
     shared = os.urandom(LEAF_BYTES)
     open_cid = shelf.add_bytes(shared + b"open", provide=True, pin_until=None)
     held_back = shelf.add_bytes(shared + b"held back", provide=False, pin_until=None)
@@ -118,13 +120,17 @@ def test_a_leaf_shared_with_a_withheld_file_is_public_through_the_provided_one(s
     assert shelf.public_block(open_cid) is not None
 
 
-def test_adding_again_without_providing_does_not_withdraw_what_is_public(shelf: Shelf, source: Path) -> None:
+def test_adding_again_without_providing_does_not_withdraw_what_is_public(
+    shelf: LocalStore, source: Path
+) -> None:
     cid = keep(shelf, source)
     keep(shelf, source, provide=False)
     assert shelf.public_layout(cid) is not None
 
 
-def test_what_is_in_a_provided_directory_is_public_as_long_as_that_is(shelf: Shelf, source: Path) -> None:
+def test_what_is_in_a_provided_directory_is_public_as_long_as_that_is(
+    shelf: LocalStore, source: Path
+) -> None:
     root = shelf.add_directory({"a/b/c": source, "d": source}, provide=True, pin_until=None)
     inner = shelf.names(root)
     assert inner is not None
@@ -138,7 +144,7 @@ def test_what_is_in_a_provided_directory_is_public_as_long_as_that_is(shelf: She
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "delete", "grow"])
 def test_a_damaged_file_is_named_when_it_is_read_and_no_longer_held(
-    shelf: Shelf, tmp_path: Path, damage: str
+    shelf: LocalStore, tmp_path: Path, damage: str
 ) -> None:
     cid = shelf.add_bytes(BODY, provide=True, pin_until=FOREVER)
     path = shelf.folder.file(cid)
@@ -162,7 +168,7 @@ def test_a_damaged_file_is_named_when_it_is_read_and_no_longer_held(
     assert shelf.public_layout(cid) is not None, "it is handed out as before"
 
 
-def test_a_range_is_read_while_only_another_leaf_is_damaged(shelf: Shelf) -> None:
+def test_a_range_is_read_while_only_another_leaf_is_damaged(shelf: LocalStore) -> None:
     cid = shelf.add_bytes(BODY, provide=True, pin_until=None)
     with shelf.folder.file(cid).open("r+b") as stream:
         stream.seek(LEAF_BYTES)
@@ -173,7 +179,7 @@ def test_a_range_is_read_while_only_another_leaf_is_damaged(shelf: Shelf) -> Non
 
 
 def test_collection_keeps_pins_what_they_hold_and_what_is_young(
-    shelf: Shelf, source: Path, tmp_path: Path
+    shelf: LocalStore, source: Path, tmp_path: Path
 ) -> None:
     pinned = shelf.add_bytes(b"pinned", provide=False, pin_until=FOREVER)
     expired = shelf.add_bytes(b"expired", provide=True, pin_until=time.time() - 1)
@@ -192,7 +198,7 @@ def test_collection_keeps_pins_what_they_hold_and_what_is_young(
     assert len(stored_files(tmp_path / "store")) == 1
 
 
-def test_a_pin_is_lengthened_never_shortened(shelf: Shelf) -> None:
+def test_a_pin_is_lengthened_never_shortened(shelf: LocalStore) -> None:
     cid = shelf.add_bytes(b"x", provide=False, pin_until=FOREVER)
     shelf.index.pin(cid, time.time() - 5)
     assert shelf.index.entries()[0].pinned_until == FOREVER
@@ -200,7 +206,7 @@ def test_a_pin_is_lengthened_never_shortened(shelf: Shelf) -> None:
     assert shelf.index.entries()[0].pinned_until is None
 
 
-def test_the_size_held_counts_each_file_once(shelf: Shelf, source: Path) -> None:
+def test_the_size_held_counts_each_file_once(shelf: LocalStore, source: Path) -> None:
     shelf.add_bytes(b"12345", provide=False, pin_until=FOREVER)
     root = shelf.add_directory({"a": source, "b": source}, provide=True, pin_until=None)
     block = shelf.index.directory(root)
@@ -213,7 +219,7 @@ def test_the_size_held_counts_each_file_once(shelf: Shelf, source: Path) -> None
 
 
 @pytest.mark.parametrize("odd", ["missing", "folder", "link", "pipe"])
-def test_what_is_no_regular_file_is_not_added(shelf: Shelf, tmp_path: Path, odd: str) -> None:
+def test_what_is_no_regular_file_is_not_added(shelf: LocalStore, tmp_path: Path, odd: str) -> None:
     path = tmp_path / odd
     if odd == "folder":
         path.mkdir()
@@ -225,7 +231,9 @@ def test_what_is_no_regular_file_is_not_added(shelf: Shelf, tmp_path: Path, odd:
         keep(shelf, path)
 
 
-def test_leftovers_of_killed_processes_are_swept_but_not_what_is_in_use(shelf: Shelf, tmp_path: Path) -> None:
+def test_leftovers_of_killed_processes_are_swept_but_not_what_is_in_use(
+    shelf: LocalStore, tmp_path: Path
+) -> None:
     parts = tmp_path / "store" / "parts"
     for name in ("dead", "alive"):
         (parts / name).write_bytes(bytes(1000))
@@ -257,10 +265,10 @@ def test_a_part_file_takes_right_leaves_only_and_knows_what_is_missing(tmp_path:
         assert again.missing() == []
 
 
-def test_directories_that_double_at_each_level_are_judged_in_no_time(shelf: Shelf) -> None:
+def test_directories_that_double_at_each_level_are_judged_in_no_time(shelf: LocalStore) -> None:
     cid = shelf.add_bytes(b"x", provide=False, pin_until=None)
     for _ in range(40):
-        block = encode_node(Node(DIRECTORY, (Link(cid, "a", 1), Link(cid, "b", 1))))
+        block = encode_node(DagNode(DIRECTORY, (Link(cid, "a", 1), Link(cid, "b", 1))))
         cid = Cid.of_block(0x70, block)
         shelf.index.put_directory(cid, block, provide=False)
     assert shelf.holds(cid)
@@ -269,7 +277,7 @@ def test_directories_that_double_at_each_level_are_judged_in_no_time(shelf: Shel
     assert shelf.collect(grace_s=0).entries == 41
 
 
-def test_a_file_that_a_killed_process_placed_but_did_not_record_is_collected(shelf: Shelf) -> None:
+def test_a_file_that_a_killed_process_placed_but_did_not_record_is_collected(shelf: LocalStore) -> None:
     kept = shelf.add_bytes(b"kept", provide=False, pin_until=FOREVER)
     orphan = Cid.of_block(0x55, b"orphan")
     shelf.folder.file(orphan).parent.mkdir(exist_ok=True)
@@ -280,7 +288,7 @@ def test_a_file_that_a_killed_process_placed_but_did_not_record_is_collected(she
 
 
 def test_a_lost_index_is_made_anew_from_the_files(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path / "store")
+    shelf = LocalStore(tmp_path / "store")
     good = shelf.add_bytes(BODY, provide=True, pin_until=FOREVER)
     bad = shelf.add_bytes(b"rots", provide=True, pin_until=FOREVER)
     shelf.folder.file(bad).write_bytes(b"rotten")
@@ -289,7 +297,7 @@ def test_a_lost_index_is_made_anew_from_the_files(tmp_path: Path) -> None:
         path.unlink()
     (tmp_path / "store" / "files" / "aa").mkdir(exist_ok=True)
     (tmp_path / "store" / "files" / "aa" / "stray").touch()
-    shelf = Shelf(tmp_path / "store")
+    shelf = LocalStore(tmp_path / "store")
     assert [entry.cid for entry in shelf.index.entries()] == [good]
     assert shelf.verified(good) is not None
     assert shelf.public_layout(good) is None
@@ -297,15 +305,15 @@ def test_a_lost_index_is_made_anew_from_the_files(tmp_path: Path) -> None:
 
 
 def test_a_damaged_index_is_an_error_with_a_way_out(tmp_path: Path) -> None:
-    Shelf(tmp_path / "store").close()
+    LocalStore(tmp_path / "store").close()
     for path in (tmp_path / "store").glob("index.sqlite*"):
         path.write_bytes(b"no database" * 1000)
     with pytest.raises(ContentError, match="delete it"):
-        Shelf(tmp_path / "store")
+        LocalStore(tmp_path / "store")
 
 
 def _add_many(root: Path, worker: int, barrier: object) -> None:
-    shelf = Shelf(root)
+    shelf = LocalStore(root)
     barrier.wait()  # type: ignore[attr-defined]
     for index in range(40):
         shelf.add_bytes(f"shared {index}".encode() * 1000, provide=True, pin_until=None)
@@ -325,7 +333,7 @@ def test_processes_share_a_folder(tmp_path: Path) -> None:
     for child in children:
         child.join(60)
         assert child.exitcode == 0
-    shelf = Shelf(tmp_path / "store")
+    shelf = LocalStore(tmp_path / "store")
     held = shelf.index.held()
     assert held.files == 40 + 3 * 40
     assert all(shelf.verified(entry.cid) is not None for entry in shelf.index.entries())
@@ -335,10 +343,10 @@ def test_processes_share_a_folder(tmp_path: Path) -> None:
 FULL_DISK = """
 import os, sys
 from pathlib import Path
-from steelyard.content.shelf import Shelf
+from steelyard.content.local_store import LocalStore
 from steelyard.errors import DiskFull
 root, source = Path(sys.argv[1]), Path(sys.argv[2])
-shelf = Shelf(root)
+shelf = LocalStore(root)
 try:
     shelf.add(source, provide=True, pin_until=None)
 except DiskFull as error:
@@ -374,11 +382,11 @@ def test_a_full_disk_while_fetching_is_said(tmp_path: Path, monkeypatch: pytest.
 
     layout = Layout(5, Cid.of_block(0x55, b"12345").digest)
     with PartFile(tmp_path / "part", layout) as part:
-        monkeypatch.setattr("steelyard.content.parts.os.pwrite", full)
+        monkeypatch.setattr("steelyard.content.part_file.os.pwrite", full)
         with pytest.raises(DiskFull, match="No space left"):
             part.put(0, b"12345")
 
 
-def test_a_file_larger_than_the_free_space_is_refused_before_it_is_fetched(shelf: Shelf) -> None:
+def test_a_file_larger_than_the_free_space_is_refused_before_it_is_fetched(shelf: LocalStore) -> None:
     with pytest.raises(DiskFull, match="bytes free"):
         shelf.folder.need_room(1 << 60)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from steelyard import kernels
-from steelyard.kernels import Kernels, compiled, fallback
+from steelyard.core import kernels
+from steelyard.core.kernels import Kernels, compiled, fallback
 
 
 @pytest.fixture(params=["numba", "numpy"])

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import core_reference as ref
 
-from steelyard import aggregation, files, updates
-from steelyard.blocks import Encoding
-from steelyard.rules import MAX_LR, MAX_WEIGHT, ONE, Rule, Step
+from steelyard.core import aggregation, files, update_file
+from steelyard.core.encodings import Encoding
+from steelyard.core.rules import MAX_LR, MAX_WEIGHT, ONE, AggregationConfig, Rule
 
 EXTREMES = (0, 1, -1, 7, 8, 127, 128, -127, -128, 2**31 - 1, -(2**31 - 1), 2**30, 3 << 22)
 
@@ -56,7 +56,7 @@ def state_bytes(blocks: list[list[int]]) -> bytes:
 
 @dataclass
 class RandomRound:
-    step: Step
+    step: AggregationConfig
     old: list[list[int]]
     old_momentum: list[list[int]]
     blocks: list[list[bytes]]  # [update][block]
@@ -98,12 +98,12 @@ class RandomRound:
             leaves.append(ref.transcript_leaf(parts + [update[j] for update in self.blocks]))
         return ref.state_levels(leaves)
 
-    def aggregate(self) -> tuple[aggregation.Result, aggregation.Posted]:
+    def aggregate(self) -> tuple[aggregation.AggregationResult, aggregation.PostedResult]:
         out, out_m = self.folder / "new", self.folder / "new-momentum" if self.step.beta else None
         result = aggregation.aggregate(self.inputs, out_state=out, out_momentum=out_m)
         count = self.step.block_count
         momentum = None if out_m is None else files.open_state(out_m, count)
-        return result, aggregation.Posted(state=files.open_state(out, count), momentum=momentum)
+        return result, aggregation.PostedResult(state=files.open_state(out, count), momentum=momentum)
 
 
 def make_round(
@@ -119,14 +119,14 @@ def make_round(
         "bound2": rng.choice([0, 0, rng.randrange(1, 2**96), rng.randrange(1, 2**70)]),
         **fixed,
     }
-    step = Step(block_count=count, encoding=encoding, rule=rule, **fields)
+    step = AggregationConfig(block_count=count, encoding=encoding, rule=rule, **fields)
     weights = [rng.choice([1, MAX_WEIGHT, rng.randrange(1, MAX_WEIGHT + 1)]) for _ in range(n)]
     old = [random_values(rng) for _ in range(count)]
     old_momentum = [random_values(rng) if step.beta else [0] * 32 for _ in range(count)]
     blocks = [[random_block(rng, encoding) for _ in range(count)] for _ in range(n)]
     (folder / "old").write_bytes(state_bytes(old))
     (folder / "old-momentum").write_bytes(state_bytes(old_momentum))
-    opened: list[updates.UpdateFile] = []
+    opened: list[update_file.UpdateFile] = []
     for i, update in enumerate(blocks):
         (folder / f"u{i}").write_bytes(update_bytes(encoding, update))
         opened.append(

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from core_rounds import RandomRound, make_round, random_block, random_values, state_bytes
 
-from steelyard import blocks
-from steelyard.blocks import Encoding
-from steelyard.kernels import Kernels
-from steelyard.rules import Rule
-from steelyard.updates import UpdateFile
+from steelyard.core import encodings
+from steelyard.core.encodings import Encoding
+from steelyard.core.kernels import Kernels
+from steelyard.core.rules import Rule
+from steelyard.core.update_file import UpdateFile
 
 JOBS, BLOCKS = 10, 2000
 
@@ -79,7 +79,7 @@ def _check_update(update: UpdateFile, raw: list[bytes], energies: list[int]) -> 
 def test_20000_blocks_encode_as_the_reference_does(encoding: Encoding, core: Kernels) -> None:
     rng = random.Random(encoding)
     rows = [random_values(rng) for _ in range(20000)]
-    coded = blocks.encode(np.array(rows, np.int32), encoding)
+    coded = encodings.encode(np.array(rows, np.int32), encoding)
     expected = [ref.encode(row, encoding) for row in rows]
     assert coded.payload.tobytes() == b"".join(expected)
     assert coded.present.tolist() == [bool(b) for b in expected]
@@ -90,6 +90,6 @@ def test_20000_blocks_encode_as_the_reference_does(encoding: Encoding, core: Ker
 def test_20000_hostile_blocks_decode_as_the_reference_does(encoding: Encoding, core: Kernels) -> None:
     rng = random.Random(f"hostile {encoding}")
     raw = [b for b in (random_block(rng, encoding) for _ in range(25000)) if b][:20000]
-    values, refused = blocks.decode_present(np.frombuffer(b"".join(raw), np.uint8), encoding, len(raw))
+    values, refused = encodings.decode_present(np.frombuffer(b"".join(raw), np.uint8), encoding, len(raw))
     assert values.tolist() == [ref.counted(b, encoding) for b in raw]
     assert refused.tolist() == [ref.decode(b, encoding) is None for b in raw]

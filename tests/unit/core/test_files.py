@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from core_rounds import random_values, state_bytes, update_bytes
 
-from steelyard import files
-from steelyard.blocks import Encoding
+from steelyard.core import files
+from steelyard.core.encodings import Encoding
+from steelyard.core.update_file import CHUNK, header_of
 from steelyard.errors import DiskFull, FormatError
-from steelyard.updates import CHUNK, header_of
 
 COUNT = 13
 TERMS: dict[str, Any] = {"encoding": Encoding.BFP8, "job": 7, "serial": 9, "block_count": COUNT}

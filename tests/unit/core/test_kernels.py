@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from Crypto.Hash import keccak
 
-from steelyard import kernels
+from steelyard.core import kernels
+from steelyard.core.kernels import Kernels, compiled, fallback, jit
+from steelyard.core.rules import sorting_network
 from steelyard.errors import ConfigError
-from steelyard.kernels import Kernels, compiled, fallback, jit
-from steelyard.rules import sorting_network
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def _python(code: str, **environment: str) -> str:
 
 
 def test_numba_is_not_loaded_before_a_kernel_is_needed() -> None:
-    code = "import sys; from steelyard import aggregation, proofs; print('numba' in sys.modules)"
+    code = "import sys; from steelyard.core import aggregation, proofs; print('numba' in sys.modules)"
     assert _python(code) == "False"
 
 
 def test_the_implementation_can_be_chosen_and_a_wrong_choice_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    code = "from steelyard import kernels; import sys; print(kernels.warm(), 'numba' in sys.modules)"
+    code = "from steelyard.core import kernels; import sys; print(kernels.warm(), 'numba' in sys.modules)"
     assert _python(code, STEELYARD_KERNELS="numpy") == "numpy False"
     monkeypatch.setenv("STEELYARD_KERNELS", "fortran")
     kernels.get.cache_clear()
@@ -106,7 +106,7 @@ def test_kernels_without_a_usable_cache_compile_and_leave_no_files(tmp_path: Pat
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     code = (
-        "from steelyard.kernels import jit; import numpy, numba; "
+        "from steelyard.core.kernels import jit; import numpy, numba; "
         "double = jit.compiled(numba.int64(numba.int64))(lambda x: 2 * x); "
         "print(jit.cache_folder(), double(numpy.int64(21)))"
     )

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.rules import Rule
+from steelyard.core.rules import Rule
 
 CHILD = """
 import json, os, sys, threading
 from pathlib import Path
 import numpy as np
-from steelyard import aggregation, files, kernels
-from steelyard.blocks import Encoding
-from steelyard.rules import Rule, Step
+from steelyard.core import aggregation, files, kernels
+from steelyard.core.encodings import Encoding
+from steelyard.core.rules import Rule, AggregationConfig
 
 folder, rounds = Path(sys.argv[1]), json.loads(sys.argv[2])
 kernels.warm()
@@ -34,7 +34,7 @@ def watch():
 
 def run(workers, blocks, rule):
     shape = {"encoding": Encoding.RAW32, "job": 1, "serial": 1, "block_count": blocks}
-    step = Step(block_count=blocks, encoding=Encoding.RAW32, rule=rule, beta=58982, bound2=10**15)
+    step = AggregationConfig(block_count=blocks, encoding=Encoding.RAW32, rule=rule, beta=58982, bound2=10**15)
     inputs = aggregation.open_inputs(step, state=folder / f"s{blocks}", momentum=folder / f"s{blocks}",
         updates=[files.open_update(folder / f"u{blocks}", **shape) for _ in range(workers)],
         weights=[3] * workers)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard import numbers
+from steelyard.core import numbers
 from steelyard.errors import QuantizeError, RuleError
 
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False)

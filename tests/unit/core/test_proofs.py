@@ -10,16 +10,16 @@ import core_reference as ref
 import pytest
 from core_rounds import RandomRound, make_round, random_values, update_bytes
 
-from steelyard import aggregation, files, proofs, updates
-from steelyard.blocks import Encoding
+from steelyard.core import aggregation, files, proofs, update_file
+from steelyard.core.encodings import Encoding
+from steelyard.core.rules import Rule
+from steelyard.core.trees import EnergyStep, UpdateRoot
 from steelyard.errors import FormatError, RuleError
-from steelyard.rules import Rule
-from steelyard.trees import EnergyStep, UpdateRoot
 
 
 def posted_wrong(
-    made: RandomRound, right: aggregation.Posted, rng: random.Random
-) -> tuple[aggregation.Posted, tuple[int, int]]:
+    made: RandomRound, right: aggregation.PostedResult, rng: random.Random
+) -> tuple[aggregation.PostedResult, tuple[int, int]]:
     """The right result with one bit flipped in state or momentum, and where."""
     in_momentum = right.momentum is not None and rng.random() < 0.5
     name = "new-momentum" if in_momentum else "new"
@@ -90,7 +90,7 @@ def test_there_is_no_proof_outside_the_model(block: int, coordinate: int, tmp_pa
         proofs.arithmetic_proof(made.inputs, right, block, coordinate)
 
 
-def open_blocks(folder: Path, encoding: Encoding, blocks: list[bytes]) -> updates.UpdateFile:
+def open_blocks(folder: Path, encoding: Encoding, blocks: list[bytes]) -> update_file.UpdateFile:
     (folder / "update").write_bytes(update_bytes(encoding, blocks))
     return files.open_update(folder / "update", encoding=encoding, job=1, serial=1, block_count=len(blocks))
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from core_rounds import make_round
 
-from steelyard import aggregation, blocks
-from steelyard.blocks import Encoding
+from steelyard.core import aggregation, encodings
+from steelyard.core.encodings import Encoding
+from steelyard.core.rules import MAX_WEIGHT, ONE, AggregationConfig, Rule, WeightTable
 from steelyard.errors import FormatError, RuleError
-from steelyard.rules import MAX_WEIGHT, ONE, Rule, Step, Table
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ from steelyard.rules import MAX_WEIGHT, ONE, Rule, Step, Table
 )
 def test_a_step_out_of_range_is_refused_by_name(field: dict[str, int]) -> None:
     with pytest.raises(RuleError, match=next(iter(field))):
-        Step(**{"block_count": 1, "encoding": Encoding.RAW32, **field})
+        AggregationConfig(**{"block_count": 1, "encoding": Encoding.RAW32, **field})
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def test_a_step_out_of_range_is_refused_by_name(field: dict[str, int]) -> None:
     ],
 )
 def test_what_is_trimmed(rule: Rule, trim: int, updates: int, dropped: int) -> None:
-    step = Step(block_count=1, encoding=Encoding.RAW32, rule=rule, trim=trim)
+    step = AggregationConfig(block_count=1, encoding=Encoding.RAW32, rule=rule, trim=trim)
     assert step.trim_for(updates) == dropped
 
 
 @pytest.mark.parametrize("updates", [1, 2])
 def test_trimming_everything_is_refused(updates: int) -> None:
-    step = Step(block_count=1, encoding=Encoding.RAW32, rule=Rule.TRIMMED_MEAN, trim=1)
+    step = AggregationConfig(block_count=1, encoding=Encoding.RAW32, rule=Rule.TRIMMED_MEAN, trim=1)
     with pytest.raises(RuleError, match="leaves none"):
         step.trim_for(updates)
 
@@ -61,12 +61,12 @@ def test_trimming_everything_is_refused(updates: int) -> None:
 @pytest.mark.parametrize("weights", [(), (0,), (MAX_WEIGHT + 1,), (-1,), (1,) * 257])
 def test_a_table_refuses_weights_and_counts_outside_the_protocol(weights: tuple[int, ...]) -> None:
     with pytest.raises(RuleError, match="weight"):
-        Table(weights, (ONE,) * len(weights))
+        WeightTable(weights, (ONE,) * len(weights))
 
 
 def test_a_table_refuses_a_factor_too_few() -> None:
     with pytest.raises(RuleError, match="factors"):
-        Table((1, 2), (ONE,))
+        WeightTable((1, 2), (ONE,))
 
 
 def _inputs(tmp_path: Path, **changes: Any) -> aggregation.Inputs:
@@ -94,7 +94,7 @@ def test_a_momentum_that_is_missing_or_too_much_is_refused(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("other", [{"encoding": Encoding.BFP4}, {"block_count": 5}])
 def test_updates_of_another_shape_are_refused(other: dict[str, Any], tmp_path: Path) -> None:
-    step = Step(**{"block_count": 4, "encoding": Encoding.BFP8, **other})
+    step = AggregationConfig(**{"block_count": 4, "encoding": Encoding.BFP8, **other})
     with pytest.raises(RuleError, match="another job"):
         _inputs(tmp_path, step=step)
 
@@ -105,7 +105,7 @@ def test_no_updates_make_no_result(tmp_path: Path) -> None:
 
 
 def test_committed_energies_decide_the_factors_where_they_are_given(tmp_path: Path) -> None:
-    step = Step(block_count=4, encoding=Encoding.BFP8, bound2=100)
+    step = AggregationConfig(block_count=4, encoding=Encoding.BFP8, bound2=100)
     table = _inputs(tmp_path, step=step, energies=(400, 100)).table()
     assert table.factors == (32768, ONE)
 
@@ -115,7 +115,7 @@ def test_blocks_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     import numpy as np
 
     with pytest.raises(FormatError, match="shape"):
-        blocks.encode(np.zeros(shape, np.int32), Encoding.RAW32)
+        encodings.encode(np.zeros(shape, np.int32), Encoding.RAW32)
 
 
 def test_encodings_are_found_by_name() -> None:

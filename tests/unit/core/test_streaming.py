@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from core_rounds import make_round
 
-from steelyard import aggregation, files, inputs, proofs, transcript, updates
-from steelyard.blocks import Encoding
-from steelyard.kernels import Kernels
-from steelyard.rules import Rule
+from steelyard.core import aggregation, files, inputs, proofs, transcript, update_file
+from steelyard.core.encodings import Encoding
+from steelyard.core.kernels import Kernels
+from steelyard.core.rules import Rule
 
 CHUNKS = (8, 24, 64, 4096)
 
 
 def _cut(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    for module in (inputs, files, transcript, updates):
+    for module in (inputs, files, transcript, update_file):
         monkeypatch.setattr(module, "CHUNK", chunk)
 
 
@@ -68,7 +68,7 @@ def test_written_updates_do_not_depend_on_the_chunk(
 
 def test_more_blocks_than_a_chunk_holds(tmp_path: Path) -> None:
     made = make_round(
-        random.Random(9), tmp_path, Rule.FEDAVG, Encoding.BFP4, 2 * updates.CHUNK + 5, n=2, beta=0
+        random.Random(9), tmp_path, Rule.FEDAVG, Encoding.BFP4, 2 * update_file.CHUNK + 5, n=2, beta=0
     )
     state, _ = made.expected()
     result, posted = made.aggregate()

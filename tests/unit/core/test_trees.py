@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard import trees
+from steelyard.core import trees
 from steelyard.errors import FormatError
 
 hashes = st.binary(min_size=32, max_size=32)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from steelyard import aggregation, blocks, files, numbers, rules, trees, updates
-from steelyard.blocks import Encoding
+from steelyard.core import aggregation, encodings, files, numbers, rules, trees, update_file
+from steelyard.core.encodings import Encoding
+from steelyard.core.rules import AggregationConfig, Rule, WeightTable
 from steelyard.errors import FormatError
-from steelyard.rules import Rule, Step, Table
 
 pytestmark = pytest.mark.usefixtures("core")
 VECTORS = Path(__file__).parents[2] / "vectors" / "numbers.json"
@@ -67,22 +67,22 @@ def test_decode(case: dict[str, Any]) -> None:
     assert trees.block_leaf(block) == raw(case["leaf"])
     if case["values"] is None:
         with pytest.raises(FormatError):
-            blocks.decode_block(block, encoding)
-        assert blocks.counted_values(block, encoding) == blocks.ZEROS
+            encodings.decode_block(block, encoding)
+        assert encodings.counted_values(block, encoding) == encodings.ZEROS
     else:
-        assert list(blocks.decode_block(block, encoding)) == case["values"]
+        assert list(encodings.decode_block(block, encoding)) == case["values"]
 
 
 @pytest.mark.parametrize("case", edges("encode"))
 @pytest.mark.parametrize("encoding", list(Encoding))
 def test_encode(case: dict[str, Any], encoding: Encoding) -> None:
     values = np.array(case["values"], np.int32)
-    assert blocks.encode_block(values, encoding) == raw(case["blocks"][encoding])
+    assert encodings.encode_block(values, encoding) == raw(case["blocks"][encoding])
 
 
 @pytest.mark.parametrize("case", edges("step"))
 def test_server_step(case: dict[str, Any]) -> None:
-    step = Step(block_count=1, encoding=Encoding.RAW32, beta=case["beta"], lr=case["lr"])
+    step = AggregationConfig(block_count=1, encoding=Encoding.RAW32, beta=case["beta"], lr=case["lr"])
     got = [rules.step_value(step, *v) for v in zip(case["W"], case["momentum"], case["mean"], strict=True)]
     assert [g[0] for g in got] == case["W_next"]
     assert [g[1] for g in got] == case["momentum_next"]
@@ -124,18 +124,20 @@ class _Round:
         files.write_state(folder / "w", padded(case["W"]), self.count)
         files.write_state(folder / "m", padded(case["momentum"]), self.count)
 
-    def update(self, encoding: Encoding, index: int) -> updates.UpdateFile:
+    def update(self, encoding: Encoding, index: int) -> update_file.UpdateFile:
         path = self.folder / f"{encoding.name}-{index}"
         terms = {"encoding": encoding, "job": 1, "serial": 2, "block_count": self.count}
         files.write_update(path, delta=padded(self.case["deltas"][index]), **terms)
         return files.open_update(path, **terms)
 
-    def run(self, *, momentum: bool, **changes: Any) -> tuple[aggregation.Result, list[int], list[int]]:
+    def run(
+        self, *, momentum: bool, **changes: Any
+    ) -> tuple[aggregation.AggregationResult, list[int], list[int]]:
         fields: dict[str, Any] = {"block_count": self.count, "encoding": Encoding.RAW32, **changes}
         if momentum:
             fields["beta"] = self.case["beta"]
         inputs = aggregation.open_inputs(
-            Step(**fields),
+            AggregationConfig(**fields),
             state=self.folder / "w",
             momentum=self.folder / "m" if momentum else None,
             updates=[self.update(Encoding.RAW32, i) for i in range(self.case["workers"])],
@@ -202,17 +204,17 @@ def test_transcript_without_momentum(case: dict[str, Any], tmp_path: Path) -> No
     for i, update in enumerate(case["updates"]):
         bits = np.packbits([block != "0x" for block in update]).tobytes()
         body = b"".join(raw(block) for block in update)
-        (tmp_path / f"{i}").write_bytes(updates.header_of(**terms) + bits + body)
+        (tmp_path / f"{i}").write_bytes(update_file.header_of(**terms) + bits + body)
         opened.append(files.open_update(tmp_path / f"{i}", **terms))
     (tmp_path / "old").write_bytes(b"".join(map(raw, case["old"])))
     (tmp_path / "new").write_bytes(b"".join(map(raw, case["new"])))
     inputs = aggregation.open_inputs(
-        Step(block_count=count, encoding=encoding),
+        AggregationConfig(block_count=count, encoding=encoding),
         state=tmp_path / "old",
         momentum=None,
         updates=opened,
         weights=case["weights"],
     )
-    posted = aggregation.Posted(state=files.open_state(tmp_path / "new", count), momentum=None)
+    posted = aggregation.PostedResult(state=files.open_state(tmp_path / "new", count), momentum=None)
     assert aggregation.roots_of(inputs, posted).transcript == raw(case["root"])
-    assert Table(tuple(case["weights"]), tuple(case["factors"])).digest() == raw(case["table"])
+    assert WeightTable(tuple(case["weights"]), tuple(case["factors"])).digest() == raw(case["table"])

@@ -15,14 +15,15 @@ from PIL import Image
 
 from steelyard.errors import ConfigError
 from steelyard.learning.data import Kind
-from steelyard.learning.loaders import Scan, Wishes, opened, pictures
-from steelyard.learning.loaders.coding import Coder
+from steelyard.learning.loaders import Scan, SourceOptions, opened
+from steelyard.learning.loaders import images as pictures
+from steelyard.learning.loaders.label_encoding import LabelEncoder
 from support import sources
 
 
 def read(where: Path | str, scratch: Path, **wishes: Any) -> tuple[Scan, np.ndarray, np.ndarray]:
     """Scan and all rows, trained on and test."""
-    with opened(str(where), Wishes(**wishes), scratch) as source:
+    with opened(str(where), SourceOptions(**wishes), scratch) as source:
         scan = source.scan()
         train = list(source.batches())
         test = list(source.batches(test=True))
@@ -156,7 +157,7 @@ class TestTables:
             read(tmp_path / "a.parquet", tmp_path)
 
     def test_more_labels_than_a_byte_holds_are_refused(self) -> None:
-        coder = Coder("label", 256)
+        coder = LabelEncoder("label", 256)
         coder.add([str(i) for i in range(256)], np.arange(256))
         with pytest.raises(ConfigError, match="more than 256 different labels"):
             coder.add(["one more"], np.zeros(1, np.int64))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from steelyard.core.kernels.arrays import Bytes, Int64
 from steelyard.errors import ConfigError
-from steelyard.kernels.arrays import Bytes, Int64
 from steelyard.learning.partition import dirichlet_partition, iid_partition
 
 

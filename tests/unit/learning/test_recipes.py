@@ -10,20 +10,22 @@ import numpy as np
 import pytest
 
 from steelyard.errors import ManifestError, TrainingError
-from steelyard.learning import job
+from steelyard.jobs.manifest import Manifest
+from steelyard.learning import job_setup
 from steelyard.learning.recipes import recipe_named
-from steelyard.learning.recipes.tabular import Shape, decimal
-from steelyard.manifest import Manifest
+from steelyard.learning.recipes.tabular import TabularArchitecture, decimal
 from support import jobs
 
 
 def test_the_demos_net_has_13242_parameters() -> None:
-    assert sum(spec.size for spec in job.tensor_specs("image-cnn", job.DEMO_ARCHITECTURE)) == 13_242
+    assert (
+        sum(spec.size for spec in job_setup.tensor_specs("image-cnn", job_setup.DEMO_ARCHITECTURE)) == 13_242
+    )
 
 
 def test_the_net_takes_small_colour_images() -> None:
-    colour = {**job.DEMO_ARCHITECTURE, "channels": 3, "height": 32, "width": 32}
-    shapes = {spec.name: spec.shape for spec in job.tensor_specs("image-cnn", colour)}
+    colour = {**job_setup.DEMO_ARCHITECTURE, "channels": 3, "height": 32, "width": 32}
+    shapes = {spec.name: spec.shape for spec in job_setup.tensor_specs("image-cnn", colour)}
     assert shapes["conv1.weight"] == (16, 12, 3, 3)
     assert shapes["linear.weight"] == (10, 32 * 6 * 6)
 
@@ -45,7 +47,7 @@ def test_the_net_takes_small_colour_images() -> None:
 )
 def test_an_architecture_out_of_range_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(TrainingError, match="image-cnn does not take"):
-        job.tensor_specs("image-cnn", {**job.DEMO_ARCHITECTURE, **change})
+        job_setup.tensor_specs("image-cnn", {**job_setup.DEMO_ARCHITECTURE, **change})
 
 
 def test_an_unknown_recipe_names_those_that_there_are() -> None:
@@ -55,21 +57,21 @@ def test_an_unknown_recipe_names_those_that_there_are() -> None:
 
 def test_a_seed_gives_its_first_model_on_every_machine(tmp_path: Path) -> None:
     """The root is in the job: if this fails, nobody can rebuild round 0 of a published one from its seed."""
-    root = job.write_initial("image-cnn", job.DEMO_ARCHITECTURE, 1, tmp_path / "state")
+    root = job_setup.write_initial("image-cnn", job_setup.DEMO_ARCHITECTURE, 1, tmp_path / "state")
     assert hashlib.sha256((tmp_path / "state").read_bytes()).hexdigest()[:16] == "cf630fe92e45acbd"
-    assert root != job.write_initial("image-cnn", job.DEMO_ARCHITECTURE, 2, tmp_path / "other")
+    assert root != job_setup.write_initial("image-cnn", job_setup.DEMO_ARCHITECTURE, 2, tmp_path / "other")
 
 
 def test_a_manifest_with_other_tensors_than_its_recipe_makes_is_refused() -> None:
     data = jobs.manifest().encode().replace(b'"scale_bits":24', b'"scale_bits":23', 1)
     with pytest.raises(ManifestError, match=r"conv1\.weight"):
-        job.check_recipe(Manifest.parse(data))
+        job_setup.check_recipe(Manifest.parse(data))
 
 
 def test_a_manifest_with_an_unknown_recipe_is_refused() -> None:
     data = jobs.manifest().encode().replace(b'"image-cnn"', b'"image-rnn"')
     with pytest.raises(TrainingError, match="image-rnn"):
-        job.check_recipe(Manifest.parse(data))
+        job_setup.check_recipe(Manifest.parse(data))
 
 
 TABLE: dict[str, Any] = {
@@ -83,7 +85,9 @@ WORDS: dict[str, Any] = {"length": 32, "classes": 2, "ngram": 4, "buckets": 64, 
 
 
 def test_a_perceptron_has_a_layer_more_than_hidden_ones() -> None:
-    shapes = {spec.name: spec.shape for spec in job.tensor_specs("tabular", {**TABLE, "hidden": (5, 4)})}
+    shapes = {
+        spec.name: spec.shape for spec in job_setup.tensor_specs("tabular", {**TABLE, "hidden": (5, 4)})
+    }
     assert shapes == {
         "linear1.weight": (5, 2), "linear1.bias": (5,), "linear2.weight": (4, 5), "linear2.bias": (4,),
         "linear3.weight": (3, 4), "linear3.bias": (3,),
@@ -113,7 +117,7 @@ def test_a_perceptron_has_a_layer_more_than_hidden_ones() -> None:
 )
 def test_tables_that_the_recipe_does_not_take_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(TrainingError, match="tabular does not take"):
-        job.tensor_specs("tabular", {**TABLE, **change})
+        job_setup.tensor_specs("tabular", {**TABLE, **change})
 
 
 @pytest.mark.parametrize(
@@ -125,7 +129,7 @@ def test_tables_that_the_recipe_does_not_take_are_refused(change: dict[str, Any]
 )
 def test_texts_that_the_recipe_does_not_take_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(TrainingError, match="text does not take"):
-        job.tensor_specs("text", {**WORDS, **change})
+        job_setup.tensor_specs("text", {**WORDS, **change})
 
 
 @pytest.mark.parametrize(
@@ -135,11 +139,11 @@ def test_texts_that_the_recipe_does_not_take_are_refused(change: dict[str, Any])
 def test_first_weights_of_tables_and_texts_are_the_same_everywhere(
     tmp_path: Path, recipe: str, architecture: dict[str, Any], digest: str
 ) -> None:
-    job.write_initial(recipe, architecture, 1, tmp_path / "state")
+    job_setup.write_initial(recipe, architecture, 1, tmp_path / "state")
     assert hashlib.sha256((tmp_path / "state").read_bytes()).hexdigest()[:16] == digest
 
 
 def test_means_and_deviations_are_written_as_the_recipe_reads_them() -> None:
     for value in (0.0, -0.1, 1e-30, 3.4e38, 123456789.0, 1 / 3):
-        (read, _) = Shape.of({**TABLE, "mean": (decimal(value), "0")}).mean
+        (read, _) = TabularArchitecture.of({**TABLE, "mean": (decimal(value), "0")}).mean
         assert np.float32(read) == np.float32(value)

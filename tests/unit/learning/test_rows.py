@@ -10,7 +10,7 @@ import pytest
 from steelyard.errors import ConfigError, FormatError
 from steelyard.learning.data import Dataset, Rows, load_mnist, publish, read_rows, write_rows
 from steelyard.learning.partition import dirichlet_partition
-from steelyard.learning.tensorfile import write_tensors
+from steelyard.learning.safetensors_file import write_tensors
 from support import jobs
 
 NODE_MODULES = Path(__file__).parents[3] / "node_modules"

@@ -11,19 +11,19 @@ import pytest
 from steelyard.errors import ConfigError, DiskFull
 from steelyard.learning import loaders, sharding
 from steelyard.learning.data import Dataset, Kind, load_mnist, publish, read_rows
-from steelyard.learning.loaders import Wishes, opened
-from steelyard.learning.loaders.ready import Ready
-from steelyard.learning.moments import Moments
+from steelyard.learning.loaders import SourceOptions, opened
+from steelyard.learning.loaders.arrays import ArraySource
 from steelyard.learning.partition import Partition, dirichlet_partition, natural_partition
+from steelyard.learning.recipes.defaults import architecture_for
+from steelyard.learning.running_stats import RunningStats
 from steelyard.learning.sharding import Plan, Sharded, split, write
-from steelyard.learning.suggesting import architecture_for
 from support import sources
 
 
-def sharded(where: Path, folder: Path, *, wishes: Wishes | None = None, **plan: Any) -> Sharded:
+def sharded(where: Path, folder: Path, *, wishes: SourceOptions | None = None, **plan: Any) -> Sharded:
     folder.mkdir(exist_ok=True)
     wanted = {"shards": 3, "partition": Partition.parse("dirichlet:1"), **plan}
-    with opened(str(where), wishes or Wishes(), folder) as source:
+    with opened(str(where), wishes or SourceOptions(), folder) as source:
         scan = source.scan()
         return write(source, scan, split(scan, Plan(**wanted)), folder)
 
@@ -79,7 +79,7 @@ class TestRows:
         few = Dataset(train=mnist.train.take(np.arange(2000)), test=mnist.test.take(np.arange(100)))
         parts = dirichlet_partition(few.train.labels, 3, alpha=0.5, seed=1)
         files, test = publish(few, parts, tmp_path / "job")
-        source = Ready(few.train, few.test, (), Wishes())
+        source = ArraySource(few.train, few.test, (), SourceOptions())
         (tmp_path / "out").mkdir()
         scan = source.scan()
         plan = Plan(shards=3, partition=Partition.parse("dirichlet:0.5"))
@@ -109,7 +109,7 @@ class TestRefusals:
     def test_a_source_that_changes_between_two_looks(self, tmp_path: Path) -> None:
         file = sources.wine_csv(tmp_path / "wine.csv")
         (tmp_path / "out").mkdir()
-        with opened(str(file), Wishes(), tmp_path) as source:
+        with opened(str(file), SourceOptions(), tmp_path) as source:
             scan = source.scan()
             file.write_text("".join(file.read_text().splitlines(keepends=True)[:-5]))
             with pytest.raises(ConfigError, match="178 rows at first"):
@@ -150,7 +150,7 @@ class TestPartitions:
         farms = [f"farm {i % 7}" for i in range(178)]
         file = sources.wine_csv(tmp_path / "wine.csv", extra=[("farm", farms)])
         plan = {"partition": Partition.parse("by:farm"), "shards": 3, "test": 0.0}
-        made = sharded(file, tmp_path / "out", wishes=Wishes(group="farm"), **plan)
+        made = sharded(file, tmp_path / "out", wishes=SourceOptions(group="farm"), **plan)
         owners = {(farm, int(owner)) for farm, owner in zip(farms, made.split.owner, strict=True)}
         assert len(owners) == 7
         assert max(file.rows for file in made.shards) - min(file.rows for file in made.shards) <= 26
@@ -165,7 +165,7 @@ class TestPartitions:
 
     def test_by_label_gives_each_shard_labels_of_its_own(self, tmp_path: Path) -> None:
         made = sharded(
-            sources.wine_csv(tmp_path / "wine.csv"), tmp_path / "out", wishes=Wishes(group="label"),
+            sources.wine_csv(tmp_path / "wine.csv"), tmp_path / "out", wishes=SourceOptions(group="label"),
             partition=Partition.parse("by:label"),
         )  # fmt: skip
         assert (made.split.counts > 0).sum(axis=1).tolist() == [1, 1, 1]
@@ -188,7 +188,7 @@ class TestMoments:
         np.testing.assert_allclose(made.moments.deviation, values.std(axis=0), rtol=1e-6)
 
     def test_a_column_that_never_changes_has_deviation_one(self) -> None:
-        moments = Moments(Kind.FEATURES, (1,))
+        moments = RunningStats(Kind.FEATURES, (1,))
         moments.add(np.full((10, 1), 1e9, np.float32))
         assert moments.deviation.tolist() == [1.0]
 

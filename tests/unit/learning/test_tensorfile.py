@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from steelyard.errors import FormatError
-from steelyard.learning.tensorfile import read_tensors, write_stream, write_tensors
+from steelyard.learning.safetensors_file import read_tensors, write_stream, write_tensors
 
 TENSORS: dict[str, NDArray[Any]] = {
     "zeta": np.arange(6, dtype=np.float32).reshape(2, 3),

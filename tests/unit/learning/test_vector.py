@@ -12,16 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
+from steelyard.core.files import open_state, write_state
+from steelyard.core.kernels.arrays import Float32
 from steelyard.errors import FormatError, QuantizeError
-from steelyard.files import open_state, write_state
-from steelyard.kernels.arrays import Float32
+from steelyard.jobs.manifest import TensorSpec
 from steelyard.learning.vector import (
     flatten,
     safetensors_to_state,
     state_to_safetensors,
     unflatten,
 )
-from steelyard.manifest import TensorSpec
 
 SPECS = (
     TensorSpec(name="w", shape=(5, 7), scale_bits=24),
@@ -104,9 +104,9 @@ def test_a_short_state_file_is_refused(tmp_path: Path) -> None:
 
 def test_the_parents_side_of_learning_never_imports_torch() -> None:
     code = (
-        "import sys, steelyard.learning.trainer, steelyard.learning.partition, steelyard.manifest\n"
-        "from steelyard.learning import job\n"
-        "job.tensor_specs('image-cnn', job.DEMO_ARCHITECTURE)\n"
+        "import sys, steelyard.learning.trainer, steelyard.learning.partition, steelyard.jobs.manifest\n"
+        "from steelyard.learning import job_setup\n"
+        "job_setup.tensor_specs('image-cnn', job_setup.DEMO_ARCHITECTURE)\n"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

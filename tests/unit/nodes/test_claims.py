@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from steelyard.chain.structs import Result
+from steelyard.chain.generated.structs import Result
 from steelyard.errors import Reverted
 from steelyard.nodes.claims import in_batches
 

@@ -13,13 +13,13 @@ import pytest
 from eth_account import Account as Keys
 
 from steelyard.chain.wallets import Wallet
-from steelyard.content.gossip import Verdict
-from steelyard.nodes.hints import MOST_LIFE_S, Hint, Place, signed
-from steelyard.nodes.telling_hints import HintDesk
+from steelyard.content.gossip import MessageVerdict
+from steelyard.nodes.gossip.hints import MOST_LIFE_S, GossipTopic, Hint, signed
+from steelyard.nodes.gossip.peer_gossip import PeerGossip
 from support.hints_process import CHAIN, COORDINATOR, JOB, desk_of
 
 MEMBER, STRANGER = Wallet(Keys.create()), Wallet(Keys.create())
-PLACE = Place(chain_id=CHAIN, coordinator=COORDINATOR, job=JOB)
+PLACE = GossipTopic(chain_id=CHAIN, coordinator=COORDINATOR, job=JOB)
 ELSEWHERE = dataclasses.replace(PLACE, job=JOB + 1)
 
 
@@ -30,7 +30,7 @@ class Heard:
         self.kinds: list[str] = []
         self.urls: list[str] = []
         store: Any = SimpleNamespace(add_peers=self.urls.extend, url="http://127.0.0.1:1")
-        self.desk = HintDesk(desk_of(store, MEMBER.address, self.kinds), [])
+        self.desk = PeerGossip(desk_of(store, MEMBER.address, self.kinds), [])
 
 
 def hint(sequence: int = 1, wallet: Wallet = MEMBER, **changes: Any) -> bytes:
@@ -40,17 +40,17 @@ def hint(sequence: int = 1, wallet: Wallet = MEMBER, **changes: Any) -> bytes:
 
 async def test_a_members_address_is_handed_to_the_store_as_a_peer() -> None:
     heard = Heard()
-    assert await heard.desk.take(hint()) is Verdict.TAKEN
+    assert await heard.desk.take(hint()) is MessageVerdict.TAKEN
     assert (heard.kinds, heard.urls) == (["peer"], ["http://10.0.0.7:4100"])
 
 
 async def test_what_is_known_expired_or_of_the_far_future_is_passed_over() -> None:
     heard = Heard()
     data, now = hint(), int(time.time())
-    assert await heard.desk.take(data) is Verdict.TAKEN
-    assert await heard.desk.take(data) is Verdict.PASSED_OVER
-    assert await heard.desk.take(hint(2, expires=now - 5)) is Verdict.PASSED_OVER
-    assert await heard.desk.take(hint(3, expires=now + int(MOST_LIFE_S) + 60)) is Verdict.PASSED_OVER
+    assert await heard.desk.take(data) is MessageVerdict.TAKEN
+    assert await heard.desk.take(data) is MessageVerdict.PASSED_OVER
+    assert await heard.desk.take(hint(2, expires=now - 5)) is MessageVerdict.PASSED_OVER
+    assert await heard.desk.take(hint(3, expires=now + int(MOST_LIFE_S) + 60)) is MessageVerdict.PASSED_OVER
     assert heard.kinds == ["peer"]
 
 
@@ -67,7 +67,7 @@ async def test_what_is_known_expired_or_of_the_far_future_is_passed_over() -> No
 )
 async def test_bad_hints_are_refused_and_lead_to_nothing(made: Callable[[], bytes]) -> None:
     heard = Heard()
-    assert await heard.desk.take(made()) is Verdict.REFUSED
+    assert await heard.desk.take(made()) is MessageVerdict.REFUSED
     assert (heard.kinds, heard.urls) == ([], [])
 
 
@@ -77,8 +77,8 @@ async def test_a_thousand_forged_hints_from_anywhere_cost_a_few_signatures() -> 
     spent = time.process_time()
     verdicts = Counter([await heard.desk.take(data) for data in forged])
     spent = time.process_time() - spent
-    assert verdicts[Verdict.TAKEN] == 0
-    assert verdicts[Verdict.REFUSED] < 40, "those whose signature was looked at"
+    assert verdicts[MessageVerdict.TAKEN] == 0
+    assert verdicts[MessageVerdict.REFUSED] < 40, "those whose signature was looked at"
     assert spent < 2.0, "15 ms for each of those, and 0.1 ms for the rest"
     assert heard.kinds == []
 
@@ -87,5 +87,5 @@ async def test_a_member_that_floods_is_heard_a_few_times() -> None:
     heard = Heard()
     many = [hint(number) for number in range(60)]
     verdicts = Counter([await heard.desk.take(data) for data in many])
-    assert 0 < verdicts[Verdict.TAKEN] <= 30
-    assert len(heard.kinds) == verdicts[Verdict.TAKEN]
+    assert 0 < verdicts[MessageVerdict.TAKEN] <= 30
+    assert len(heard.kinds) == verdicts[MessageVerdict.TAKEN]

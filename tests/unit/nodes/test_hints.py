@@ -12,13 +12,13 @@ from eth_account import Account as Keys
 from steelyard.chain.wallets import Wallet
 from steelyard.content import Cid
 from steelyard.content.gossip import MAX_MESSAGE
-from steelyard.content.pubsub import parse
+from steelyard.content.kubo.pubsub import parse
 from steelyard.errors import FormatError
-from steelyard.nodes.hints import LIFE_S, Hint, Place, checked_body, signed
+from steelyard.nodes.gossip.hints import LIFE_S, GossipTopic, Hint, checked_body, signed
 
 WALLET = Wallet(Keys.from_key(bytes(31) + b"\x07"))
 OTHER = Wallet(Keys.from_key(bytes(31) + b"\x08"))
-PLACE = Place(chain_id=31337, coordinator="0x" + "ab" * 20, job=3)
+PLACE = GossipTopic(chain_id=31337, coordinator="0x" + "ab" * 20, job=3)
 CID = str(Cid.of_block(0x55, b"x"))
 
 

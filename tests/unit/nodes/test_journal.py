@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from steelyard.chain.follower import Batch, Cursor
-from steelyard.chain.records import Block
+from steelyard.chain.types import BlockHeader
 from steelyard.errors import JournalError
-from steelyard.nodes.folding import fold
 from steelyard.nodes.journal import Journal
+from steelyard.nodes.state.folding import fold
 from support.chronicle import id_of, two_at_work
 
 WHO = {"chain": "31337", "job": "1", "account": "0xab"}
-HEAD = Block(number=9, hash="0x09", parent="0x08", timestamp=1, base_fee=None, gas_limit=1)
+HEAD = BlockHeader(number=9, hash="0x09", parent="0x08", timestamp=1, base_fee=None, gas_limit=1)
 
 
 def batch(to: int, *, rollback_to: int | None = None) -> Batch:

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from steelyard.chain import events as ev
-from steelyard.nodes import committee
-from steelyard.nodes.actions import (
+from steelyard.chain.generated import events as ev
+from steelyard.nodes.actions.types import (
     Action,
     Attest,
     Collect,
@@ -27,42 +26,43 @@ from steelyard.nodes.actions import (
     Train,
     Upkeep,
 )
-from steelyard.nodes.aggregator_rules import aggregator, challenger
-from steelyard.nodes.deciding import Situation, common
-from steelyard.nodes.folding import fold
-from steelyard.nodes.local import Checked, Local, Rebuilt, Verdict
-from steelyard.nodes.upkeep import upkeep
-from steelyard.nodes.view import CONVICTED, NOT_HELD, PARENT_VOID
-from steelyard.nodes.worker_rules import worker
+from steelyard.nodes.decisions.aggregator import aggregator, challenger
+from steelyard.nodes.decisions.common import Snapshot, common
+from steelyard.nodes.decisions.upkeep import upkeep
+from steelyard.nodes.decisions.worker import worker
+from steelyard.nodes.state import committee
+from steelyard.nodes.state.folding import fold
+from steelyard.nodes.state.local import LocalState, RebuiltResult, ResultVerdict, UpdateCheck
+from steelyard.nodes.state.view import CONVICTED, NOT_HELD, PARENT_VOID
 from support.chronicle import START, WINDOW, Chronicle, id_of, terms, two_at_work, who
 
 PLACE = Path("nowhere")
 
 
-def right(*numbers: int, verdict: Verdict = Verdict.RIGHT) -> dict[bytes, Rebuilt]:
+def right(*numbers: int, verdict: ResultVerdict = ResultVerdict.RIGHT) -> dict[bytes, RebuiltResult]:
     """Results that were rebuilt."""
-    return {id_of(n): Rebuilt(id=id_of(n), verdict=verdict, state=PLACE) for n in numbers}
+    return {id_of(n): RebuiltResult(id=id_of(n), verdict=verdict, state=PLACE) for n in numbers}
 
 
 def situation(
     story: Chronicle, now: int, me: int = 0, *, clock: int | None = None, job: Any = None, **local: Any
-) -> Situation:
+) -> Snapshot:
     """What account `me` sees at START + now. clock: of the head, where events do not say it."""
     view = fold(1, story.events)
     if clock is not None and view.head is not None:
         view.head.clock = START + clock
-    return Situation(
+    return Snapshot(
         view=view,
-        local=Local(identity=who(me), **local),
+        local=LocalState(identity=who(me), **local),
         terms=job or terms(),
         now=START + now,
         block=story.block,
     )
 
 
-def held(serial: int, *slots: int) -> dict[tuple[int, int], Checked]:
+def held(serial: int, *slots: int) -> dict[tuple[int, int], UpdateCheck]:
     """Updates that are here and well-formed."""
-    return {(serial, slot): Checked(path=PLACE, held=True) for slot in slots}
+    return {(serial, slot): UpdateCheck(path=PLACE, held=True) for slot in slots}
 
 
 def acts(wanted: list[Action]) -> list[tuple[str, int]]:
@@ -126,7 +126,7 @@ class TestWorker:
         assert wanted.bitmap == 1
 
     def test_a_bad_file_is_known_and_not_attested(self) -> None:
-        checked = {**held(1, 0), (1, 1): Checked(path=PLACE, held=False)}
+        checked = {**held(1, 0), (1, 1): UpdateCheck(path=PLACE, held=False)}
         (wanted,) = worker(situation(closed(), 12, clock=10, checked=checked, provided={1}))
         assert isinstance(wanted, Attest)
         assert wanted.bitmap == 1
@@ -151,18 +151,18 @@ class TestWorker:
         assert wanted == [Train(serial=2), Hold(serial=1, id=id_of(1))]
 
     def test_it_holds_a_wrong_result_and_does_not_train_on_it(self) -> None:
-        wrong = {**right(0), **right(1, verdict=Verdict.WRONG)}
+        wrong = {**right(0), **right(1, verdict=ResultVerdict.WRONG)}
         assert worker(situation(posted(), 110, rebuilt=wrong)) == [Hold(serial=1, id=id_of(1))]
 
     def test_it_never_holds_what_it_cannot_rebuild(self) -> None:
-        cannot = {**right(0), **right(1, verdict=Verdict.UNBUILDABLE)}
+        cannot = {**right(0), **right(1, verdict=ResultVerdict.UNBUILDABLE)}
         for now in (110, 180, 199):
             assert not worker(situation(posted(opens=False), now, rebuilt=cannot))
 
     def test_it_trains_on_a_wrong_result_that_nobody_convicted(self) -> None:
         story = posted()
         story.tell(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 150)
-        wrong = {**right(0), **right(1, verdict=Verdict.WRONG)}
+        wrong = {**right(0), **right(1, verdict=ResultVerdict.WRONG)}
         assert not worker(situation(story, 149, rebuilt=wrong))
         assert worker(situation(story, 150, rebuilt=wrong)) == [Train(serial=2)]
 
@@ -331,7 +331,7 @@ class TestAggregator:
 class TestChallenger:
     def test_it_convicts_what_is_wrong_until_it_is_final(self) -> None:
         story = posted()
-        wrong = {**right(0), **right(1, verdict=Verdict.WRONG)}
+        wrong = {**right(0), **right(1, verdict=ResultVerdict.WRONG)}
         assert challenger(situation(story, 110, me=20, rebuilt=wrong)) == [Convict(id=id_of(1))]
         assert not challenger(situation(story, 110, me=20, rebuilt=right(0, 1)))
         story.tell(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 150)
@@ -339,12 +339,12 @@ class TestChallenger:
         assert not challenger(situation(story, 150, me=20, rebuilt=wrong))
 
     def test_it_cannot_convict_what_cannot_be_rebuilt(self) -> None:
-        cannot = {**right(0), **right(1, verdict=Verdict.UNBUILDABLE)}
+        cannot = {**right(0), **right(1, verdict=ResultVerdict.UNBUILDABLE)}
         assert not challenger(situation(posted(), 110, me=20, rebuilt=cannot))
 
     def test_it_convicts_a_malformed_update_until_its_round_is_final(self) -> None:
         proof: Any = object()
-        checked = {(1, 0): Checked(path=PLACE, held=False, proof=proof)}
+        checked = {(1, 0): UpdateCheck(path=PLACE, held=False, proof=proof)}
         story = posted()
         wanted = [ConvictUpdate(serial=1, slot=0)]
         assert challenger(situation(story, 110, me=20, rebuilt=right(0, 1), checked=checked)) == wanted

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from steelyard.chain.rpc import RpcRefused
-from steelyard.nodes.actions import Upkeep
-from steelyard.nodes.common_acts import CommonActs
-from steelyard.nodes.desk import Desk as RealDesk
-from steelyard.nodes.local import Checked, Local, Rebuilt, Verdict
+from steelyard.nodes.actions.common import CommonActions
+from steelyard.nodes.actions.types import Upkeep
+from steelyard.nodes.context import NodeContext as RealDesk
+from steelyard.nodes.state.local import LocalState, RebuiltResult, ResultVerdict, UpdateCheck
 
 SETTLE = Upkeep(act="settle", serial=1, mark=1)
 
@@ -42,14 +42,14 @@ class Desk:
 async def test_a_node_that_starts_again_finds_what_it_sent() -> None:
     desk = Desk()
     for _life in range(2):
-        await CommonActs(desk).upkeep(SETTLE, rank=0)  # type: ignore[arg-type]
+        await CommonActions(desk).upkeep(SETTLE, rank=0)  # type: ignore[arg-type]
     assert list(desk.mined.values()) == [11]
 
 
 async def test_what_is_wanted_though_the_view_shows_that_it_was_done_is_done_anew() -> None:
     desk = Desk()
     for _occasion in range(3):
-        await CommonActs(desk).upkeep(SETTLE, rank=0)  # type: ignore[arg-type]
+        await CommonActions(desk).upkeep(SETTLE, rank=0)  # type: ignore[arg-type]
         desk.seen = desk.block
     assert list(desk.mined.values()) == [11, 12, 13]
 
@@ -58,13 +58,15 @@ def test_after_a_reorganisation_what_lost_its_files_is_found_anew(tmp_path: Path
     here, gone = tmp_path / "here", tmp_path / "gone"
     here.touch()
     places = {b"here": here, b"gone": gone, b"none": None}
-    rebuilt = {id_: Rebuilt(id=id_, verdict=Verdict.RIGHT, state=path) for id_, path in places.items()}
-    checked = {
-        (1, 0): Checked(path=here, held=True),
-        (1, 1): Checked(path=gone, held=True),
-        (1, 2): Checked(path=gone, held=False),
+    rebuilt = {
+        id_: RebuiltResult(id=id_, verdict=ResultVerdict.RIGHT, state=path) for id_, path in places.items()
     }
-    local = Local(identity="me", rebuilt=dict(rebuilt), ahead=dict(rebuilt), checked=checked)
+    checked = {
+        (1, 0): UpdateCheck(path=here, held=True),
+        (1, 1): UpdateCheck(path=gone, held=True),
+        (1, 2): UpdateCheck(path=gone, held=False),
+    }
+    local = LocalState(identity="me", rebuilt=dict(rebuilt), ahead=dict(rebuilt), checked=checked)
     local.forget_lost()
     assert set(local.rebuilt) == set(local.ahead) == {b"here", b"none"}
     assert set(local.checked) == {(1, 0), (1, 2)}

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from steelyard.chain import events as ev
-from steelyard.nodes.actions import Action, Adopt, Prefetch, Train
-from steelyard.nodes.deciding import Situation, common
-from steelyard.nodes.folding import fold
-from steelyard.nodes.local import Checked, Local, Rebuilt, Verdict
-from steelyard.nodes.worker_rules import worker
+from steelyard.chain.generated import events as ev
+from steelyard.nodes.actions.types import Action, Adopt, Prefetch, Train
+from steelyard.nodes.decisions.common import Snapshot, common
+from steelyard.nodes.decisions.worker import worker
+from steelyard.nodes.state.folding import fold
+from steelyard.nodes.state.local import LocalState, RebuiltResult, ResultVerdict, UpdateCheck
 from support.chronicle import START, WINDOW, Chronicle, id_of, terms, two_at_work, who
 
 PLACE = Path("nowhere")
-INITIAL = {id_of(0): Rebuilt(id=id_of(0), verdict=Verdict.RIGHT, state=PLACE)}
+INITIAL = {id_of(0): RebuiltResult(id=id_of(0), verdict=ResultVerdict.RIGHT, state=PLACE)}
 
 
 def posted() -> Chronicle:
@@ -27,11 +27,11 @@ def posted() -> Chronicle:
     return story
 
 
-def seen(story: Chronicle, held: tuple[int, ...], **changes: Any) -> Situation:
-    checked = {(1, slot): Checked(path=PLACE, held=True) for slot in held}
+def seen(story: Chronicle, held: tuple[int, ...], **changes: Any) -> Snapshot:
+    checked = {(1, slot): UpdateCheck(path=PLACE, held=True) for slot in held}
     on_held = bool(changes.pop("train_on_held", False))
-    local = Local(identity=who(0), checked=checked, rebuilt={**INITIAL}, **changes)
-    return Situation(
+    local = LocalState(identity=who(0), checked=checked, rebuilt={**INITIAL}, **changes)
+    return Snapshot(
         view=fold(1, story.events),
         local=local,
         terms=terms(),
@@ -45,8 +45,8 @@ def ahead_of(wanted: list[Action]) -> list[Action]:
     return [action for action in wanted if isinstance(action, (Prefetch, Adopt))]
 
 
-def fetched(state: Path | None = PLACE) -> dict[bytes, Rebuilt]:
-    return {id_of(1): Rebuilt(id=id_of(1), verdict=Verdict.RIGHT, state=state)}
+def fetched(state: Path | None = PLACE) -> dict[bytes, RebuiltResult]:
+    return {id_of(1): RebuiltResult(id=id_of(1), verdict=ResultVerdict.RIGHT, state=state)}
 
 
 def test_a_result_is_fetched_ahead_where_an_update_in_it_is_missing() -> None:

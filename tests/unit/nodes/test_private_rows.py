@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from steelyard.chain.events import AccessGranted, AccessWithdrawn
-from steelyard.chain.records import At
+from steelyard.chain.generated.events import AccessGranted, AccessWithdrawn
+from steelyard.chain.types import LogPosition
 from steelyard.content import Cid, EmbeddedStore, StoreConfig
 from steelyard.errors import ContentCorrupt, ContentSealed, NodeError
-from steelyard.nodes.folding import fold
-from steelyard.nodes.private import PrivateRows
-from steelyard.nodes.view import Seat, View
+from steelyard.nodes.private_rows import PrivateRows
+from steelyard.nodes.state.folding import fold
+from steelyard.nodes.state.view import MemberSeat, View
 from steelyard.sealing.envelopes import Envelope
 from steelyard.sealing.keyring import Keyring, SecretKeys
 from steelyard.sealing.stream import reseal_file, seal_file
@@ -65,8 +65,8 @@ class Place:
         return fold(1, self.said)
 
     @property
-    def seat(self) -> Seat:
-        return Seat(worker=ME, operator=ME, slot=0, weight=1, shard=0, cid=self.cid, block=1)
+    def seat(self) -> MemberSeat:
+        return MemberSeat(worker=ME, operator=ME, slot=0, weight=1, shard=0, cid=self.cid, block=1)
 
     @property
     def opened(self) -> list[Path]:
@@ -87,9 +87,9 @@ class Place:
     def withdrawn(self, worker: str = ME) -> None:
         self.said.append(AccessWithdrawn(job=1, worker=worker, shard=0, at=self._at()))
 
-    def _at(self) -> At:
+    def _at(self) -> LogPosition:
         block = len(self.said) + 1
-        return At(block=block, block_hash="0x", transaction=f"0x{block}", index=0, address="0x")
+        return LogPosition(block=block, block_hash="0x", transaction=f"0x{block}", index=0, address="0x")
 
 
 @pytest.fixture

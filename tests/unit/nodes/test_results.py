@@ -13,21 +13,21 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from steelyard.blocks import Encoding
 from steelyard.chain.contracts import result_id
-from steelyard.chain.structs import Result
+from steelyard.chain.generated.structs import Result
 from steelyard.content import EmbeddedStore, StoreConfig
+from steelyard.core.encodings import Encoding
+from steelyard.core.files import open_state, write_state, write_update
+from steelyard.core.numbers import ONE
+from steelyard.core.rules import AggregationConfig
 from steelyard.errors import ContentMissing
-from steelyard.files import open_state, write_state, write_update
-from steelyard.manifest import Initial
-from steelyard.nodes.jobinfo import JobInfo
-from steelyard.nodes.local import Local, Verdict
-from steelyard.nodes.result_files import Computed
-from steelyard.nodes.results import Results
-from steelyard.nodes.updates import Updates
-from steelyard.nodes.view import Opening, Post, Sealed, View
-from steelyard.numbers import ONE
-from steelyard.rules import Step
+from steelyard.jobs.manifest import InitialModel
+from steelyard.nodes.files.result_files import Computed
+from steelyard.nodes.files.results import Results
+from steelyard.nodes.files.updates import Updates
+from steelyard.nodes.job_info import JobInfo
+from steelyard.nodes.state.local import LocalState, ResultVerdict
+from steelyard.nodes.state.view import Opening, Post, Sealed, View
 from support.cheats import wrong_result
 from support.chronicle import terms, who
 
@@ -40,7 +40,7 @@ class Bench:
     """One opening with two public updates, a sponsor's store, and a reader's tools."""
 
     info: JobInfo
-    step: Step
+    step: AggregationConfig
     theirs: EmbeddedStore
     ours: EmbeddedStore
     folder: Path
@@ -48,7 +48,7 @@ class Bench:
     opening: Opening
     updates: Updates
     results: Results
-    local: Local
+    local: LocalState
 
     async def sealed(self, slot: int, path: Path, *, root: bytes | None = None, provide: bool = True) -> None:
         """A submission of the file at `path`."""
@@ -103,7 +103,7 @@ class Bench:
 @pytest.fixture(params=["plain", "momentum"])
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     beta = ONE // 2 if request.param == "momentum" else 0
-    step = Step(block_count=BLOCKS, encoding=Encoding.BFP8, beta=beta, bound2=10**10)
+    step = AggregationConfig(block_count=BLOCKS, encoding=Encoding.BFP8, beta=beta, bound2=10**10)
     values = np.arange(BLOCKS * 32, dtype=np.int32) * 1000
     root = write_state(tmp_path / "initial", values, BLOCKS)
     async with (
@@ -117,9 +117,9 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         info = JobInfo(
             job=1, chain_id=31337, contracts=cast("Any", contracts), terms=terms(state_root=root),
             sponsor=who(60), step=step,
-            manifest=cast("Any", SimpleNamespace(initial=Initial(cid=str(cid), root=root))),
+            manifest=cast("Any", SimpleNamespace(initial=InitialModel(cid=str(cid), root=root))),
         )  # fmt: skip
-        view, local = View(1), Local(identity=who(0))
+        view, local = View(1), LocalState(identity=who(0))
         opening = Opening(
             serial=1, number=1, parent=PARENT, parent_serial=0, members=3, submit_by=0, block=0, clock=0
         )
@@ -218,7 +218,7 @@ async def test_a_file_that_was_damaged_on_disk_is_fetched_again(bench: Bench) ->
 async def test_the_right_result_is_right_and_handed_out(bench: Bench) -> None:
     post = await bench.posted(await bench.right())
     rebuilt = await bench.results.rebuild(bench.view, post.id, 2)
-    assert rebuilt.verdict is Verdict.RIGHT
+    assert rebuilt.verdict is ResultVerdict.RIGHT
     assert post.cid is not None
     assert await bench.ours.has(post.cid)
 
@@ -226,7 +226,7 @@ async def test_the_right_result_is_right_and_handed_out(bench: Bench) -> None:
 async def test_one_wrong_number_is_found_and_convicts(bench: Bench) -> None:
     post = await bench.posted(await bench.wrong(-3))
     rebuilt = await bench.results.rebuild(bench.view, post.id, 2)
-    assert rebuilt.verdict is Verdict.WRONG
+    assert rebuilt.verdict is ResultVerdict.WRONG
     assert rebuilt.fault == (0, 2)
     assert await bench.results.conviction(bench.view, post, 2)
 
@@ -241,7 +241,7 @@ async def test_any_other_wrong_field_is_unbuildable(bench: Bench, field: str, ho
             await bench.results.rebuild(bench.view, post.id, 0.3)
         return
     rebuilt = await bench.results.rebuild(bench.view, post.id, 2)
-    assert rebuilt.verdict is Verdict.UNBUILDABLE
+    assert rebuilt.verdict is ResultVerdict.UNBUILDABLE
     assert rebuilt.state is None
 
 
@@ -251,7 +251,7 @@ async def test_a_right_result_that_names_another_file_is_unbuildable(bench: Benc
     padded.write_bytes(right.published.read_bytes() + b"\0")
     cid = await bench.theirs.add(padded)
     post = await bench.posted(right, codec=cid.codec, digest=cid.digest)
-    assert (await bench.results.rebuild(bench.view, post.id, 2)).verdict is Verdict.UNBUILDABLE
+    assert (await bench.results.rebuild(bench.view, post.id, 2)).verdict is ResultVerdict.UNBUILDABLE
 
 
 async def test_what_builds_on_a_wrong_result_is_rebuilt_from_it(bench: Bench) -> None:
@@ -264,13 +264,15 @@ async def test_a_final_result_is_taken_by_its_roots(bench: Bench) -> None:
     right = await bench.right()
     post = await bench.posted(right)
     post.final = True
-    fresh = Results(bench.info, bench.ours, bench.updates, Local(identity=who(0)), bench.folder / "fresh")
+    fresh = Results(
+        bench.info, bench.ours, bench.updates, LocalState(identity=who(0)), bench.folder / "fresh"
+    )
     rebuilt = await fresh.rebuild(bench.view, post.id, 2)
     assert rebuilt.trusted
     assert rebuilt.state is not None
     assert open_state(rebuilt.state, BLOCKS).root() == right.roots.state
     forged = await bench.posted(right, state_root=bytes(32))
-    assert (await fresh.trust(forged, 2)).verdict is Verdict.UNBUILDABLE
+    assert (await fresh.trust(forged, 2)).verdict is ResultVerdict.UNBUILDABLE
 
 
 async def test_old_results_leave_the_disk(bench: Bench) -> None:

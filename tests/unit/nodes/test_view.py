@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from steelyard.chain import events as ev
-from steelyard.nodes.folding import fold
-from steelyard.nodes.view import CONVICTED, NOT_HELD, PARENT_VOID
+from steelyard.chain.generated import events as ev
+from steelyard.nodes.state.folding import fold
+from steelyard.nodes.state.view import CONVICTED, NOT_HELD, PARENT_VOID
 from support.chronicle import START, Chronicle, id_of, two_at_work, who
 
 

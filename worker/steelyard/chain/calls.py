@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from eth_utils.address import to_checksum_address
 
-from .codec import Interface, Signature
+from steelyard.chain.codec import Interface, Signature
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

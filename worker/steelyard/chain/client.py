@@ -12,23 +12,22 @@ from typing import TypeVar
 
 from eth_abi.exceptions import DecodingError
 
+from steelyard.chain.calls import Call
+from steelyard.chain.clock import ChainClock, Heads
+from steelyard.chain.codec import Interface
+from steelyard.chain.contracts import Contracts
+from steelyard.chain.decoder import LogDecoder
+from steelyard.chain.follower import Cursor, Follower
+from steelyard.chain.generated.events import KINDS
+from steelyard.chain.handshake import check_code, identify, interfaces_of
+from steelyard.chain.networks import Network
+from steelyard.chain.reverts import is_revert, revert_data
+from steelyard.chain.rpc import Rpc, RpcRefused
+from steelyard.chain.sending.fees import FeeSource
+from steelyard.chain.sending.keys import ClientDeps, Key
+from steelyard.chain.types import BlockHeader, Event, Receipt, Simulation
+from steelyard.chain.wallets import Wallet
 from steelyard.errors import ConfigError, WalletError, WrongNetwork
-
-from .calls import Call
-from .clock import ChainClock, Heads
-from .codec import Interface
-from .contracts import Contracts
-from .events import KINDS
-from .fees import FeeSource
-from .follower import Cursor, Follower
-from .handshake import check_code, identify, interfaces_of
-from .keys import Key, Parts
-from .networks import Network
-from .records import Block, Event, Receipt, Simulation
-from .registry import Registry
-from .reverts import is_revert, revert_data
-from .rpc import Rpc, RpcRefused
-from .wallets import Wallet
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -38,7 +37,7 @@ class ChainClient:
     """Made by `connect`; belongs to the event loop that made it. `async with` closes it."""
 
     def __init__(
-        self, network: Network, rpc: Rpc, registry: Registry, *, development: bool, genesis: str
+        self, network: Network, rpc: Rpc, registry: LogDecoder, *, development: bool, genesis: str
     ) -> None:
         self.network = network
         self.development = development
@@ -74,7 +73,7 @@ class ChainClient:
             development, genesis = await identify(rpc, network)
             known = interfaces_of(network.deployment, interfaces or {})
             await check_code(rpc, network, known)
-            registry = Registry(KINDS if events is None else events)
+            registry = LogDecoder(KINDS if events is None else events)
             for address, interface in known.items():
                 registry.add(address, interface)
             client = cls(network, rpc, registry, development=development, genesis=genesis)
@@ -121,7 +120,7 @@ class ChainClient:
         """The unlocked wallet.  Raises WalletError where there is none."""
         return self._signing().wallet
 
-    async def head(self, *, fresh: bool = False) -> Block:
+    async def head(self, *, fresh: bool = False) -> BlockHeader:
         """The latest block, at most `poll_s` old unless `fresh`."""
         return await self.heads.latest(fresh=fresh)
 
@@ -222,8 +221,8 @@ class ChainClient:
             confirmations=self.network.confirmations if confirmations is None else confirmations,
         )
 
-    def _parts(self) -> Parts:
-        return Parts(
+    def _parts(self) -> ClientDeps:
+        return ClientDeps(
             rpc=self.rpc,
             network=self.network,
             genesis=self.genesis,

@@ -10,11 +10,10 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
+from steelyard.chain.networks import Network
+from steelyard.chain.rpc import Rpc, RpcRefused
+from steelyard.chain.types import BlockHeader
 from steelyard.errors import TransactionTimeout
-
-from .networks import Network
-from .records import Block
-from .rpc import Rpc, RpcRefused
 
 
 class Heads:
@@ -23,19 +22,19 @@ class Heads:
     def __init__(self, rpc: Rpc, *, max_age_s: float) -> None:
         self._rpc = rpc
         self._max_age_s = max_age_s
-        self._head: Block | None = None
+        self._head: BlockHeader | None = None
         self._seen = float("-inf")
 
-    async def latest(self, *, fresh: bool = False, max_age_s: float | None = None) -> Block:
+    async def latest(self, *, fresh: bool = False, max_age_s: float | None = None) -> BlockHeader:
         """The head, at most `max_age_s` old; `fresh` asks the node in any case."""
         age = self._max_age_s if max_age_s is None else max_age_s
         if not fresh and self._head and time.monotonic() - self._seen <= age:
             return self._head
-        head = Block.parse(await self._rpc.call("eth_getBlockByNumber", "latest", False))
+        head = BlockHeader.parse(await self._rpc.call("eth_getBlockByNumber", "latest", False))
         self.saw(head)
         return head
 
-    def saw(self, head: Block) -> None:
+    def saw(self, head: BlockHeader) -> None:
         """Take a head that somebody else has read."""
         self._head = head
         self._seen = time.monotonic()

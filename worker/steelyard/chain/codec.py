@@ -16,9 +16,8 @@ from eth_abi.exceptions import EncodingError
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from steelyard.chain.generated.structs import KINDS
 from steelyard.errors import ConfigError
-
-from .structs import KINDS
 
 Abi = Sequence[Mapping[str, Any]]
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from .calls import Contract
-from .codec import plain
-from .coordinator import Coordinator
-from .networks import Deployment
-from .structs import Result, Submission
-from .token import TestToken
-from .vault import Vault
-from .worker_registry import WorkerRegistry
+from steelyard.chain.calls import Contract
+from steelyard.chain.codec import plain
+from steelyard.chain.generated.coordinator import Coordinator
+from steelyard.chain.generated.structs import Result, Submission
+from steelyard.chain.generated.token import TestToken
+from steelyard.chain.generated.vault import Vault
+from steelyard.chain.generated.worker_registry import WorkerRegistry
+from steelyard.chain.networks import Deployment
 
 _RESULT = "(uint64,uint64,uint8,bytes32,uint256,bytes32,bytes32,bytes32,bytes32,uint8,bytes32,address)"
 _SUBMISSION = "(uint64,uint64,uint8,address,uint24,bytes32,uint8,bytes32)"

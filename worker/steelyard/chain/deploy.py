@@ -18,12 +18,12 @@ from eth_abi.abi import encode
 from eth_utils.address import to_canonical_address, to_checksum_address
 from eth_utils.crypto import keccak
 
-from steelyard.chain.plan import PLAN, TOKEN, Address, Creation, DeploymentSettings
+from steelyard.chain.deployment_plan import PLAN, TOKEN, ContractAddress, Creation, DeploymentSettings
 from steelyard.errors import ChainError, ConfigError, TransactionTimeout, Unreachable
 
 
 @dataclass(frozen=True, kw_only=True)
-class Created:
+class CreatedContract:
     """A contract on the chain."""
 
     address: str
@@ -46,7 +46,7 @@ class Creator(Protocol):
     def nonce(self) -> int:
         """Nonce of the account's next transaction."""
 
-    def create(self, code: bytes, nonce: int) -> Created:
+    def create(self, code: bytes, nonce: int) -> CreatedContract:
         """Send a creation and wait until it is mined; raises ChainError."""
 
 
@@ -57,7 +57,7 @@ class Deployed:
     chain_id: int
     deployer: str
     token: str
-    contracts: Mapping[str, Created]
+    contracts: Mapping[str, CreatedContract]
     standard_json: Mapping[str, str] = field(default_factory=dict)  # contract: file for an explorer
 
     def document(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def deploy(creator: Creator, settings: DeploymentSettings | None = None) -> Depl
     if chosen.token:
         addresses[TOKEN] = to_checksum_address(chosen.token)
 
-    contracts: dict[str, Created] = {}
+    contracts: dict[str, CreatedContract] = {}
     for offset, creation in enumerate(plan):
         code = creation_code(creation, addresses, chosen)
         made = creator.create(code, first + offset)
@@ -128,7 +128,7 @@ def creation_code(creation: Creation, addresses: Mapping[str, str], settings: De
         (entry["inputs"] for entry in document["abi"] if entry["type"] == "constructor"), []
     )
     values = [
-        addresses[given.contract] if isinstance(given, Address) else getattr(settings, given.name)
+        addresses[given.contract] if isinstance(given, ContractAddress) else getattr(settings, given.name)
         for given in creation.arguments
     ]
     try:
@@ -174,7 +174,7 @@ class Web3Creator:
         """Nonce of the account's next transaction."""
         return int(self._web3.eth.get_transaction_count(self.address, "pending"))
 
-    def create(self, code: bytes, nonce: int) -> Created:
+    def create(self, code: bytes, nonce: int) -> CreatedContract:
         """Send a creation and wait until it is mined.  Raises ChainError, TransactionTimeout."""
         eth = self._web3.eth
         try:
@@ -193,7 +193,7 @@ class Web3Creator:
             ) from error
         if receipt["status"] != 1:
             raise ChainError(f"creation 0x{bytes(digest).hex()} was reverted in its constructor")
-        return Created(
+        return CreatedContract(
             address=to_checksum_address(receipt["contractAddress"]),
             block=int(receipt["blockNumber"]),
             transaction="0x" + bytes(digest).hex(),

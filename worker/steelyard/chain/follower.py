@@ -15,13 +15,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+from steelyard.chain.clock import Heads
+from steelyard.chain.decoder import LogDecoder
+from steelyard.chain.networks import Network
+from steelyard.chain.rpc import Rpc, RpcRefused
+from steelyard.chain.types import BlockHeader, Event
 from steelyard.errors import ChainError
-
-from .clock import Heads
-from .networks import Network
-from .records import Block, Event
-from .registry import Registry
-from .rpc import Rpc, RpcRefused
 
 log = logging.getLogger(__name__)
 _RESTARTS = 20  # of one look, where the node refuses the range or the chain moves meanwhile
@@ -85,7 +84,7 @@ class Batch:
     rollback_to: int | None
     from_block: int
     to_block: int
-    head: Block
+    head: BlockHeader
     events: tuple[Event, ...]
     cursor: Cursor
 
@@ -98,7 +97,7 @@ class Follower:
         *,
         rpc: Rpc,
         heads: Heads,
-        registry: Registry,
+        registry: LogDecoder,
         network: Network,
         cursor: Cursor,
         addresses: tuple[str, ...],
@@ -149,7 +148,7 @@ class Follower:
                 return self._batch(first, last, head, events)
         return None  # the node is busy changing its mind; the next look begins anew
 
-    def _batch(self, first: int, last: int, head: Block, events: tuple[Event, ...]) -> Batch:
+    def _batch(self, first: int, last: int, head: BlockHeader, events: tuple[Event, ...]) -> Batch:
         rollback_to, self._undone = self._undone, None
         return Batch(
             rollback_to=rollback_to,
@@ -160,7 +159,7 @@ class Follower:
             cursor=self.cursor,
         )
 
-    async def _roll_back(self, head: Block) -> None:
+    async def _roll_back(self, head: BlockHeader) -> None:
         """Drop handled blocks that left the chain, and remember to tell so with the next batch."""
         before = self.cursor.number
         while self.cursor.seen:
@@ -176,17 +175,17 @@ class Follower:
         raw = await self._rpc.call("eth_getBlockByNumber", hex(number), False)
         return None if raw is None else str(raw["hash"])
 
-    def _last(self, head: Block) -> int:
+    def _last(self, head: BlockHeader) -> int:
         """The last block of the next read; below the first where nothing is confirmed beyond the cursor."""
         return min(head.number - self._confirmations, self.cursor.number + self._range)
 
-    async def _block(self, number: int, head: Block) -> Block | None:
+    async def _block(self, number: int, head: BlockHeader) -> BlockHeader | None:
         if number == head.number:
             return head
         raw = await self._rpc.call("eth_getBlockByNumber", hex(number), False)
-        return None if raw is None else Block.parse(raw)
+        return None if raw is None else BlockHeader.parse(raw)
 
-    async def _events(self, first: int, target: Block) -> tuple[Event, ...] | None:
+    async def _events(self, first: int, target: BlockHeader) -> tuple[Event, ...] | None:
         """Events of `first` to `target`, or None where they are not those of `target`'s chain."""
         if not self._addresses:
             return ()

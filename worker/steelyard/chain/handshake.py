@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 
+from steelyard.chain.codec import Interface
+from steelyard.chain.networks import Deployment, Network
+from steelyard.chain.rpc import Rpc, RpcRefused
 from steelyard.errors import WrongNetwork
-
-from .codec import Interface
-from .networks import Deployment, Network
-from .rpc import Rpc, RpcRefused
 
 _DEVELOPMENT_CLIENTS = ("anvil", "ganache", "ethereumjs testrpc", "hardhatnetwork")
 

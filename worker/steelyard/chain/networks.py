@@ -13,9 +13,8 @@ from typing import Any
 
 from platformdirs import user_state_path
 
+from steelyard.chain.deployments import Deployment, write_whole
 from steelyard.errors import ConfigError
-
-from .deployments import Deployment, write_whole
 
 __all__ = ["DEVELOPMENT_IDS", "KNOWN", "Deployment", "Network", "Networks", "default_state_dir"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .client import ChainClient
-from .structs import Permit
+from steelyard.chain.client import ChainClient
+from steelyard.chain.generated.structs import Permit
 
 _TYPES = {
     "Permit": [

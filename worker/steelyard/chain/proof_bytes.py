@@ -5,8 +5,8 @@ The bytes are also what a prover commits to, so there is one way to pack a proof
 
 from __future__ import annotations
 
+from steelyard.core.proofs import ArithmeticProof, MalformedProof
 from steelyard.errors import FormatError
-from steelyard.proofs import ArithmeticProof, MalformedProof
 
 MAX_BLOCK = 2**16 - 1
 """Longest block of an update that a proof can carry. No file holds one longer than 128 bytes."""

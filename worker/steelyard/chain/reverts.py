@@ -12,11 +12,10 @@ from typing import Any
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
+from steelyard.chain.codec import Field, Signature
+from steelyard.chain.remedies import BUG, REMEDIES
+from steelyard.chain.rpc import RpcRefused
 from steelyard.errors import Reverted
-
-from .codec import Field, Signature
-from .remedies import BUG, REMEDIES
-from .rpc import RpcRefused
 
 _ERROR = bytes.fromhex("08c379a0")  # Error(string)
 _PANIC = bytes.fromhex("4e487b71")  # Panic(uint256)

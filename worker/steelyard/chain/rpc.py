@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 from aiohttp import ClientConnectorError, ClientError, ClientResponseError
 from web3.exceptions import Web3Exception
 
+from steelyard.chain.transport import Transport
 from steelyard.errors import ChainError, Unreachable
-
-from .transport import Transport
 
 log = logging.getLogger(__name__)
 logging.getLogger("web3").setLevel(logging.WARNING)  # at DEBUG it prints the URL, key and all

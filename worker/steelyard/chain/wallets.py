@@ -25,7 +25,7 @@ _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
 
 
 @dataclass(frozen=True)
-class Account:
+class KeystoreAccount:
     """A keystore file. `address` is None where the file doesn't say it and nobody has opened it."""
 
     name: str
@@ -65,28 +65,28 @@ class Keystores:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def list(self) -> list[Account]:
+    def list(self) -> list[KeystoreAccount]:
         """Every keystore of the folder, by name. Files that are none are passed over."""
         return sorted(self._scan(), key=lambda account: account.name)
 
-    def find(self, which: str) -> Account:
+    def find(self, which: str) -> KeystoreAccount:
         """By name, address or path.  Raises AccountMissing with the names that exist."""
         for account in self._scan():
             if which == account.name or (account.address and which.lower() == account.address.lower()):
                 return account
         path = Path(which)
         if path.is_file():
-            return Account(path.stem, _address(_read(path)), path)
+            return KeystoreAccount(path.stem, _address(_read(path)), path)
         names = ", ".join(account.name for account in self.list()) or "none yet"
         raise AccountMissing(
             f"no account {which!r} in {self.folder}", remedy=f"there are: {names}; `account new` makes one"
         )
 
-    def new(self, name: str, password: str, *, light: bool = False) -> Account:
+    def new(self, name: str, password: str, *, light: bool = False) -> KeystoreAccount:
         """A fresh key from the system's randomness.  light: weak scrypt, for throw-away accounts only."""
         return self._store(name, Keys.create(), password, light=light)
 
-    def import_file(self, path: Path, password: str, name: str, *, light: bool = False) -> Account:
+    def import_file(self, path: Path, password: str, name: str, *, light: bool = False) -> KeystoreAccount:
         """Take in a V3 keystore of another program, under the same password.
 
         Raises WrongPassword, WalletError.
@@ -95,7 +95,7 @@ class Keystores:
 
     def import_mnemonic(
         self, phrase: str, password: str, name: str, *, index: int = 0, light: bool = False
-    ) -> Account:
+    ) -> KeystoreAccount:
         """Account `index` of a BIP-39 phrase (m/44'/60'/0'/0/index).
 
         Raises WalletError; the phrase is not kept.
@@ -115,7 +115,7 @@ class Keystores:
         key = _unlock(account.path, _read(account.path), password)
         return Wallet(key, account.name)
 
-    def _store(self, name: str, key: LocalAccount, password: str, *, light: bool) -> Account:
+    def _store(self, name: str, key: LocalAccount, password: str, *, light: bool) -> KeystoreAccount:
         if not _NAME.match(name) or name.endswith(".json"):
             raise WalletError(
                 f"{name!r} is no account name", remedy="letters, digits, `.`, `_`, `-`; 64 at most"
@@ -130,9 +130,9 @@ class Keystores:
             json.dump(document, file)
             file.flush()
             os.fsync(file.fileno())
-        return Account(name, key.address, path)
+        return KeystoreAccount(name, key.address, path)
 
-    def _scan(self) -> Iterator[Account]:
+    def _scan(self) -> Iterator[KeystoreAccount]:
         if not self.folder.is_dir():
             return
         for path in self.folder.iterdir():
@@ -141,7 +141,7 @@ class Keystores:
                     document = _read(path)
                 except WalletError:
                     continue
-                yield Account(path.name.removesuffix(".json"), _address(document), path)
+                yield KeystoreAccount(path.name.removesuffix(".json"), _address(document), path)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from steelyard.cli import commands, failures
 from steelyard.cli.arguments import forward
 from steelyard.cli.output import Output
 from steelyard.cli.session import Session, begin
-from steelyard.config import Config
+from steelyard.cli.settings import Config
 from steelyard.errors import SteelyardError
 
 EPILOG = (

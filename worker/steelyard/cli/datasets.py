@@ -11,25 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steelyard.cli.jobs import sharing
-from steelyard.cli.jobs.sharing import DATA_FILE, Request, manifest_at
+from steelyard.cli.jobs import shards as sharing
+from steelyard.cli.jobs.shards import DATA_FILE, ShardRequest, manifest_at
 from steelyard.cli.output import facts
 from steelyard.cli.session import Session, current
-from steelyard.cli.skew import Picture, drawn, svg
+from steelyard.cli.skew_chart import SkewChart, drawn, svg
 from steelyard.cli.stores import fetching_only, way_out
 from steelyard.content import Cid, ContentStore, make_store
-from steelyard.data_manifest import DataManifest, Part
 from steelyard.errors import ConfigError
+from steelyard.jobs.data_manifest import DataManifest, PublishedFile
 from steelyard.learning.data import ShardFile
-from steelyard.learning.loaders import Wishes
+from steelyard.learning.loaders import SourceOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chosen:
+class ChosenRows:
     """The arguments of `data publish` and `data inspect`."""
 
     source: str
-    wishes: Wishes
+    wishes: SourceOptions
     shards: int
     partition: str
     seed: int
@@ -38,15 +38,15 @@ class Chosen:
     encrypt: bool = False
     at_home: bool = False  # only write the files
 
-    def request(self, like: DataManifest | None = None) -> Request:
+    def request(self, like: DataManifest | None = None) -> ShardRequest:
         """For the work itself."""
-        return Request(
+        return ShardRequest(
             where=self.source, wishes=self.wishes, shards=self.shards, partition=self.partition,
             seed=self.seed, test=self.test, like=like,
         )  # fmt: skip
 
 
-async def publish_data(chosen: Chosen, out: Path | None) -> None:
+async def publish_data(chosen: ChosenRows, out: Path | None) -> None:
     """Make the files in a new folder, store them, and print what a sponsor or a member passes on."""
     session = current()
     seal = _sealer(session) if chosen.encrypt else None  # in this thread: it may prompt
@@ -88,7 +88,7 @@ def _sealer(session: Session) -> Callable[[Sequence[ShardFile]], Sequence[ShardF
     return lambda shards: seal_shards(shards, ring_of(session), public)
 
 
-async def inspect_data(chosen: Chosen, out: Path | None) -> None:
+async def inspect_data(chosen: ChosenRows, out: Path | None) -> None:
     """Print rows, sizes and skew of published data, or of a source as it would be split."""
     session = current()
     if out is not None and out.suffix.lower() != ".svg":
@@ -104,7 +104,7 @@ async def inspect_data(chosen: Chosen, out: Path | None) -> None:
                 *split.counts.tolist(),
                 *([split.test_counts.tolist()] if split.test_counts.any() else []),
             ]
-            picture = Picture(
+            picture = SkewChart(
                 parts=_names(split.shards, len(counts) > split.shards),
                 labels=scan.names,
                 counts=counts,
@@ -180,13 +180,13 @@ def _document(manifest: DataManifest) -> dict[str, Any]:
     }
 
 
-def _part(part: Part) -> dict[str, Any]:
+def _part(part: PublishedFile) -> dict[str, Any]:
     return {"cid": part.cid, "rows": part.rows, "bytes": part.size, "counts": list(part.counts)}
 
 
-def _of_manifest(manifest: DataManifest) -> Picture:
+def _of_manifest(manifest: DataManifest) -> SkewChart:
     parts = [*manifest.shards, *([manifest.test] if manifest.test else [])]
-    return Picture(
+    return SkewChart(
         parts=_names(len(manifest.shards), manifest.test is not None),
         labels=manifest.labels,
         counts=[part.counts for part in parts],

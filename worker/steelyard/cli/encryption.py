@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from steelyard.chain.wallets import LIGHT_ROUNDS, Account
+from steelyard.chain.wallets import LIGHT_ROUNDS, KeystoreAccount
 from steelyard.cli.session import Session
 from steelyard.errors import AccountMissing, ConfigError
 from steelyard.sealing.keyring import Keyring, SecretKeys
@@ -53,7 +53,7 @@ def own_secrets(session: Session) -> SecretKeys:
     return ring.unlock(account.address, session.passwords().get(account.name))
 
 
-def _make(session: Session, keeper: Account) -> bytes:
+def _make(session: Session, keeper: KeystoreAccount) -> bytes:
     password = session.passwords().get(keeper.name)
     wallet = session.keystores().open(
         str(keeper.path), password

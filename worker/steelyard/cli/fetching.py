@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from steelyard.cli.context import ChainSession, work
 from steelyard.cli.jobs.history import terms_of
 from steelyard.cli.stores import fetching_only
-from steelyard.cli.work import Work, work
 from steelyard.content import EmbeddedStore, make_store
 
 
 @asynccontextmanager
-async def fetching(job: int) -> AsyncIterator[tuple[Work, EmbeddedStore, Path]]:
+async def fetching(job: int) -> AsyncIterator[tuple[ChainSession, EmbeddedStore, Path]]:
     """For one job.  Raises ConfigError where there is no such job."""
     async with work() as at:
         await terms_of(at.client, job)

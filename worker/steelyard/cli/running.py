@@ -26,20 +26,22 @@ from steelyard.cli.stores import serving
 from steelyard.errors import ConfigError, SteelyardError
 from steelyard.learning.trainer import Trainer, TrainerSettings
 from steelyard.nodes.config import NodeConfig, Role
-from steelyard.nodes.events import NodeEvent
-from steelyard.nodes.parts import Parts
+from steelyard.nodes.factories import NodeFactories
+from steelyard.nodes.reporting import NodeEvent
 from steelyard.nodes.runner import run_node
 
 WAIT_STEP_S = 0.3
 PARENT_WENT_S = 3.0  # to end in order once the parent process has gone
-STAGED_PARTS: ContextVar[Parts | None] = ContextVar("staged_parts", default=None)  # a demonstration's own
+STAGED_PARTS: ContextVar[NodeFactories | None] = ContextVar(
+    "staged_parts", default=None
+)  # a demonstration's own
 QUIET = frozenset(
     {"progress", "submission", "attestation", "held", "opened", "training", "hint", "provided"}
 )  # of people's lines
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class RunOptions:
     """The flags of `steelyard run`."""
 
     job: int
@@ -58,7 +60,7 @@ class Wishes:
     keep_s: float = 600.0
 
 
-async def run_roles(wishes: Wishes) -> None:
+async def run_roles(wishes: RunOptions) -> None:
     """Run the node until its job ends or a signal comes; prints its events.  Raises SteelyardError."""
     session = current()
     if wishes.wait_s:
@@ -68,7 +70,7 @@ async def run_roles(wishes: Wishes) -> None:
         if wishes.with_parent:
             asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _parent_went, stop)
         config = await node_config(session, wishes)
-        parts = STAGED_PARTS.get() or Parts()
+        parts = STAGED_PARTS.get() or NodeFactories()
         if trainer is not None:
             parts = dataclasses.replace(parts, trainer=lambda _scratch, _settings: trainer)
         show = _json_line if session.out.json else _line
@@ -78,7 +80,7 @@ async def run_roles(wishes: Wishes) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _early_trainer(session: Session, wishes: Wishes) -> AsyncIterator[Trainer | None]:
+async def _early_trainer(session: Session, wishes: RunOptions) -> AsyncIterator[Trainer | None]:
     """The training process of a worker that waits for its seat anyway: it loads meanwhile."""
     if not wishes.wait_s or Role.WORKER not in wishes.roles:
         yield None
@@ -107,7 +109,7 @@ def _parent_went(stop: asyncio.Event) -> None:
         stop.set()
 
 
-async def node_config(session: Session, wishes: Wishes) -> NodeConfig:
+async def node_config(session: Session, wishes: RunOptions) -> NodeConfig:
     """The node's settings, once the chain has what it needs."""
     own_rows = await asyncio.to_thread(check_file, wishes.data)
     network = await asyncio.to_thread(session.network)
@@ -146,7 +148,7 @@ async def node_config(session: Session, wishes: Wishes) -> NodeConfig:
     )
 
 
-async def _await_place(client: ChainClient, wishes: Wishes, operator: str) -> None:
+async def _await_place(client: ChainClient, wishes: RunOptions, operator: str) -> None:
     """Wait for the job and, as a worker, the seat.  Raises ConfigError where they do not come in time."""
     coordinator = client.contracts.coordinator
     until = time.monotonic() + wishes.wait_s

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from steelyard.cli.output import Output
-from steelyard.config import Config
+from steelyard.cli.settings import Config
 from steelyard.errors import ConfigError, WrongNetwork
 
 if TYPE_CHECKING:

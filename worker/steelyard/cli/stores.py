@@ -6,15 +6,15 @@ import os
 from collections.abc import Mapping
 from typing import TypedDict
 
-from steelyard.config import Config
+from steelyard.cli.settings import Config
 from steelyard.content import StoreConfig
-from steelyard.content.kubo.address import Address, find, header_of
+from steelyard.content.kubo.address import DaemonAddress, find, header_of
 from steelyard.errors import ConfigError
 
 AUTH = "STEELYARD_IPFS_AUTH"
 
 
-class _Daemon(TypedDict):
+class _DaemonChoice(TypedDict):
     ipfs: str | None
     ipfs_auth: str
 
@@ -52,15 +52,15 @@ def way_out(config: Config, what: str) -> str:
     )
 
 
-def daemon(config: Config) -> Address | None:
+def daemon(config: Config) -> DaemonAddress | None:
     """The IPFS daemon's RPC where the store is to be on one.  Raises ConfigError where none is found."""
     kind = config.store or ("kubo" if config.ipfs_api else "embedded")
     if kind != "kubo":
         return None
-    return Address.parse(find(config.ipfs_api, os.environ), header_of(_secret(config, os.environ)))
+    return DaemonAddress.parse(find(config.ipfs_api, os.environ), header_of(_secret(config, os.environ)))
 
 
-def _on_daemon(config: Config) -> _Daemon:
+def _on_daemon(config: Config) -> _DaemonChoice:
     found = daemon(config)
     return {"ipfs": found.url, "ipfs_auth": found.auth} if found else {"ipfs": None, "ipfs_auth": ""}
 

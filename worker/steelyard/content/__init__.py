@@ -5,7 +5,7 @@ from steelyard.content.config import StoreConfig
 from steelyard.content.embedded import EmbeddedStore
 from steelyard.content.factory import make_store
 from steelyard.content.hashing import cid_of_path
-from steelyard.content.store import FOREVER, ContentStore, Entry, Freed, Held
+from steelyard.content.store import FOREVER, ContentStore, Entry, Freed, HeldFile
 
 __all__ = [
     "FOREVER",
@@ -14,7 +14,7 @@ __all__ = [
     "EmbeddedStore",
     "Entry",
     "Freed",
-    "Held",
+    "HeldFile",
     "StoreConfig",
     "cid_of_path",
     "make_store",

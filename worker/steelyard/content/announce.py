@@ -6,8 +6,8 @@ import asyncio
 import logging
 import time
 
-from steelyard.content.client import PeerClient, PeerFault, PeerMiss
 from steelyard.content.config import StoreConfig
+from steelyard.content.peer_client import PeerClient, PeerFault, PeerMiss
 from steelyard.content.peers import Peers
 
 _TICK_S = 0.25

@@ -30,7 +30,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class DagNode:
     """A dag-pb block: a directory, or an inner node of a file with the file bytes below each link."""
 
     kind: int
@@ -39,14 +39,14 @@ class Node:
     block_sizes: tuple[int, ...] = ()
 
 
-def encode_node(node: Node) -> bytes:
+def encode_node(node: DagNode) -> bytes:
     """The block of a node: links first, then the UnixFS record, as every IPFS program writes it."""
     parts = [_field(2, _encode_link(link)) for link in node.links]
     parts.append(_field(1, _encode_unixfs(node)))
     return b"".join(parts)
 
 
-def decode_node(block: bytes) -> Node:
+def decode_node(block: bytes) -> DagNode:
     """Read one dag-pb block, verified against its CID before.
 
     Raises ContentCorrupt where it is too large, malformed, not canonical or of a kind not in the profile.
@@ -65,7 +65,7 @@ def decode_node(block: bytes) -> Node:
 _REMEDY = "publish it again with the unixfs-v1-2025 profile (`steelyard content cid` shows the CID)"
 
 
-def _decode(block: bytes) -> Node:
+def _decode(block: bytes) -> DagNode:
     links: list[Link] = []
     unixfs: bytes | None = None
     for number, value in _fields(block):
@@ -86,7 +86,7 @@ def _decode_link(data: bytes) -> Link:
     raise ValueError("a link lacks its CID, name or size")
 
 
-def _decode_unixfs(data: bytes, links: tuple[Link, ...]) -> Node:
+def _decode_unixfs(data: bytes, links: tuple[Link, ...]) -> DagNode:
     kind, file_size, block_sizes = 0, 0, []
     for number, value in _fields(data):
         if number == 1 and isinstance(value, int):
@@ -99,14 +99,14 @@ def _decode_unixfs(data: bytes, links: tuple[Link, ...]) -> Node:
         raise ValueError("a HAMT directory: this version lists directories up to 256 KiB")
     if kind not in (DIRECTORY, FILE):
         raise ValueError(f"UnixFS type {kind}")
-    return Node(kind, links, file_size, tuple(block_sizes))
+    return DagNode(kind, links, file_size, tuple(block_sizes))
 
 
 def _encode_link(link: Link) -> bytes:
     return _field(1, link.cid.to_bytes()) + _field(2, link.name.encode("utf-8")) + _number(3, link.tsize)
 
 
-def _encode_unixfs(node: Node) -> bytes:
+def _encode_unixfs(node: DagNode) -> bytes:
     if node.kind == DIRECTORY:
         return _number(1, DIRECTORY)
     sizes = b"".join(_number(4, size) for size in node.block_sizes)

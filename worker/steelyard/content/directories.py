@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from steelyard.content.cid import DAG_PB, Cid
-from steelyard.content.dagpb import DIRECTORY, MAX_NODE_BYTES, Link, Node, decode_node, encode_node
-from steelyard.content.layout import Block
+from steelyard.content.dagpb import DIRECTORY, MAX_NODE_BYTES, DagNode, Link, decode_node, encode_node
+from steelyard.content.layout import DagBlock
 from steelyard.errors import ContentCorrupt, ContentError, ContentMissing, ContentTooLarge
 
 MAX_DEPTH = 32  # folders in folders
@@ -19,12 +19,12 @@ Tree: TypeAlias = dict[str, "Path | Tree"]
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltDirectory:
     """A directory's CID, the bytes of all blocks below it, and the directory blocks, children first."""
 
     cid: Cid
     dag_size: int
-    blocks: list[Block]
+    blocks: list[DagBlock]
 
 
 def scan(source: Path | Mapping[str, Path]) -> Tree:
@@ -51,12 +51,12 @@ def scan(source: Path | Mapping[str, Path]) -> Tree:
     return tree
 
 
-def build(tree: Tree, file: Callable[[Path], tuple[Cid, int]]) -> Built:
+def build(tree: Tree, file: Callable[[Path], tuple[Cid, int]]) -> BuiltDirectory:
     """The directory's blocks; `file` gives the CID and DAG size of each file.
 
     Raises ContentTooLarge where one listing passes 256 KiB: it would have to be a HAMT.
     """
-    blocks: list[Block] = []
+    blocks: list[DagBlock] = []
     links: list[Link] = []
     for name in sorted(tree, key=lambda text: text.encode("utf-8")):
         child = tree[name]
@@ -67,14 +67,14 @@ def build(tree: Tree, file: Callable[[Path], tuple[Cid, int]]) -> Built:
             cid, dag_size = below.cid, below.dag_size
             blocks += below.blocks
         links.append(Link(cid, name, dag_size))
-    data = encode_node(Node(DIRECTORY, tuple(links)))
+    data = encode_node(DagNode(DIRECTORY, tuple(links)))
     if len(data) > MAX_NODE_BYTES:
         raise ContentTooLarge(
             f"a directory of {len(links)} names lists {len(data)} bytes, over {MAX_NODE_BYTES}",
             remedy="put its files into subfolders of a few thousand each",
         )
-    blocks.append(Block(Cid.of_block(DAG_PB, data), data))
-    return Built(blocks[-1].cid, len(data) + sum(link.tsize for link in links), blocks)
+    blocks.append(DagBlock(Cid.of_block(DAG_PB, data), data))
+    return BuiltDirectory(blocks[-1].cid, len(data) + sum(link.tsize for link in links), blocks)
 
 
 def entries(cid: Cid, block: bytes) -> dict[str, Cid]:

@@ -46,7 +46,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise ContentError(f"cannot use {path} ({error})", remedy="check path and permissions") from error
 
 
-class Folder:
+class StoreFolder:
     """The paths of one store folder and the moves between them. Every method blocks on the disk."""
 
     def __init__(self, root: Path) -> None:

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from steelyard.content.announce import Announcer
-from steelyard.content.board import Board
+from steelyard.content.block_source import Exchange
 from steelyard.content.cid import Cid
-from steelyard.content.client import PeerClient
 from steelyard.content.config import StoreConfig
-from steelyard.content.fetch import Exchange
+from steelyard.content.fetcher import Fetcher
 from steelyard.content.gateway import Gateway
-from steelyard.content.getting import Getter
 from steelyard.content.hashing import cid_of_path
+from steelyard.content.http_gossip import HttpGossip
+from steelyard.content.listener import Server
+from steelyard.content.local_store import LocalStore
+from steelyard.content.peer_client import PeerClient
 from steelyard.content.peers import Peers
-from steelyard.content.server import Server
-from steelyard.content.shelf import Shelf
-from steelyard.content.store import FOREVER, ContentStore, Entry, Freed, Held
+from steelyard.content.store import FOREVER, ContentStore, Entry, Freed, HeldFile
 from steelyard.content.threads import in_thread
 from steelyard.errors import ContentError, ContentMissing
 
@@ -29,15 +29,15 @@ class EmbeddedStore:
     def __init__(self, config: StoreConfig) -> None:
         self._config = config
         self._peers = Peers(config.peers, allow_private=config.allow_private, limit=config.max_peers)
-        self._shelf_or_none: Shelf | None = None
+        self._shelf_or_none: LocalStore | None = None
         self._client: PeerClient | None = None
         self._server: Server | None = None
         self._announcer: Announcer | None = None
-        self.board = Board(self._peers)
+        self.board = HttpGossip(self._peers)
         self._exchange: Exchange | None = None  # beside the peers, where there is one
 
     async def __aenter__(self) -> Self:
-        self._shelf_or_none = await in_thread(Shelf, self._config.root)
+        self._shelf_or_none = await in_thread(LocalStore, self._config.root)
         try:
             self._client = self.board.client = PeerClient(self._config)
             if self._config.serve:
@@ -171,7 +171,7 @@ class EmbeddedStore:
         """All that is held."""
         return await in_thread(self._shelf.index.entries)
 
-    async def held(self) -> Held:
+    async def held(self) -> HeldFile:
         """How much is held."""
         return await in_thread(self._shelf.index.held)
 
@@ -189,17 +189,17 @@ class EmbeddedStore:
             raise ContentMissing(f"{cid} is not held here", remedy="get or add it first")
 
     @property
-    def _shelf(self) -> Shelf:
+    def _shelf(self) -> LocalStore:
         if self._shelf_or_none is None:
             raise ContentError("the content store is not open", remedy="use it inside `async with`")
         return self._shelf_or_none
 
     @property
-    def _getter(self) -> Getter:
+    def _getter(self) -> Fetcher:
         if self._client is None:
             raise ContentError("the content store is not open", remedy="use it inside `async with`")
         hurry = self._announcer.hurry if self._announcer else _nothing
-        return Getter(self._shelf, self._client, self._peers, hurry, self._exchange)
+        return Fetcher(self._shelf, self._client, self._peers, hurry, self._exchange)
 
 
 def _nothing() -> None:

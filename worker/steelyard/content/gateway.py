@@ -15,19 +15,15 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from steelyard.content import board as boards
+from steelyard.content import http_gossip as boards
 from steelyard.content.cid import Cid
 from steelyard.content.config import StoreConfig
 from steelyard.content.dagpb import MAX_NODE_BYTES
 from steelyard.content.directories import split_path, step
-from steelyard.content.layout import LEAF_BYTES, Layout
-from steelyard.content.peers import Peers
-from steelyard.content.shelf import Shelf
-from steelyard.content.threads import in_thread
-from steelyard.content.web_rules import (
+from steelyard.content.gateway_rules import (
     COMMON,
     RAW_TYPE,
-    Budget,
+    TokenBucket,
     Unsupported,
     block_headers,
     byte_range,
@@ -36,6 +32,10 @@ from steelyard.content.web_rules import (
     refuse,
     wants_raw,
 )
+from steelyard.content.layout import LEAF_BYTES, Layout
+from steelyard.content.local_store import LocalStore
+from steelyard.content.peers import Peers
+from steelyard.content.threads import in_thread
 from steelyard.errors import ContentCorrupt, ContentError, ContentMissing
 
 _PROBE = "bafkqaaa"  # the empty identity block, by which clients see that a gateway is trustless
@@ -47,12 +47,14 @@ _WRITE = 256 * 1024
 class Gateway:
     """Serves one shelf. `app` is the aiohttp application."""
 
-    def __init__(self, shelf: Shelf, peers: Peers, board: boards.Board, config: StoreConfig) -> None:
+    def __init__(
+        self, shelf: LocalStore, peers: Peers, board: boards.HttpGossip, config: StoreConfig
+    ) -> None:
         self._shelf = shelf
         self._peers = peers
         self._send_s = config.send_s
         self._streams = asyncio.Semaphore(config.max_streams)
-        self._budget = Budget()
+        self._budget = TokenBucket()
         self._exchange = config.exchange
         self.app = web.Application(client_max_size=_MAX_BODY)
         self.app.router.add_route("GET", "/ipfs/{path:.+}", self._get)  # aiohttp adds no HEAD of itself here

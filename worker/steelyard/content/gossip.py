@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 MAX_MESSAGE = 1000  # bytes
 
 
-class Verdict(Enum):
+class MessageVerdict(Enum):
     """What whoever reads a message says of it."""
 
     TAKEN = "taken"
@@ -17,7 +17,7 @@ class Verdict(Enum):
     REFUSED = "refused"  # malformed, forged or one of a flood: its sender loses the connection
 
 
-Take: TypeAlias = Callable[[bytes], Awaitable[Verdict]]
+Take: TypeAlias = Callable[[bytes], Awaitable[MessageVerdict]]
 
 
 class Gossip(Protocol):

@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steelyard.content import sql as queries
+from steelyard.content import index_sql as queries
 from steelyard.content.cid import RAW, Cid
 from steelyard.content.dagpb import decode_node
 from steelyard.content.layout import Layout
-from steelyard.content.store import Entry, Freed, Held
+from steelyard.content.store import Entry, Freed, HeldFile
 from steelyard.errors import ContentError, DiskFull
-from steelyard.sqlite import open_shared
+from steelyard.util.sqlite import open_shared
 
 BUSY_S = 10.0  # seconds to wait for another process's write
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BlockLocation:
     """Where a block is: a leaf of the file `root`, or the bytes of an inner node or directory."""
 
     root: Cid
@@ -87,12 +87,12 @@ class Index:
         row = self._one(sql + " AND kind = 'directory'", cid.to_bytes())
         return None if row is None or row[0] is None else bytes(row[0])
 
-    def places(self, cid: Cid) -> list[Place]:
+    def places(self, cid: Cid) -> list[BlockLocation]:
         """Every undamaged file or directory that has this block in it, handed out or not."""
         sql = """SELECT root, position, node FROM blocks JOIN entries ON entries.cid = root
                  WHERE blocks.cid = ? AND damaged = 0 LIMIT 1000"""
         return [
-            Place(Cid.from_bytes(root), int(position), None if node is None else bytes(node))
+            BlockLocation(Cid.from_bytes(root), int(position), None if node is None else bytes(node))
             for root, position, node in self._all(sql, (cid.to_bytes(),))
         ]
 
@@ -173,11 +173,11 @@ class Index:
             for cid, kind, size, added, until in self._all(sql, ())
         ]
 
-    def held(self) -> Held:
+    def held(self) -> HeldFile:
         """Counts and bytes of what is held."""
         entries = self.entries()
         pinned = {row[0] for row in self._all(queries.PINNED, {"now": time.time()})}
-        return Held(
+        return HeldFile(
             files=sum(entry.kind == "file" for entry in entries),
             directories=sum(entry.kind == "directory" for entry in entries),
             held_bytes=sum(entry.size for entry in entries),

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from steelyard.content.cid import DAG_PB, RAW, Cid
-from steelyard.content.dagpb import FILE, Link, Node, encode_node
+from steelyard.content.dagpb import FILE, DagNode, Link, encode_node
 
 LEAF_BYTES = 1024 * 1024
 LINKS = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class DagBlock:
     """An inner node of a file, with its CID."""
 
     cid: Cid
@@ -58,12 +58,12 @@ class Layout:
         """The file's CID."""
         return self.tree()[0]
 
-    def tree(self) -> tuple[Cid, int, list[Block]]:
+    def tree(self) -> tuple[Cid, int, list[DagBlock]]:
         """(the file's CID, bytes of all its blocks, its inner nodes, of which one leaf has none)."""
         level = [
             _Subtree(Cid(RAW, self.leaf(i)), self.leaf_size(i), self.leaf_size(i)) for i in range(len(self))
         ]
-        blocks: list[Block] = []
+        blocks: list[DagBlock] = []
         while len(level) > 1:
             level = [_join(level[i : i + LINKS], blocks) for i in range(0, len(level), LINKS)]
         return level[0].cid, level[0].dag_size, blocks
@@ -105,14 +105,14 @@ def _chunks(stream: BinaryIO) -> Iterator[bytes | memoryview]:
             return
 
 
-def _join(children: list[_Subtree], blocks: list[Block]) -> _Subtree:
-    node = Node(
+def _join(children: list[_Subtree], blocks: list[DagBlock]) -> _Subtree:
+    node = DagNode(
         FILE,
         tuple(Link(child.cid, "", child.dag_size) for child in children),
         sum(child.file_size for child in children),
         tuple(child.file_size for child in children),
     )
     data = encode_node(node)
-    block = Block(Cid.of_block(DAG_PB, data), data)
+    block = DagBlock(Cid.of_block(DAG_PB, data), data)
     blocks.append(block)
     return _Subtree(block.cid, node.file_size, len(data) + sum(child.dag_size for child in children))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from steelyard.content.addresses import host_of, is_address, is_public_host, normal_url
+from steelyard.content.peer_addresses import host_of, is_address, is_public_host, normal_url
 from steelyard.errors import ConfigError
 
 LIE_S = 600.0  # seconds without a call to a peer whose bytes were unlike their hash

@@ -30,8 +30,8 @@ from typing import Any, TextIO
 from steelyard.errors import SteelyardError, TrainingError
 from steelyard.learning.data import read_rows
 from steelyard.learning.recipes import recipe_named
-from steelyard.learning.recipes.base import Architecture, Cancelled, Options, Tensor, Weights
-from steelyard.learning.tensorfile import read_tensors, write_tensors
+from steelyard.learning.recipes.base import Architecture, Cancelled, InitialTensor, Options, Weights
+from steelyard.learning.safetensors_file import read_tensors, write_tensors
 
 HEARTBEAT_S = 0.2  # between two progress lines
 _NO_TORCH = 3  # exit code
@@ -164,7 +164,7 @@ def _work(request: dict[str, Any], report: Callable[[int, int, float], None]) ->
     return {**metrics, "seconds": time.monotonic() - started}
 
 
-def _read_weights(path: Path, layout: tuple[Tensor, ...]) -> Weights:
+def _read_weights(path: Path, layout: tuple[InitialTensor, ...]) -> Weights:
     tensors = read_tensors(path)
     for wanted in layout:
         found = tensors.get(wanted.name)

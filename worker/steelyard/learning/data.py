@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.core.kernels.arrays import Bytes, Int64
 from steelyard.errors import ConfigError, FormatError
-from steelyard.kernels.arrays import Bytes, Int64
-from steelyard.learning.tensorfile import read_tensors, write_tensors
+from steelyard.learning.safetensors_file import read_tensors, write_tensors
 
 MAX_WEIGHT = 2**20 - 1
 

@@ -16,8 +16,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from steelyard.core.kernels.arrays import Bytes, Int64
 from steelyard.errors import ConfigError
-from steelyard.kernels.arrays import Bytes, Int64
 
 _TRIES = 1000
 

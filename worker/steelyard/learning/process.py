@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import steelyard
-from steelyard.canonical import check_depth
 from steelyard.errors import TrainingError
+from steelyard.jobs.canonical_json import check_depth
 
 KEPT_VARIABLES = ("LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")

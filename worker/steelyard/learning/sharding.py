@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.core.kernels.arrays import Bytes, Int64
 from steelyard.errors import ConfigError, DiskFull
-from steelyard.kernels.arrays import Bytes, Int64
 from steelyard.learning.data import Kind, ShardFile, shard_file
 from steelyard.learning.loaders.source import Scan, Source
-from steelyard.learning.moments import Moments
 from steelyard.learning.partition import Partition, rows_of
-from steelyard.learning.tensorfile import header_of
+from steelyard.learning.running_stats import RunningStats
+from steelyard.learning.safetensors_file import header_of
 
 TEST = -1  # owner of rows that are held out
 _HELD_OUT_SEED = 0x7E57  # beside the partition's own, so that another split of the rest holds out the same
@@ -54,7 +54,7 @@ class Sharded:
     split: Split
     shards: tuple[ShardFile, ...]
     test: ShardFile | None
-    moments: Moments  # of the training rows
+    moments: RunningStats  # of the training rows
 
 
 def split(scan: Scan, plan: Plan) -> Split:
@@ -87,7 +87,7 @@ def write(source: Source, scan: Scan, given: Split, folder: Path) -> Sharded:
     Rows keep the source's order, so the same source and plan give the same bytes.  Raises ConfigError where
     the source is not what its scan said, DiskFull.
     """
-    moments = Moments(scan.kind, scan.shape)
+    moments = RunningStats(scan.kind, scan.shape)
     files = {shard: folder / f"shard-{shard}.safetensors" for shard in range(given.shards)}
     if int(given.test_counts.sum()):
         files[TEST] = folder / "test.safetensors"
@@ -117,7 +117,7 @@ def write(source: Source, scan: Scan, given: Split, folder: Path) -> Sharded:
     )
 
 
-def _pour(source: Source, owner: Int64, files: dict[int, Path], moments: Moments | None) -> None:
+def _pour(source: Source, owner: Int64, files: dict[int, Path], moments: RunningStats | None) -> None:
     """Append every row's input to its owner's file.  moments: of training rows, for which it is not None."""
     done = 0
     for batch in source.batches(test=moments is None):

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from steelyard.errors import TrainingError
-from steelyard.learning.job import check_recipe
+from steelyard.jobs.manifest import Manifest, TrainingConfig
+from steelyard.learning.job_setup import check_recipe
 from steelyard.learning.process import Child, ChildDied, TrainerSettings
 from steelyard.learning.recipes.base import Options
 from steelyard.learning.vector import safetensors_to_state, state_to_safetensors
-from steelyard.manifest import Manifest, Training
 
-__all__ = ["EvalMetrics", "Progress", "TrainMetrics", "Trainer", "TrainerSettings", "round_options"]
+__all__ = ["EvalMetrics", "TrainMetrics", "Trainer", "TrainerSettings", "TrainingProgress", "round_options"]
 
 _ATTEMPTS = 2
 _REPORT = "report this with trainer.log: the recipe broke the contract of learning/child.py"
@@ -58,7 +58,7 @@ class EvalMetrics:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class TrainingProgress:
     """How far the present work is."""
 
     step: int
@@ -80,7 +80,7 @@ class Trainer:
         self._lock = asyncio.Lock()
         self._numbers = itertools.count()
         self._closed = False
-        self.progress: Progress | None = None
+        self.progress: TrainingProgress | None = None
 
     async def __aenter__(self) -> Trainer:
         return self
@@ -177,7 +177,7 @@ class Trainer:
 
     def _note_progress(self, reply: dict[str, Any]) -> None:
         with contextlib.suppress(KeyError, TypeError, ValueError):
-            self.progress = Progress(
+            self.progress = TrainingProgress(
                 step=int(reply["step"]), steps=int(reply["steps"]), loss=float(reply["loss"])
             )
 
@@ -213,7 +213,7 @@ def _model(manifest: Manifest, weights: Path, data: Path) -> dict[str, Any]:
     }
 
 
-def round_options(training: Training, round_: int, member: str | int) -> Options:
+def round_options(training: TrainingConfig, round_: int, member: str | int) -> Options:
     """The round's options; the seed follows from the job's seed, the round and the member."""
     text = f"{training.seed}/{round_}/{member}"
     return Options(

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from steelyard.chain.client import ChainClient
-from steelyard.chain.records import Event, Receipt
-from steelyard.chain.structs import Result, Submission
+from steelyard.chain.generated.structs import Result, Submission
+from steelyard.chain.types import Event, Receipt
 from steelyard.errors import Reverted
-from steelyard.nodes.desk import Desk
-from steelyard.nodes.folding import concerns, fold
-from steelyard.nodes.view import Post, View
+from steelyard.nodes.context import NodeContext
+from steelyard.nodes.state.folding import concerns, fold
+from steelyard.nodes.state.view import Post, View
 
 BATCH = 10  # shares or posts in one transaction
 
@@ -119,7 +119,7 @@ async def claim_posts(client: ChainClient, posts: Sequence[Result]) -> list[Rece
     return receipts
 
 
-async def claim_own(desk: Desk) -> None:
+async def claim_own(desk: NodeContext) -> None:
     """Claim what this node's account has earned in its job."""
     client, job = desk.client, desk.info.job
     receipts = await claim_shares(client, await claimable(client, job, desk.local.identity))

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.chain.follower import Batch, Cursor
-from steelyard.chain.records import Event
+from steelyard.chain.types import Event
 from steelyard.errors import DiskFull, JournalError
-from steelyard.nodes import eventlog
 from steelyard.nodes.crashpoints import crashpoint
+from steelyard.nodes.state import event_log
 
 VERSION = "1"
 _SCHEMA = """
@@ -75,7 +75,7 @@ class Journal:
     def events(self) -> list[Event]:
         """The log so far, in the chain's order."""
         rows = self._db.execute("SELECT name, body FROM event ORDER BY block, place").fetchall()
-        return [eventlog.load(name, body) for name, body in rows]
+        return [event_log.load(name, body) for name, body in rows]
 
     def apply(self, batch: Batch, events: Sequence[Event]) -> None:
         """Take a batch in one go: forget what was rolled back, keep `events`, move the cursor."""
@@ -85,7 +85,7 @@ class Journal:
                 db.execute("DELETE FROM event WHERE block > ?", (batch.rollback_to,))
             db.executemany(
                 "INSERT OR REPLACE INTO event VALUES (?,?,?,?)",
-                [(event.at.block, event.at.index, *eventlog.dump(event)) for event in events],
+                [(event.at.block, event.at.index, *event_log.dump(event)) for event in events],
             )
             db.execute("INSERT OR REPLACE INTO fact VALUES ('cursor', ?)", (batch.cursor.dump(),))
         crashpoint("batch.after")

@@ -8,26 +8,32 @@ import hashlib
 import time
 from collections.abc import Sequence
 
-from steelyard.chain.events import AggregatorEnlisted, AggregatorPaid, BondReleased, Posted, ResultVoid
 from steelyard.chain.follower import Batch, Follower
-from steelyard.chain.records import Event
-from steelyard.chain.structs import Purse
+from steelyard.chain.generated.events import (
+    AggregatorEnlisted,
+    AggregatorPaid,
+    BondReleased,
+    Posted,
+    ResultVoid,
+)
+from steelyard.chain.generated.structs import Purse
+from steelyard.chain.types import Event
 from steelyard.errors import ChainError, ExactError, SteelyardError, TrainingError
-from steelyard.nodes import actions as act
-from steelyard.nodes import committee
-from steelyard.nodes.aggregator_rules import aggregator, challenger, seat_of
+from steelyard.nodes.actions import types as act
+from steelyard.nodes.actions.dispatch import ActionDispatcher
+from steelyard.nodes.actions.training import TrainerLike
 from steelyard.nodes.config import Role
-from steelyard.nodes.deciding import Situation, common
-from steelyard.nodes.desk import Desk
-from steelyard.nodes.dispatch import Dispatch
-from steelyard.nodes.folding import apply, concerns, fold
-from steelyard.nodes.parts import Parts
+from steelyard.nodes.context import NodeContext
+from steelyard.nodes.decisions.aggregator import aggregator, challenger, seat_of
+from steelyard.nodes.decisions.common import Snapshot, common
+from steelyard.nodes.decisions.upkeep import upkeep
+from steelyard.nodes.decisions.worker import worker
+from steelyard.nodes.event_report import tell
+from steelyard.nodes.factories import NodeFactories
 from steelyard.nodes.retention import Retention
+from steelyard.nodes.state import committee
+from steelyard.nodes.state.folding import apply, concerns, fold
 from steelyard.nodes.tasks import Tasks
-from steelyard.nodes.telling import tell
-from steelyard.nodes.training import TrainerLike
-from steelyard.nodes.upkeep import upkeep
-from steelyard.nodes.worker_rules import worker
 
 TRAINING_TRIES = 3
 BOND_EVENTS = {AggregatorEnlisted, AggregatorPaid, BondReleased, Posted, ResultVoid}
@@ -38,10 +44,10 @@ SAVE_EVERY = 256  # blocks without an event of the job after which the cursor is
 class Node:
     """A node at work. `run` returns how it ended: "closed", "aborted", "left" or "stopped"."""
 
-    def __init__(self, desk: Desk, parts: Parts, trainer: TrainerLike | None) -> None:
+    def __init__(self, desk: NodeContext, parts: NodeFactories, trainer: TrainerLike | None) -> None:
         self._desk, self._roles = desk, desk.config.roles
         training = parts.training(desk, trainer) if trainer is not None else None
-        self._tasks = Tasks(Dispatch(desk, parts, training, self._rank).perform, self._failure)
+        self._tasks = Tasks(ActionDispatcher(desk, parts, training, self._rank).perform, self._failure)
         self._retention = Retention(desk, training)
         self._private = training.private if training is not None else None
         self._caught_up = False
@@ -171,9 +177,9 @@ class Node:
             return await self._end()
         return self._gone(s)
 
-    def _situation(self, now: int) -> Situation:
+    def _situation(self, now: int) -> Snapshot:
         config = self._desk.config
-        return Situation(
+        return Snapshot(
             view=self._desk.view,
             local=self._desk.local,
             terms=self._desk.info.terms,
@@ -184,7 +190,7 @@ class Node:
             evaluate=config.evaluate,
         )
 
-    def _wishes(self, s: Situation) -> list[act.Action]:
+    def _wishes(self, s: Snapshot) -> list[act.Action]:
         s.local.had_turns = s.local.had_turns or seat_of(s) is not None
         wanted = common(s)
         if Role.WORKER in self._roles:
@@ -202,7 +208,7 @@ class Node:
             return None
         return "aborted" if ended.aborted else "closed"
 
-    def _gone(self, s: Situation) -> str | None:
+    def _gone(self, s: Snapshot) -> str | None:
         """Whether a worker alone has no seat any more, nor anything that others need of it."""
         if self._roles != {Role.WORKER}:
             return None

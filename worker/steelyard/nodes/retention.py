@@ -19,9 +19,9 @@ from collections.abc import Iterable
 
 from steelyard.content import FOREVER, Cid
 from steelyard.errors import ContentError
-from steelyard.nodes.desk import Desk
-from steelyard.nodes.training import Training
-from steelyard.nodes.view import Opening, Post, View
+from steelyard.nodes.actions.training import TrainingActions
+from steelyard.nodes.context import NodeContext
+from steelyard.nodes.state.view import Opening, Post, View
 
 NAME = "retention"  # in the journal: how far files were dropped
 OUTCOME = "outcome"  # in the journal: the ended job's model is pinned for good
@@ -33,7 +33,7 @@ FINISH_S = 30.0  # seconds for the last look of a node that ends
 class Retention:
     """Unpins what is settled and expired, in the background; says how much is held."""
 
-    def __init__(self, desk: Desk, training: Training | None) -> None:
+    def __init__(self, desk: NodeContext, training: TrainingActions | None) -> None:
         self._desk, self._training = desk, training
         done = desk.journal.intent(NAME)
         self._done_before = int(done.body["before"]) if done else 0

@@ -9,26 +9,26 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard import kernels
 from steelyard.chain.client import ChainClient
 from steelyard.chain.networks import default_state_dir
 from steelyard.chain.wallets import Keystores, Wallet
 from steelyard.content import ContentStore
+from steelyard.core import kernels
 from steelyard.errors import NodeError, Reverted, SteelyardError
+from steelyard.nodes.actions.training import TrainerLike
 from steelyard.nodes.claims import claim_own
 from steelyard.nodes.config import NodeConfig, Role
+from steelyard.nodes.context import NodeContext
 from steelyard.nodes.crashpoints import crashpoint
-from steelyard.nodes.desk import Desk
-from steelyard.nodes.events import Listener, Reporter
-from steelyard.nodes.jobinfo import ZERO_ADDRESS, JobInfo
+from steelyard.nodes.factories import NodeFactories
+from steelyard.nodes.files.results import Results
+from steelyard.nodes.files.updates import Updates
+from steelyard.nodes.gossip.peer_gossip import FanoutListener, hinting
+from steelyard.nodes.job_info import ZERO_ADDRESS, JobInfo
 from steelyard.nodes.journal import Journal
-from steelyard.nodes.local import Local
 from steelyard.nodes.node import Node
-from steelyard.nodes.parts import Parts
-from steelyard.nodes.results import Results
-from steelyard.nodes.telling_hints import Ears, hinting
-from steelyard.nodes.training import TrainerLike
-from steelyard.nodes.updates import Updates
+from steelyard.nodes.reporting import Listener, Reporter
+from steelyard.nodes.state.local import LocalState
 from steelyard.sealing.keyring import Keyring, SecretKeys
 
 
@@ -44,15 +44,15 @@ async def run_node(
     *,
     on_event: Listener | None = None,
     stop: asyncio.Event | None = None,
-    parts: Parts | None = None,
+    parts: NodeFactories | None = None,
 ) -> Outcome:
     """Run one node until its job ends, its seat is gone, or `stop` is set.
 
     Cancelling, or killing the process, loses nothing: the next run goes on where the chain says things stand.
     Raises SteelyardError where it cannot go on; each says why and what to do.
     """
-    parts = parts or Parts()
-    ears = Ears(on_event)
+    parts = parts or NodeFactories()
+    ears = FanoutListener(on_event)
     async with AsyncExitStack() as stack:
         desk = await _open(config, ears, parts, stack)
         trainer: TrainerLike | None = None
@@ -72,7 +72,9 @@ async def run_node(
         return Outcome(status=status)
 
 
-async def _open(config: NodeConfig, on_event: Listener | None, parts: Parts, stack: AsyncExitStack) -> Desk:
+async def _open(
+    config: NodeConfig, on_event: Listener | None, parts: NodeFactories, stack: AsyncExitStack
+) -> NodeContext:
     wallet, keys = await asyncio.to_thread(_unlock, config)
     client = await stack.enter_async_context(
         await ChainClient.connect(
@@ -126,10 +128,10 @@ def _desk(
     identity: str,
     folder: Path,
     on_event: Listener | None,
-) -> Desk:
-    local = Local(identity=identity)
+) -> NodeContext:
+    local = LocalState(identity=identity)
     updates = Updates(info, store, folder / "updates")
-    return Desk(
+    return NodeContext(
         config=config,
         client=client,
         store=store,
@@ -166,7 +168,7 @@ async def _check_seat(client: ChainClient, info: JobInfo, config: NodeConfig, id
 
 
 @asynccontextmanager
-async def _training(desk: Desk, parts: Parts) -> AsyncIterator[TrainerLike]:
+async def _training(desk: NodeContext, parts: NodeFactories) -> AsyncIterator[TrainerLike]:
     """The training process, started early; a failure to start is told by the first training."""
     trainer = parts.trainer(desk.folder / "training", desk.config.trainer)
 

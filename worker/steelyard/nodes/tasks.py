@@ -17,7 +17,7 @@ from steelyard.errors import (
     WalletError,
     WrongNetwork,
 )
-from steelyard.nodes.actions import (
+from steelyard.nodes.actions.types import (
     Action,
     Attest,
     Collect,

@@ -11,12 +11,12 @@ from steelyard.content import Cid, ContentStore
 from steelyard.errors import ConfigError, ContentError, ContentMissing, ExactError
 from steelyard.learning.vector import state_to_safetensors
 from steelyard.nodes.claims import final_now, read_view
-from steelyard.nodes.events import slots_of
-from steelyard.nodes.jobinfo import JobInfo
-from steelyard.nodes.local import Local, Rebuilt, Verdict
-from steelyard.nodes.results import Results
-from steelyard.nodes.updates import Updates
-from steelyard.nodes.view import Post, View
+from steelyard.nodes.files.results import Results
+from steelyard.nodes.files.updates import Updates
+from steelyard.nodes.job_info import JobInfo
+from steelyard.nodes.reporting import slots_of
+from steelyard.nodes.state.local import LocalState, RebuiltResult, ResultVerdict
+from steelyard.nodes.state.view import Post, View
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +45,12 @@ class Pulled:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Desk:
+class RoundContext:
     """What a check works with."""
 
     info: JobInfo
     view: View
-    local: Local
+    local: LocalState
     updates: Updates
     results: Results
     timeout_s: float
@@ -72,7 +72,7 @@ async def verify_round(
         rebuilt = await desk.results.rebuild(desk.view, post.id, timeout_s)
     except ContentMissing as error:
         return _said(post, "unverifiable", why=error.message, missing=(str(post.cid),))
-    if rebuilt.verdict is Verdict.RIGHT:
+    if rebuilt.verdict is ResultVerdict.RIGHT:
         return _said(post, "right")
     block, coordinate = rebuilt.fault or (None, None)
     return _said(post, "wrong", why=rebuilt.why, block=block, coordinate=coordinate)
@@ -117,13 +117,17 @@ async def pull_model(
     )
 
 
-async def _open(client: ChainClient, store: ContentStore, job: int, scratch: Path, timeout_s: float) -> _Desk:
+async def _open(
+    client: ChainClient, store: ContentStore, job: int, scratch: Path, timeout_s: float
+) -> RoundContext:
     info = await JobInfo.load(client, store, job, scratch=scratch / "data", timeout_s=timeout_s)
     view = await read_view(client, job)
-    local = Local(identity="")
+    local = LocalState(identity="")
     updates = Updates(info, store, scratch / "updates")
     results = Results(info, store, updates, local, scratch / "results")
-    return _Desk(info=info, view=view, local=local, updates=updates, results=results, timeout_s=timeout_s)
+    return RoundContext(
+        info=info, view=view, local=local, updates=updates, results=results, timeout_s=timeout_s
+    )
 
 
 def _posted(view: View, number: int | None) -> Post:
@@ -150,13 +154,13 @@ def _final(view: View, number: int | None, now: int) -> Post:
     return max(found, key=lambda post: post.number)
 
 
-async def _missing(desk: _Desk, post: Post) -> tuple[str, ...]:
+async def _missing(desk: RoundContext, post: Post) -> tuple[str, ...]:
     """CIDs of the inputs of a result that nobody hands out; what is there is put in place."""
     opening = desk.view.openings[post.serial]
     slots = slots_of(post.result.included)
     parent = desk.view.posts.get(opening.parent)
 
-    async def get_parent() -> Rebuilt:
+    async def get_parent() -> RebuiltResult:
         if parent is None:
             return await desk.results.rebuild(desk.view, opening.parent, desk.timeout_s)
         return await desk.results.trust(parent, desk.timeout_s)
@@ -170,9 +174,9 @@ async def _missing(desk: _Desk, post: Post) -> tuple[str, ...]:
     cids += [str(opening.submissions[slot].cid) for slot in slots]
     missing = []
     for cid, one in zip(cids, got, strict=True):
-        if isinstance(one, Rebuilt) and one.state is not None:
+        if isinstance(one, RebuiltResult) and one.state is not None:
             desk.local.rebuilt[opening.parent] = one
-        elif isinstance(one, ContentError | Rebuilt):
+        elif isinstance(one, ContentError | RebuiltResult):
             missing.append(cid)
         elif isinstance(one, BaseException) and not isinstance(one, ExactError):
             raise one

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
-from steelyard import canonical
 from steelyard.content.cid import Cid
 from steelyard.errors import CidError, ConfigError, ContentCorrupt, ContentSealed, ManifestError
+from steelyard.jobs import canonical_json
 from steelyard.sealing.stream import KEY_BYTES
 
 MAX_BYTES = 4096
@@ -53,7 +53,7 @@ class Envelope:
     def parse(cls, data: bytes) -> Envelope:
         """Read one that came from outside.  Raises ContentCorrupt."""
         try:
-            got = canonical.load(data, what="the envelope", max_bytes=MAX_BYTES).fields(
+            got = canonical_json.load(data, what="the envelope", max_bytes=MAX_BYTES).fields(
                 ("content", "key", "recipient", "size", "version")
             )
             got["version"].integer(_VERSION, _VERSION)
@@ -71,7 +71,7 @@ class Envelope:
 
     def encode(self) -> bytes:
         """Its bytes; `parse` reads them."""
-        return canonical.dump(
+        return canonical_json.dump(
             {
                 "content": str(self.content),
                 "key": self.box.hex(),

@@ -20,8 +20,8 @@ from nacl.secret import SecretBox
 from nacl.utils import random
 
 from steelyard.content.cid import Cid
+from steelyard.core.files import atomic
 from steelyard.errors import ContentSealed, WalletError, WrongPassword
-from steelyard.files import atomic
 from steelyard.sealing.envelopes import Envelope
 
 FOLDER = "encryption"  # in the folder of keystores

@@ -35,9 +35,9 @@ def grant(
 
 
 async def _grant(job: int, worker: str | None, shard: int | None) -> None:
+    from steelyard.cli.context import work
     from steelyard.cli.jobs import access as acts
     from steelyard.cli.stores import way_out
-    from steelyard.cli.work import work
 
     who = current().address_of(worker) if worker else None
     async with work(signing=True) as at:
@@ -61,8 +61,8 @@ def withdraw(
 
 
 async def _withdraw(job: int, worker: str, shard: int | None) -> None:
+    from steelyard.cli.context import work
     from steelyard.cli.jobs import access as acts
-    from steelyard.cli.work import work
 
     who = current().address_of(worker)
     async with work(signing=True) as at:
@@ -82,8 +82,8 @@ def access(job: Job) -> None:
 
 
 async def _access(job: int) -> None:
+    from steelyard.cli.context import work
     from steelyard.cli.jobs import access as acts
-    from steelyard.cli.work import work
 
     async with work() as at:
         document = await acts.log(at, job)

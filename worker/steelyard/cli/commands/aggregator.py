@@ -21,9 +21,9 @@ def bond(amount: Annotated[str, typer.Argument(help="Tokens to add.")], job: Job
 
 
 async def _bond(amount: str, job: int | None) -> None:
-    from steelyard.chain.structs import Purse
-    from steelyard.cli.purses import deposit
-    from steelyard.cli.work import work
+    from steelyard.chain.generated.structs import Purse
+    from steelyard.cli.collateral import deposit
+    from steelyard.cli.context import work
 
     async with work(signing=True) as at:
         registry, own = at.contracts.registry, at.client.address
@@ -45,8 +45,8 @@ def unbond(
     job: Annotated[int | None, typer.Option(help="Give up the turns of this job first.")] = None,
 ) -> None:
     """Start unbonding what no result locks; `rewards claim` moves it once the delay has passed."""
-    from steelyard.chain.structs import Purse
-    from steelyard.cli.purses import take_out
+    from steelyard.chain.generated.structs import Purse
+    from steelyard.cli.collateral import take_out
 
     do(take_out(amount, Purse.BOND, retiring=job))
 
@@ -58,8 +58,8 @@ def status(who: Annotated[str | None, typer.Argument(help="Account name or addre
 
 
 async def _status(who: str | None) -> None:
-    from steelyard.cli.statements import statement
-    from steelyard.cli.work import work
+    from steelyard.cli.context import work
+    from steelyard.cli.identity import statement
 
     async with work() as at:
         identity = await at.identity(current().address_of(who))

@@ -41,9 +41,9 @@ def ls(
     timeout: Timeout = None,
 ) -> None:
     """What this home's store holds, how long it is pinned and whether it is handed out."""
-    from steelyard.cli import holdings
+    from steelyard.cli import content
 
-    do(holdings.names(place, timeout) if place else holdings.holdings())
+    do(content.names(place, timeout) if place else content.holdings())
 
 
 @app.command()
@@ -53,11 +53,11 @@ def pin(
     remove: Annotated[bool, typer.Option("--remove", help="Unpin: the next `gc` may have it.")] = False,
 ) -> None:
     """Keep files and directories, with all in them, whatever nodes let go."""
-    from steelyard.cli import holdings
+    from steelyard.cli import content
 
     if remove and keep_for:
         raise typer.BadParameter("there is nothing to keep where a pin is removed", param_hint="--for")
-    do(holdings.pin(cids, keep_for, remove=remove))
+    do(content.pin(cids, keep_for, remove=remove))
 
 
 @app.command()
@@ -65,9 +65,9 @@ def gc(
     grace: Annotated[str, typer.Option(help="Spare what came later than this ago.")] = "1h",
 ) -> None:
     """Delete what no pin keeps. With --dry-run it only says how much that may be."""
-    from steelyard.cli import holdings
+    from steelyard.cli import content
 
-    do(holdings.collect(grace))
+    do(content.collect(grace))
 
 
 @app.command()
@@ -81,9 +81,9 @@ def fetch(
 
     Cut off, the same command goes on where it was. The file is read-only: the store keeps the same bytes.
     """
-    from steelyard.cli import holdings
+    from steelyard.cli import content
 
-    do(holdings.fetch(place, output, max_bytes, timeout))
+    do(content.fetch(place, output, max_bytes, timeout))
 
 
 @app.command()
@@ -92,9 +92,9 @@ def provide(
     withhold: Annotated[bool, typer.Option("--withhold", help="Hand it out no longer; it stays.")] = False,
 ) -> None:
     """Put a file or folder into this home's store for good, and hand it out while anything serves it."""
-    from steelyard.cli import holdings
+    from steelyard.cli import content
 
-    do(holdings.provide(what, withhold=withhold))
+    do(content.provide(what, withhold=withhold))
 
 
 async def _serve(listen: str) -> None:

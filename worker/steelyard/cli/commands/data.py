@@ -57,16 +57,16 @@ def publish(
 
     Published data is public, unless it is encrypted; test rows and the manifest's counts always are.
     """
-    from steelyard.cli.datasets import Chosen, publish_data
-    from steelyard.learning.loaders import Wishes
+    from steelyard.cli.datasets import ChosenRows, publish_data
+    from steelyard.learning.loaders import SourceOptions
 
     if encrypt and at_home:
         raise typer.BadParameter("what stays at home is not encrypted for anybody", param_hint="--encrypt")
-    wishes = Wishes(
+    wishes = SourceOptions(
         label=label, columns=_listed(columns), text=text, text_bytes=text_bytes, image=image,
         image_size=image_size, delimiter=delimiter,
     )  # fmt: skip
-    chosen = Chosen(
+    chosen = ChosenRows(
         source=source, wishes=wishes, shards=shards, partition=partition, seed=seed, test=test, like=like,
         encrypt=encrypt, at_home=at_home,
     )  # fmt: skip
@@ -90,14 +90,16 @@ def inspect(
     test: Test = None,
 ) -> None:
     """Rows, sizes, and which shard has how much of which label. Nothing is published."""
-    from steelyard.cli.datasets import Chosen, inspect_data
-    from steelyard.learning.loaders import Wishes
+    from steelyard.cli.datasets import ChosenRows, inspect_data
+    from steelyard.learning.loaders import SourceOptions
 
-    wishes = Wishes(
+    wishes = SourceOptions(
         label=label, columns=_listed(columns), text=text, text_bytes=text_bytes, image=image,
         image_size=image_size, delimiter=delimiter,
     )  # fmt: skip
-    chosen = Chosen(source=source, wishes=wishes, shards=shards, partition=partition, seed=seed, test=test)
+    chosen = ChosenRows(
+        source=source, wishes=wishes, shards=shards, partition=partition, seed=seed, test=test
+    )
     do(inspect_data(chosen, out))
 
 

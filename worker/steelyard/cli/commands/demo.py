@@ -46,7 +46,7 @@ def demo(
 
 
 async def _demo(chain: Chain, report: Path, *, cheat: bool, keep: bool, check: bool) -> None:
-    from steelyard.cli.demo.play import Demo
+    from steelyard.cli.demo.run import Demo
     from steelyard.cli.demo.settings import DemoSettings
     from steelyard.cli.signals import stopping
     from steelyard.cli.stores import daemon

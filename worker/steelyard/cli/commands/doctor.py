@@ -167,7 +167,7 @@ def _arithmetic() -> str:
     """A known tree root through whichever kernels this machine has."""
     import numpy as np
 
-    from steelyard.trees import EMPTY_LEAF, state_leaves
+    from steelyard.core.trees import EMPTY_LEAF, state_leaves
 
     leaf = bytes(state_leaves(np.zeros(128, np.uint8))[0])
     if len(leaf) != len(EMPTY_LEAF) or leaf == EMPTY_LEAF:
@@ -178,7 +178,7 @@ def _arithmetic() -> str:
 
 
 def _development_chains() -> Finding:
-    from steelyard.chain import devnet
+    from steelyard.chain.dev import devnet
 
     kinds: tuple[devnet.Kind, ...] = ("anvil", "ganache", "geth")
     found = [kind for kind in kinds if devnet.available(kind)]

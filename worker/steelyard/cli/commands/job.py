@@ -12,7 +12,7 @@ from steelyard.cli.output import facts, table
 from steelyard.cli.session import do
 
 if TYPE_CHECKING:
-    from steelyard.cli.work import Work
+    from steelyard.cli.context import ChainSession
 
 app = typer.Typer(name="job", help="Jobs: post, find, join, steer and end them.", no_args_is_help=True)
 
@@ -39,12 +39,12 @@ def create(
 async def _create(source: Path, given: dict[str, Any]) -> None:
     import dataclasses
 
-    from steelyard.cli.jobs.description import Description
+    from steelyard.cli.context import work
+    from steelyard.cli.jobs.description import JobDescription
     from steelyard.cli.jobs.posting import create as post_job
     from steelyard.cli.stores import way_out
-    from steelyard.cli.work import work
 
-    description = Description.read(source)
+    description = JobDescription.read(source)
     description = dataclasses.replace(description, terms=dataclasses.replace(description.terms, **given))
     async with work(signing=True) as at:
         document = await post_job(at, description)
@@ -64,8 +64,8 @@ def show(job: Job) -> None:
 
 
 async def _show(job: int) -> None:
+    from steelyard.cli.context import work
     from steelyard.cli.jobs.showing import show as look
-    from steelyard.cli.work import work
 
     async with work() as at:
         document, human = await look(at, job)
@@ -79,8 +79,8 @@ def list_() -> None:
 
 
 async def _list() -> None:
+    from steelyard.cli.context import work
     from steelyard.cli.jobs.showing import overview
-    from steelyard.cli.work import work
 
     async with work() as at:
         document, rows = await overview(at)
@@ -103,8 +103,8 @@ def join(
 
 
 async def _join(job: int, shard: int | None, data: str) -> None:
+    from steelyard.cli.context import work
     from steelyard.cli.jobs.joining import join as take_seat
-    from steelyard.cli.work import work
 
     async with work(signing=True) as at:
         document = await take_seat(at, job, shard=shard, data=data)
@@ -120,8 +120,8 @@ def leave(job: Job) -> None:
 
 
 async def _leave(job: int) -> None:
+    from steelyard.cli.context import work
     from steelyard.cli.jobs.history import terms_of
-    from steelyard.cli.work import work
     from steelyard.nodes.claims import read_view
 
     async with work(signing=True) as at:
@@ -177,8 +177,8 @@ def close(job: Job) -> None:
 
 
 async def _act(job: int, act: str) -> None:
+    from steelyard.cli.context import work
     from steelyard.cli.jobs.history import terms_of
-    from steelyard.cli.work import work
 
     async with work(signing=True) as at:
         await terms_of(at.client, job)
@@ -186,7 +186,7 @@ async def _act(job: int, act: str) -> None:
         at.finish({"job": job, "act": act})
 
 
-async def _call(at: Work, job: int, act: str) -> Any:
+async def _call(at: ChainSession, job: int, act: str) -> Any:
     coordinator = at.contracts.coordinator
     if act == "reseat":
         return coordinator.reseat(job, await at.identity())

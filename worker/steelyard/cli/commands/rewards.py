@@ -22,8 +22,8 @@ def show(job: Job = None, who: Who = None) -> None:
 
 
 async def _show(job: int | None, who: str | None) -> None:
-    from steelyard.cli.rewarding import credits_of, earnings, unbonded
-    from steelyard.cli.work import work
+    from steelyard.cli.context import work
+    from steelyard.cli.earnings import credits_of, earnings, unbonded
 
     async with work() as at:
         identity = await at.identity(current().address_of(who))
@@ -57,9 +57,9 @@ def claim(job: Job = None, who: Who = None) -> None:
 
 
 async def _claim(job: int | None, who: str | None) -> None:
-    from steelyard.cli.rewarding import claim as claim_all
-    from steelyard.cli.rewarding import earnings
-    from steelyard.cli.work import work
+    from steelyard.cli.context import work
+    from steelyard.cli.earnings import claim as claim_all
+    from steelyard.cli.earnings import earnings
 
     async with work(signing=True) as at:
         account = current().address_of(who) if who else at.client.address

@@ -37,7 +37,7 @@ def run(
 
     Prints what happens, a line each; with --json one JSON object a line.
     """
-    from steelyard.cli.running import Wishes, run_roles
+    from steelyard.cli.running import RunOptions, run_roles
     from steelyard.cli.times import seconds
 
     unknown = sorted(set(role) - set(ROLES))
@@ -45,7 +45,7 @@ def run(
         raise typer.BadParameter(
             f"{', '.join(unknown)}: worker, aggregator or challenger", param_hint="--role"
         )
-    wishes = Wishes(
+    wishes = RunOptions(
         job=job, roles=frozenset(role), listen=listen, data=data, evaluate=evaluate, claim=claim,
         train_on_held=train_on_held, threads=threads, linger_s=linger, wait_s=wait,
         with_parent=with_parent, archive=archive, keep_rounds=keep_rounds,

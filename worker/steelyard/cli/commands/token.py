@@ -26,7 +26,7 @@ def balance(
 
 
 async def _balance(who: str | None, address: str) -> None:
-    from steelyard.cli.work import work
+    from steelyard.cli.context import work
 
     owner = current().address_of(who)
     async with work() as at:
@@ -56,7 +56,7 @@ def mint(
 
 
 async def _mint(amount: str, to: str | None) -> None:
-    from steelyard.cli.work import work
+    from steelyard.cli.context import work
 
     session = current()
     if not session.network().is_development:

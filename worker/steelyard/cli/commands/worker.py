@@ -41,8 +41,8 @@ async def _register(
     stake: str, operator: str | None, payout: str | None, encryption_key: str, *, approve: bool
 ) -> None:
     from steelyard.chain.permits import sign_permit
+    from steelyard.cli.context import work
     from steelyard.cli.encryption import chosen_key
-    from steelyard.cli.work import work
 
     session = current()
     async with work(signing=True) as at:
@@ -72,8 +72,8 @@ def update(operator: Operator = None, payout: Payout = None, encryption_key: Enc
 
 
 async def _update(operator: str | None, payout: str | None, encryption_key: str) -> None:
+    from steelyard.cli.context import work
     from steelyard.cli.encryption import chosen_key
-    from steelyard.cli.work import work
 
     session = current()
     async with work(signing=True) as at:
@@ -98,8 +98,8 @@ async def _update(operator: str | None, payout: str | None, encryption_key: str)
 @app.command()
 def stake(amount: Annotated[str, typer.Argument(help="Tokens to add.")]) -> None:
     """Add to the stake; a job locks its part of it when you join."""
-    from steelyard.chain.structs import Purse
-    from steelyard.cli.purses import put_in
+    from steelyard.chain.generated.structs import Purse
+    from steelyard.cli.collateral import put_in
 
     do(put_in(amount, Purse.STAKE))
 
@@ -107,8 +107,8 @@ def stake(amount: Annotated[str, typer.Argument(help="Tokens to add.")]) -> None
 @app.command()
 def unstake(amount: Annotated[str, typer.Argument(help="Tokens, or `all` that is free.")] = "all") -> None:
     """Start unbonding stake that no job locks; `rewards claim` moves it once the delay has passed."""
-    from steelyard.chain.structs import Purse
-    from steelyard.cli.purses import take_out
+    from steelyard.chain.generated.structs import Purse
+    from steelyard.cli.collateral import take_out
 
     do(take_out(amount, Purse.STAKE))
 
@@ -120,8 +120,8 @@ def status(who: Annotated[str | None, typer.Argument(help="Account name or addre
 
 
 async def _status(who: str | None) -> None:
-    from steelyard.cli.statements import statement
-    from steelyard.cli.work import work
+    from steelyard.cli.context import work
+    from steelyard.cli.identity import statement
 
     session = current()
     async with work() as at:

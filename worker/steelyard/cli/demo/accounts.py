@@ -7,12 +7,12 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard.chain.devnet import MNEMONIC, DevChain
+from steelyard.chain.dev.devnet import MNEMONIC, DevChain
 from steelyard.chain.wallets import Keystores
 from steelyard.cli.demo.settings import AGGREGATORS, WORKERS, DemoSettings
 from steelyard.cli.output import Output
 from steelyard.cli.session import Session
-from steelyard.config import FILE_NAME, Config
+from steelyard.cli.settings import FILE_NAME, Config
 
 SPONSOR, CHALLENGER = "sponsor", "challenger"
 DEPLOYMENT = "deployment.json"

@@ -11,30 +11,30 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from steelyard.aggregation import Posted, roots_of
 from steelyard.cli.app import main
 from steelyard.cli.running import STAGED_PARTS
 from steelyard.content import cid_of_path
-from steelyard.files import open_state, write_state
-from steelyard.nodes.aggregator_acts import AggregatorActs
-from steelyard.nodes.desk import Desk
-from steelyard.nodes.local import Rebuilt
-from steelyard.nodes.parts import Parts
-from steelyard.nodes.result_files import Computed, publishable
-from steelyard.nodes.view import Opening
+from steelyard.core.aggregation import PostedResult, roots_of
+from steelyard.core.files import open_state, write_state
+from steelyard.nodes.actions.aggregator import AggregatorActions
+from steelyard.nodes.context import NodeContext
+from steelyard.nodes.factories import NodeFactories
+from steelyard.nodes.files.result_files import Computed, publishable
+from steelyard.nodes.state.local import RebuiltResult
+from steelyard.nodes.state.view import Opening
 
 WRONG_VALUE = 1234  # position in the weight vector
 WRONG_BY = 1 << 12
 
 
-class CheatingAggregator(AggregatorActs):
+class CheatingAggregator(AggregatorActions):
     """Honest but for one number in one round."""
 
-    def __init__(self, desk: Desk, cheat_round: int) -> None:
+    def __init__(self, desk: NodeContext, cheat_round: int) -> None:
         super().__init__(desk)
         self._cheat_round = cheat_round
 
-    async def result_of(self, opening: Opening, included: int, parent: Rebuilt) -> Computed:
+    async def result_of(self, opening: Opening, included: int, parent: RebuiltResult) -> Computed:
         """What the rules give, or nearly so."""
         right = await super().result_of(opening, included, parent)
         if opening.number != self._cheat_round or opening.posts:
@@ -44,7 +44,7 @@ class CheatingAggregator(AggregatorActs):
         folder = self._desk.folder / "cheat"
         state = await asyncio.to_thread(_with_one_wrong_number, right.state, folder, count)
         momentum = open_state(right.momentum, count) if right.momentum else None
-        posted = Posted(state=open_state(state, count), momentum=momentum)
+        posted = PostedResult(state=open_state(state, count), momentum=momentum)
         roots = await asyncio.to_thread(roots_of, inputs, posted)
         published = publishable(state, right.momentum)
         return dataclasses.replace(
@@ -63,5 +63,5 @@ def _with_one_wrong_number(right: Path, folder: Path, count: int) -> Path:
 
 if __name__ == "__main__":
     cheat_round = int(sys.argv[1])
-    STAGED_PARTS.set(Parts(aggregator=lambda desk: CheatingAggregator(desk, cheat_round)))
+    STAGED_PARTS.set(NodeFactories(aggregator=lambda desk: CheatingAggregator(desk, cheat_round)))
     main(sys.argv[2:])

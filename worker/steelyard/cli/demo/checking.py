@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from steelyard.chain.devnet import DevChain
-from steelyard.chain.programs import project_root
+from steelyard.chain.dev.devnet import DevChain
+from steelyard.chain.dev.tools import project_root
 from steelyard.cli.demo.accounts import SPONSOR, Actor
 from steelyard.cli.output import Output, facts
 from steelyard.errors import NodeError

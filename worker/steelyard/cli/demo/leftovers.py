@@ -20,7 +20,7 @@ from pathlib import Path
 
 from steelyard.content import StoreConfig
 from steelyard.content.disk import take_lock
-from steelyard.content.kubo.address import Address
+from steelyard.content.kubo.address import DaemonAddress
 from steelyard.errors import ContentError
 
 _PREFIX = "steelyard-demo-"
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Folder:
+class DemoFolder:
     """One demo's own."""
 
     path: Path
@@ -38,20 +38,20 @@ class Folder:
 
 
 @contextmanager
-def own_folder(daemon: Address | None) -> Iterator[Folder]:
+def own_folder(daemon: DaemonAddress | None) -> Iterator[DemoFolder]:
     """A new folder, gone at the end."""
     path = Path(tempfile.mkdtemp(prefix=_PREFIX))
     lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         (path / _DAEMON).write_text(daemon.url if daemon else "")
-        yield Folder(path=path, lock=lock)
+        yield DemoFolder(path=path, lock=lock)
     finally:
         shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
 
 
-async def sweep(daemon: Address | None) -> int:
+async def sweep(daemon: DaemonAddress | None) -> int:
     """Remove what killed demos left here and in this daemon; returns how many there were."""
     found = 0
     for path in await asyncio.to_thread(lambda: sorted(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"))):
@@ -65,7 +65,7 @@ async def sweep(daemon: Address | None) -> int:
     return found
 
 
-async def leave(daemon: Address | None, folder: Path) -> bool:
+async def leave(daemon: DaemonAddress | None, folder: Path) -> bool:
     """Take what a demo has put into the user's IPFS daemon out of it again; False where that failed."""
     if daemon is None:
         return True

@@ -31,7 +31,7 @@ Listener = Callable[[Actor, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Node:
+class NodeProcess:
     """One process and who listens to it."""
 
     actor: Actor
@@ -49,7 +49,7 @@ def command(settings: DemoSettings, actor: Actor, job: int) -> list[str]:
     return [sys.executable, "-m", *program, "run", "--role", actor.role, "--job", str(job), *options, *linger]
 
 
-async def start(settings: DemoSettings, actor: Actor, job: int, listener: Listener, lock: int) -> Node:
+async def start(settings: DemoSettings, actor: Actor, job: int, listener: Listener, lock: int) -> NodeProcess:
     """Start a node in a session of its own; its events go to `listener`. lock: file descriptor to hold."""
     log = actor.home / "node.log"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("STEELYARD_")}
@@ -66,7 +66,7 @@ async def start(settings: DemoSettings, actor: Actor, job: int, listener: Listen
             limit=LINE_LIMIT,
         )
     listening = asyncio.create_task(_listen(actor, process, listener, log))
-    return Node(actor=actor, process=process, listening=listening, log=log)
+    return NodeProcess(actor=actor, process=process, listening=listening, log=log)
 
 
 async def _listen(actor: Actor, process: asyncio.subprocess.Process, listener: Listener, log: Path) -> None:
@@ -90,7 +90,7 @@ def _event(line: bytes) -> dict[str, Any] | None:
     return event if isinstance(event, dict) and "kind" in event else None
 
 
-async def watch(nodes: list[Node]) -> None:
+async def watch(nodes: list[NodeProcess]) -> None:
     """Return never; raise NodeError when a node ends with an error, with what it said last."""
     endings = {asyncio.create_task(node.process.wait()): node for node in nodes}
     try:
@@ -110,7 +110,7 @@ async def watch(nodes: list[Node]) -> None:
             task.cancel()
 
 
-async def end(nodes: list[Node]) -> None:
+async def end(nodes: list[NodeProcess]) -> None:
     """Ask every node to end, kill those that do not, and wait until all are gone."""
     for node in nodes:
         with contextlib.suppress(ProcessLookupError):

@@ -43,7 +43,7 @@ class RoundProgress:
 
 
 @dataclass(kw_only=True)
-class Progress:
+class DemoProgress:
     """The whole job."""
 
     names: Mapping[str, str]  # by address
@@ -81,7 +81,7 @@ class Progress:
         return sum(1 for each in self.rounds.values() if each.state == "final")
 
 
-def _opened(p: Progress, _who: str, e: Mapping[str, Any]) -> str:
+def _opened(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> str:
     at = p.round(e)
     at.opened_at = at.opened_at if at.opened_at is not None and at.state == "void" else float(e["at"])
     at.submitted = at.attested = 0
@@ -89,85 +89,85 @@ def _opened(p: Progress, _who: str, e: Mapping[str, Any]) -> str:
     return f"round {at.number} is open"
 
 
-def _submission(p: Progress, _who: str, e: Mapping[str, Any]) -> None:
+def _submission(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> None:
     p.round(e).submitted += 1
     p.updates.setdefault(int(e["serial"]), []).append(str(e["cid"]))
 
 
-def _closed(p: Progress, _who: str, e: Mapping[str, Any]) -> None:
+def _closed(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> None:
     p.round(e).state = "attesting"
 
 
-def _attestation(p: Progress, _who: str, e: Mapping[str, Any]) -> None:
+def _attestation(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> None:
     p.round(e).attested += 1
 
 
-def _post(p: Progress, _who: str, e: Mapping[str, Any]) -> str:
+def _post(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> str:
     at = p.round(e)
     at.poster, at.state = p.name(e["poster"]), "posted"
     at.result, at.cid, at.posted_at = str(e["id"]), str(e["cid"]), float(e["at"])
     return f"round {at.number}: {at.poster} posts a model of {len(e['included'])} updates"
 
 
-def _held_by_all(p: Progress, _who: str, e: Mapping[str, Any]) -> None:
+def _held_by_all(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> None:
     at = p.round(e)
     at.final_at = int(e["final_at"])
     at.state = "held" if at.state != "final" else at.state
 
 
-def _final(p: Progress, _who: str, e: Mapping[str, Any]) -> str:
+def _final(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> str:
     at = p.round(e)
     at.state = "final"
     return f"round {at.number} is final"
 
 
-def _void(p: Progress, _who: str, e: Mapping[str, Any]) -> str:
+def _void(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> str:
     at = p.round(e)
     at.state, at.result, at.cid, at.final_at, at.accuracy = "void", "", "", None, None
     return f"round {at.number}: the result of {p.name(e['poster'])} is void: {e['cause']}"
 
 
-def _convicted(p: Progress, _who: str, e: Mapping[str, Any]) -> str:
+def _convicted(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> str:
     at = p.round(e)
     p.convictions.append({**e, "round": at.number})
     return f"round {at.number}: {p.name(e['prover'])} convicts {p.name(e['poster'])} in transaction {e['tx']}"
 
 
-def _training(p: Progress, who: str, e: Mapping[str, Any]) -> None:
+def _training(p: DemoProgress, who: str, e: Mapping[str, Any]) -> None:
     p.activity[who] = f"trains for round {e.get('round')}"
 
 
-def _progress(p: Progress, who: str, e: Mapping[str, Any]) -> None:
+def _progress(p: DemoProgress, who: str, e: Mapping[str, Any]) -> None:
     p.activity[who] = (
         f"trains for round {e.get('round')}: step {e['step']} of {e['steps']}, loss {e['loss']:.3f}"
     )
 
 
-def _trained(p: Progress, who: str, e: Mapping[str, Any]) -> None:
+def _trained(p: DemoProgress, who: str, e: Mapping[str, Any]) -> None:
     p.activity[who] = f"trained for round {e.get('round')} in {e['seconds']:.1f} s, loss {e['loss']:.3f}"
 
 
-def _rebuilt(p: Progress, who: str, e: Mapping[str, Any]) -> str | None:
+def _rebuilt(p: DemoProgress, who: str, e: Mapping[str, Any]) -> str | None:
     p.activity[who] = f"rebuilt round {e.get('round')}: {e['verdict']}"
     if e["verdict"] == "right":
         return None
     return f"round {e.get('round')}: {who} finds the result {e['verdict']}: {e.get('why')}"
 
 
-def _tx(p: Progress, who: str, e: Mapping[str, Any]) -> None:
+def _tx(p: DemoProgress, who: str, e: Mapping[str, Any]) -> None:
     p.activity[who] = f"{e['what']}, {int(e['gas_used']):,} gas"
 
 
-def _problem(p: Progress, who: str, e: Mapping[str, Any]) -> None:
+def _problem(p: DemoProgress, who: str, e: Mapping[str, Any]) -> None:
     p.problems.append(f"{who}: {e.get('what')}: {e.get('message')}")
 
 
-def _started(p: Progress, who: str, _e: Mapping[str, Any]) -> str:
+def _started(p: DemoProgress, who: str, _e: Mapping[str, Any]) -> str:
     p.activity[who] = "is up"
     return f"{who} is up"
 
 
-def _ended(p: Progress, _who: str, e: Mapping[str, Any]) -> str:
+def _ended(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> str:
     p.ended = True
     return f"the job is {'aborted' if e.get('aborted') else 'closed'}"
 

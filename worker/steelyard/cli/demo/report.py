@@ -6,23 +6,23 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from steelyard.chain import events as ev
 from steelyard.chain.client import ChainClient
-from steelyard.chain.records import Event
-from steelyard.chain.structs import Purse
+from steelyard.chain.generated import events as ev
+from steelyard.chain.generated.structs import Purse
+from steelyard.chain.types import Event
+from steelyard.cli.context import ChainSession
 from steelyard.cli.demo.accounts import Actor
-from steelyard.cli.demo.progress import Progress
+from steelyard.cli.demo.progress import DemoProgress
 from steelyard.cli.demo.transactions import Transaction, transactions
-from steelyard.cli.work import Work
 from steelyard.errors import NodeError
 from steelyard.nodes.claims import read_view
-from steelyard.nodes.view import Opening
+from steelyard.nodes.state.view import Opening
 
 VERSION = 1
 
 
 async def build(
-    at: Work, actors: Sequence[Actor], progress: Progress, sizes: Mapping[str, int], **facts: Any
+    at: ChainSession, actors: Sequence[Actor], progress: DemoProgress, sizes: Mapping[str, int], **facts: Any
 ) -> dict[str, Any]:
     """The report's document.  sizes: bytes of updates and results by CID."""
     client, deployment = at.client, at.client.network.deployment
@@ -73,7 +73,7 @@ def _cid(codec: int, digest: bytes) -> str:
 
 
 def _round(
-    opening: Opening, progress: Progress, sizes: Mapping[str, int], sent: Sequence[Transaction]
+    opening: Opening, progress: DemoProgress, sizes: Mapping[str, int], sent: Sequence[Transaction]
 ) -> dict[str, Any]:
     seen, post = progress.rounds.get(opening.number), opening.post
     if post is None:
@@ -102,7 +102,7 @@ def _round(
 
 
 def _convictions(
-    events: Sequence[Event], numbers: Mapping[int, int], progress: Progress
+    events: Sequence[Event], numbers: Mapping[int, int], progress: DemoProgress
 ) -> list[dict[str, Any]]:
     slashes = {each.at.transaction: each for each in events if isinstance(each, ev.Slashed)}
     return [
@@ -123,7 +123,7 @@ def _convictions(
     ]
 
 
-async def _account(at: Work, actor: Actor, events: Sequence[Event], token: str) -> dict[str, Any]:
+async def _account(at: ChainSession, actor: Actor, events: Sequence[Event], token: str) -> dict[str, Any]:
     vault, registry = at.contracts.vault, at.contracts.registry
     account = await at.client.read(registry.account_of(actor.address))
     stake = await at.client.read(vault.balance_of(actor.address, Purse.STAKE))

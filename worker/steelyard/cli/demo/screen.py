@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from steelyard.cli.demo.progress import Progress, RoundProgress
+from steelyard.cli.demo.progress import DemoProgress, RoundProgress
 from steelyard.cli.output import table
 
 LINES = 8
@@ -18,9 +18,9 @@ FRAMES = 4  # a second
 
 
 class Screen:
-    """Shows a `Progress`; use as a context."""
+    """Shows a `DemoProgress`; use as a context."""
 
-    def __init__(self, console: Console, progress: Progress) -> None:
+    def __init__(self, console: Console, progress: DemoProgress) -> None:
         self._console, self._progress = console, progress
         self._begun = time.monotonic()
         self._news: deque[str] = deque(maxlen=LINES)

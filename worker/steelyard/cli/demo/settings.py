@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard.chain.devnet import Kind
-from steelyard.cli.jobs.description import Data, Description
+from steelyard.chain.dev.devnet import Kind
+from steelyard.cli.jobs.description import DataSection, JobDescription
 from steelyard.cli.jobs.terms import Terms
-from steelyard.content.kubo.address import Address
-from steelyard.learning.job import DEMO_ARCHITECTURE, DEMO_TRAINING
+from steelyard.content.kubo.address import DaemonAddress
+from steelyard.learning.job_setup import DEMO_ARCHITECTURE, DEMO_TRAINING
 
 ROUNDS = 6
 CHEAT_ROUND = 3
@@ -30,19 +30,19 @@ class DemoSettings:
     keep: bool = False
     report: Path = Path("report.json")
     check: bool = True  # let the independent script check the report at the end
-    ipfs: Address | None = None  # RPC of an IPFS daemon that all nodes share; None = embedded stores
+    ipfs: DaemonAddress | None = None  # RPC of an IPFS daemon that all nodes share; None = embedded stores
     poll_s: float = 0.15  # seconds between a node's looks at the chain; 7 nodes share it with the training
     deadline_s: float = 600.0  # for everything
 
 
-def description() -> Description:
+def description() -> JobDescription:
     """The job: MNIST, four skewed shards, six rounds."""
-    return Description(
+    return JobDescription(
         name="MNIST, four shards",
         encoding="bfp8",
         architecture=DEMO_ARCHITECTURE,
         training={**DEMO_TRAINING.json(), "max_rows": EPOCH_ROWS},
-        data=Data(shards=WORKERS, alpha=0.5, seed=1),
+        data=DataSection(shards=WORKERS, alpha=0.5, seed=1),
         terms=Terms(
             pool=str(POOL),
             rounds=ROUNDS,

@@ -9,9 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from steelyard.chain.devnet import DevChain
+from steelyard.chain.dev.devnet import DevChain
+from steelyard.chain.generated.structs import Purse
 from steelyard.chain.permits import sign_permit
-from steelyard.chain.structs import Purse
+from steelyard.cli.collateral import deposit
+from steelyard.cli.context import ChainSession
 from steelyard.cli.demo.accounts import DEPLOYMENT, SPONSOR, Actor
 from steelyard.cli.demo.settings import (
     BOND,
@@ -25,8 +27,6 @@ from steelyard.cli.demo.settings import (
 from steelyard.cli.jobs.joining import join
 from steelyard.cli.jobs.posting import post
 from steelyard.cli.jobs.publishing import Published, publish
-from steelyard.cli.purses import deposit
-from steelyard.cli.work import Work
 from steelyard.content import ContentStore
 from steelyard.errors import NodeError
 
@@ -39,7 +39,7 @@ def deploy_contracts(chain: DevChain, folder: Path) -> dict[str, Any]:
     from web3 import HTTPProvider, Web3
 
     from steelyard.chain.deploy import Web3Creator, deploy
-    from steelyard.chain.plan import DeploymentSettings
+    from steelyard.chain.deployment_plan import DeploymentSettings
 
     settings = DeploymentSettings(minimum_window_s=MINIMUM_WINDOW_S, unbonding_s=UNBONDING_S)
     deployed = deploy(Web3Creator(Web3(HTTPProvider(chain.url)), chain.accounts[0]), settings)
@@ -58,18 +58,18 @@ async def publish_job(store: ContentStore, folder: Path) -> Published:
 
 
 @asynccontextmanager
-async def at_work(actors: list[Actor]) -> AsyncIterator[dict[str, Work]]:
+async def at_work(actors: list[Actor]) -> AsyncIterator[dict[str, ChainSession]]:
     """A client for each account, by name."""
     async with AsyncExitStack() as stack:
-        found: dict[str, Work] = {}
+        found: dict[str, ChainSession] = {}
         for actor in actors:
             session = actor.session()
             client = await stack.enter_async_context(session.client(signing=True))
-            found[actor.name] = Work(session=session, client=client, contracts=client.contracts)
+            found[actor.name] = ChainSession(session=session, client=client, contracts=client.contracts)
         yield found
 
 
-async def register_all(actors: list[Actor], works: dict[str, Work]) -> None:
+async def register_all(actors: list[Actor], works: dict[str, ChainSession]) -> None:
     """Mint tokens, register workers with their stake and aggregators with their bonds."""
     acts: list[Coroutine[Any, Any, None]] = []
     for actor in actors:
@@ -83,7 +83,7 @@ async def register_all(actors: list[Actor], works: dict[str, Work]) -> None:
     await asyncio.gather(*acts)
 
 
-async def post_job(published: Published, works: dict[str, Work]) -> int:
+async def post_job(published: Published, works: dict[str, ChainSession]) -> int:
     """Post the job with its bounty in escrow.  Returns its number."""
     job = await post(works[SPONSOR], description(), published)
     if job != JOB:
@@ -91,7 +91,7 @@ async def post_job(published: Published, works: dict[str, Work]) -> int:
     return job
 
 
-async def join_all(actors: list[Actor], works: dict[str, Work], job: int) -> None:
+async def join_all(actors: list[Actor], works: dict[str, ChainSession], job: int) -> None:
     """Every worker joins with a shard of its own; then the sponsor opens the first round."""
     workers = [actor for actor in actors if actor.role == "worker"]
     await asyncio.gather(
@@ -101,12 +101,12 @@ async def join_all(actors: list[Actor], works: dict[str, Work], job: int) -> Non
     await sponsor.send(sponsor.contracts.coordinator.open_round(job), f"start job {job}")
 
 
-async def _mint(at: Work, tokens: int) -> None:
+async def _mint(at: ChainSession, tokens: int) -> None:
     token = await at.own_token()
     await at.send(token.calls.mint(at.client.address, token.parse(str(tokens))), f"mint {tokens}")
 
 
-async def _worker(at: Work) -> None:
+async def _worker(at: ChainSession) -> None:
     await _mint(at, STAKE)
     own = at.client.address
     units = (await at.own_token()).parse(str(STAKE))
@@ -115,7 +115,7 @@ async def _worker(at: Work) -> None:
     await at.send(call, "register with a stake")
 
 
-async def _aggregator(at: Work) -> None:
+async def _aggregator(at: ChainSession) -> None:
     await _mint(at, BOND * BONDS)
     own = at.client.address
     await at.send(at.contracts.registry.register(own, own, bytes(32), 0), "register")

@@ -7,11 +7,11 @@ import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from steelyard.cli.demo.progress import Progress
+from steelyard.cli.demo.progress import DemoProgress
 from steelyard.content import FOREVER, Cid, ContentStore
 from steelyard.errors import ContentError, TrainingError
+from steelyard.jobs.manifest import Manifest
 from steelyard.learning.trainer import Trainer, TrainerSettings
-from steelyard.manifest import Manifest
 
 FETCH_S = 30.0
 MOST_BYTES = 1 << 24
@@ -25,14 +25,14 @@ class Tester:
 
     store: ContentStore
     folder: Path
-    progress: Progress
+    progress: DemoProgress
     trainer: Trainer
     sizes: dict[str, int] = field(default_factory=dict)  # bytes by CID
     _wanted: asyncio.Queue[tuple[int, str, str]] = field(default_factory=asyncio.Queue)
     _fetching: set[asyncio.Task[None]] = field(default_factory=set)
 
     @classmethod
-    def of(cls, store: ContentStore, folder: Path, progress: Progress) -> Tester:
+    def of(cls, store: ContentStore, folder: Path, progress: DemoProgress) -> Tester:
         """With a folder and a training process of its own."""
         trainer = Trainer(folder / "testing", TrainerSettings(nice=NICE))
         return cls(store=store, folder=folder / "tested", progress=progress, trainer=trainer)

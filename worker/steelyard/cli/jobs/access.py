@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from steelyard.chain.events import AccessGranted, AccessWithdrawn
-from steelyard.cli.jobs.granting import Content, Granting, granting
+from steelyard.chain.generated.events import AccessGranted, AccessWithdrawn
+from steelyard.cli.context import ChainSession
+from steelyard.cli.jobs.grants import Content, Granting, granting
 from steelyard.cli.jobs.history import terms_of
-from steelyard.cli.work import Work
 from steelyard.errors import ConfigError
-from steelyard.nodes.access import AccessLog, envelope_of
 from steelyard.nodes.claims import read_view
+from steelyard.nodes.state.access import AccessLog, envelope_of
 
 READ_STAYS_READ = (
     "what it has fetched until now stays readable to it; from the next grant on the shard is sealed anew"
 )
 
 
-async def grant(at: Work, job: int, worker: str | None, shard: int | None) -> dict[str, Any]:
+async def grant(at: ChainSession, job: int, worker: str | None, shard: int | None) -> dict[str, Any]:
     """Bring access up to date: of one worker, or of every member with a shard that was sealed here."""
     async with granting(at, job) as desk:
         targets = _targets(desk, worker, shard)
@@ -26,7 +26,7 @@ async def grant(at: Work, job: int, worker: str | None, shard: int | None) -> di
     return {"job": job, "granted": granted, "waiting": waiting}
 
 
-async def withdraw(at: Work, job: int, worker: str, shard: int | None) -> dict[str, Any]:
+async def withdraw(at: ChainSession, job: int, worker: str, shard: int | None) -> dict[str, Any]:
     """Take access away, and seal the shard anew for those who keep it."""
     async with granting(at, job) as desk:
         readable = desk.view.access.shards_of(worker)
@@ -48,7 +48,7 @@ async def withdraw(at: Work, job: int, worker: str, shard: int | None) -> dict[s
     return {"job": job, "worker": worker, "withdrawn": shards, "granted": again, "waiting": waiting}
 
 
-async def log(at: Work, job: int) -> dict[str, Any]:
+async def log(at: ChainSession, job: int) -> dict[str, Any]:
     """Every grant and withdrawal of a job, and who may read what now."""
     terms = await terms_of(at.client, job)
     access: AccessLog = (await read_view(at.client, job)).access

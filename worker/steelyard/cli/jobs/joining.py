@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.chain.calls import Call
-from steelyard.chain.structs import Purse
+from steelyard.chain.generated.structs import Purse
+from steelyard.cli.context import ChainSession
 from steelyard.cli.jobs.history import STATUS, terms_of
 from steelyard.cli.jobs.own_data import check_published
 from steelyard.cli.stores import fetching_only
-from steelyard.cli.work import Work
 from steelyard.content import Cid, make_store
 from steelyard.errors import ConfigError, InsufficientFunds
-from steelyard.learning.job import check_recipe
-from steelyard.manifest import MEMBERSHIPS, Manifest
+from steelyard.jobs.manifest import MEMBERSHIPS, Manifest
+from steelyard.learning.job_setup import check_recipe
 from steelyard.nodes.claims import read_view
-from steelyard.nodes.jobinfo import JobInfo
-from steelyard.nodes.view import View
+from steelyard.nodes.job_info import JobInfo
+from steelyard.nodes.state.view import View
 
 WARNING = (
     "updates are public, and can leak training data until secure aggregation exists: "
@@ -28,7 +28,7 @@ WARNING = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ticket:
+class JoinTerms:
     """What `join` is called with."""
 
     index: int
@@ -38,7 +38,7 @@ class Ticket:
     proof: list[bytes]
 
 
-async def manifest_of(at: Work, job: int) -> Manifest:
+async def manifest_of(at: ChainSession, job: int) -> Manifest:
     """The job's manifest, equal to what the chain says.  Raises ManifestError, ContentMissing."""
     await terms_of(at.client, job)
     config = at.session.config
@@ -50,7 +50,7 @@ async def manifest_of(at: Work, job: int) -> Manifest:
     return info.manifest
 
 
-async def join(at: Work, job: int, *, shard: int | None, data: str) -> dict[str, Any]:
+async def join(at: ChainSession, job: int, *, shard: int | None, data: str) -> dict[str, Any]:
     """Join with the account's identity.  Raises InsufficientFunds, ManifestError, Reverted."""
     await _still_open(at, job)
     manifest = await manifest_of(at, job)
@@ -73,7 +73,7 @@ async def join(at: Work, job: int, *, shard: int | None, data: str) -> dict[str,
     return {"job": job, "identity": identity, "shard": ticket.index, "weight": ticket.weight}
 
 
-async def _still_open(at: Work, job: int) -> None:
+async def _still_open(at: ChainSession, job: int) -> None:
     """Raises ConfigError where nobody can join any more."""
     await terms_of(at.client, job)
     state = await at.client.read(at.contracts.coordinator.state_of(job))
@@ -84,7 +84,7 @@ async def _still_open(at: Work, job: int) -> None:
         )
 
 
-async def _afford_stake(at: Work, job: int, identity: str) -> None:
+async def _afford_stake(at: ChainSession, job: int, identity: str) -> None:
     """A refusal that names the sum, before the contract's own."""
     terms = (await terms_of(at.client, job)).terms
     balance = await at.client.read(at.contracts.vault.balance_of(identity, Purse.STAKE))
@@ -97,11 +97,11 @@ async def _afford_stake(at: Work, job: int, identity: str) -> None:
         )
 
 
-def _ticket(manifest: Manifest, view: View, identity: str, shard: int | None, data: str) -> Ticket:
+def _ticket(manifest: Manifest, view: View, identity: str, shard: int | None, data: str) -> JoinTerms:
     kind = MEMBERSHIPS.index(manifest.membership)
     if kind == MEMBERSHIPS.index("open"):
         codec, digest = Cid.parse(data).to_chain() if data else (0, bytes(32))
-        return Ticket(index=0, weight=1, codec=codec, digest=digest, proof=[])
+        return JoinTerms(index=0, weight=1, codec=codec, digest=digest, proof=[])
     if kind == MEMBERSHIPS.index("invitations"):
         position = manifest.shards.index(manifest.shard_of(identity))
     else:
@@ -109,7 +109,7 @@ def _ticket(manifest: Manifest, view: View, identity: str, shard: int | None, da
     chosen = manifest.shards[position]
     codec, digest = Cid.parse(chosen.cid).to_chain() if chosen.cid else (0, bytes(32))
     proof = manifest.member_proof(position)
-    return Ticket(index=chosen.index, weight=chosen.weight, codec=codec, digest=digest, proof=proof)
+    return JoinTerms(index=chosen.index, weight=chosen.weight, codec=codec, digest=digest, proof=proof)
 
 
 def _free_shard(manifest: Manifest, view: View, wanted: int | None) -> int:

@@ -10,9 +10,9 @@ from steelyard.cli.session import Session
 from steelyard.cli.stores import fetching_only
 from steelyard.content import Cid, make_store
 from steelyard.errors import ConfigError, FormatError, TrainingError
+from steelyard.jobs.manifest import Manifest
 from steelyard.learning.data import read_rows
-from steelyard.learning.job import check_rows
-from steelyard.manifest import Manifest
+from steelyard.learning.job_setup import check_rows
 
 MOST_BYTES = 1 << 40
 

@@ -7,15 +7,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from steelyard.chain.events import JobCreated
-from steelyard.cli.jobs.description import Description
+from steelyard.chain.generated.events import JobCreated
+from steelyard.cli.context import ChainSession
+from steelyard.cli.jobs.description import JobDescription
 from steelyard.cli.jobs.publishing import Published, publish
 from steelyard.cli.stores import fetching_only
-from steelyard.cli.work import Work
 from steelyard.content import make_store
 
 
-async def create(at: Work, description: Description) -> dict[str, Any]:
+async def create(at: ChainSession, description: JobDescription) -> dict[str, Any]:
     """Publish into the session's own store, approve and post.  Returns what `job create` prints."""
     root = at.session.config.content_dir
     root.mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ async def create(at: Work, description: Description) -> dict[str, Any]:
     return {"job": job, "manifest": str(published.cid), "shards": shards, "content": root}
 
 
-async def post(at: Work, description: Description, published: Published) -> int | None:
+async def post(at: ChainSession, description: JobDescription, published: Published) -> int | None:
     """Escrow the bounty and post the job; None in a dry run.  Raises InsufficientFunds, Reverted."""
     terms, own = description.terms, await at.own_token()
     bounty = await at.token(terms.token) if terms.token else own

@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from steelyard.blocks import Encoding
-from steelyard.cli.jobs.description import Description
-from steelyard.cli.jobs.material import Material, material
+from steelyard.cli.jobs.description import JobDescription
+from steelyard.cli.jobs.row_sources import RowSource, material
 from steelyard.content import FOREVER, Cid, ContentStore, cid_of_path
+from steelyard.core.encodings import Encoding
+from steelyard.core.numbers import ONE
+from steelyard.core.rules import AggregationConfig, Rule
 from steelyard.errors import ConfigError, ManifestError
-from steelyard.learning.job import block_count_of, compose, write_initial, write_initial_from
+from steelyard.jobs.manifest import InitialModel, Manifest, Shard, TrainingConfig
+from steelyard.learning.job_setup import block_count_of, compose, write_initial, write_initial_from
 from steelyard.learning.loaders.remote import download
-from steelyard.manifest import Initial, Manifest, Shard, Training
-from steelyard.numbers import ONE
-from steelyard.rules import Rule, Step
 
 FETCH_S = 60.0  # for a data manifest that is not held here
 
@@ -33,7 +33,7 @@ class Published:
 
 
 async def publish(
-    description: Description, store: ContentStore, scratch: Path, timeout_s: float = FETCH_S
+    description: JobDescription, store: ContentStore, scratch: Path, timeout_s: float = FETCH_S
 ) -> Published:
     """Put data, first model and manifest into the store.
 
@@ -51,7 +51,7 @@ async def publish(
     return Published(manifest=manifest, cid=cid, files=files)
 
 
-def _existing(description: Description) -> tuple[Manifest, tuple[Path, ...]]:
+def _existing(description: JobDescription) -> tuple[Manifest, tuple[Path, ...]]:
     """A finished manifest and, of the files beside it, those that it names."""
     path = description.manifest or Path()
     try:
@@ -72,7 +72,9 @@ def _existing(description: Description) -> tuple[Manifest, tuple[Path, ...]]:
     return manifest, tuple(file for cid, file in found.items() if cid in wanted)
 
 
-def _composed(description: Description, found: Material, scratch: Path) -> tuple[Manifest, tuple[Path, ...]]:
+def _composed(
+    description: JobDescription, found: RowSource, scratch: Path
+) -> tuple[Manifest, tuple[Path, ...]]:
     """Make the first model, and describe it with the data."""
     first = scratch / "initial.state"
     root = _first_model(description, found, first)
@@ -84,13 +86,13 @@ def _composed(description: Description, found: Material, scratch: Path) -> tuple
         membership=description.data.membership,
         shards=_members(description, found.shards),
         test=found.test,
-        initial=Initial(cid=str(cid_of_path(first)), root=root),
+        initial=InitialModel(cid=str(cid_of_path(first)), root=root),
         training=_training(description),
     )
     return manifest, (*found.files, first)
 
 
-def _first_model(description: Description, found: Material, target: Path) -> bytes:
+def _first_model(description: JobDescription, found: RowSource, target: Path) -> bytes:
     """Write it as a state file; returns its root. Raises ConfigError, FormatError, QuantizeError."""
     where = description.initial
     if not where:
@@ -102,7 +104,7 @@ def _first_model(description: Description, found: Material, target: Path) -> byt
         return write_initial_from(path, found.recipe, found.architecture, target)
 
 
-def _members(description: Description, shards: Sequence[Shard]) -> Sequence[Shard]:
+def _members(description: JobDescription, shards: Sequence[Shard]) -> Sequence[Shard]:
     chosen = description.data
     if chosen.membership == "open":
         return []
@@ -116,13 +118,13 @@ def _members(description: Description, shards: Sequence[Shard]) -> Sequence[Shar
     return [replace(shard, account=chosen.invited[shard.index].lower()) for shard in shards]
 
 
-def _step(description: Description, blocks: int) -> Step:
+def _step(description: JobDescription, blocks: int) -> AggregationConfig:
     given = dict(description.step)
     unknown = sorted(set(given) - {"rule", "trim", "beta", "lr", "bound2"})
     if unknown:
         raise ConfigError(f"[step] has no key {', '.join(unknown)}", remedy="rule, trim, beta, lr and bound2")
     try:
-        return Step(
+        return AggregationConfig(
             block_count=blocks,
             encoding=Encoding.from_name(description.encoding),
             rule=Rule[str(given.get("rule", "fedavg")).upper().replace("-", "_")],
@@ -140,8 +142,8 @@ def _fixed(value: Any) -> int:
     return round(float(value) * ONE)
 
 
-def _training(description: Description) -> Training:
-    known = Training.__dataclass_fields__
+def _training(description: JobDescription) -> TrainingConfig:
+    known = TrainingConfig.__dataclass_fields__
     unknown = sorted(set(description.training) - set(known))
     if unknown:
         raise ConfigError(
@@ -150,4 +152,4 @@ def _training(description: Description) -> Training:
     values: dict[str, Any] = {
         key: str(value) if known[key].type == "str" else value for key, value in description.training.items()
     }
-    return Training(**values)  # its reader checks the ranges, once composed
+    return TrainingConfig(**values)  # its reader checks the ranges, once composed

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from steelyard.chain.structs import JobState, JobTerms
+from steelyard.chain.generated.structs import JobState, JobTerms
+from steelyard.cli.context import ChainSession, Token
 from steelyard.cli.jobs.history import STATUS, terms_of
 from steelyard.cli.output import facts, table
 from steelyard.cli.times import when
-from steelyard.cli.work import Token, Work
 from steelyard.content import Cid
-from steelyard.manifest import MEMBERSHIPS
-from steelyard.nodes import committee
+from steelyard.jobs.manifest import MEMBERSHIPS
 from steelyard.nodes.claims import read_view
-from steelyard.nodes.view import Opening, Post, View
+from steelyard.nodes.state import committee
+from steelyard.nodes.state.view import Opening, Post, View
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-async def show(at: Work, job: int) -> tuple[dict[str, Any], list[RenderableType]]:
+async def show(at: ChainSession, job: int) -> tuple[dict[str, Any], list[RenderableType]]:
     """Document and tables of one job.  Raises ConfigError for an unknown one."""
     found = await terms_of(at.client, job)
     terms, coordinator = found.terms, at.contracts.coordinator
@@ -55,7 +55,7 @@ async def show(at: Work, job: int) -> tuple[dict[str, Any], list[RenderableType]
     return document, [facts(head), *_tables(view)]
 
 
-async def overview(at: Work) -> tuple[list[dict[str, Any]], list[tuple[object, ...]]]:
+async def overview(at: ChainSession) -> tuple[list[dict[str, Any]], list[tuple[object, ...]]]:
     """Document and rows of every job."""
     coordinator = at.contracts.coordinator
     count = await at.client.read(coordinator.job_count())
@@ -96,7 +96,7 @@ def phase_of(view: View, terms: JobTerms, now: int) -> str:
     if not committee.submissions_over(head, now):
         count = f"{len(head.submissions)} of {head.members.bit_count()}"
         return f"round {head.number}: {count} have submitted, until {when(head.submit_by)}"
-    windows = committee.Windows.of(head, terms)
+    windows = committee.CommitteeWindows.of(head, terms)
     heard = f"{len(head.heard)} heard"
     return f"round {head.number}: attesting and aggregating, {heard}" + (
         f", post by {when(windows.post_by)}" if windows else ""

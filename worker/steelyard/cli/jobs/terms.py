@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from steelyard.chain.structs import JobTerms
-from steelyard.chain.structs import Step as ChainStep
+from steelyard.chain.generated.structs import JobTerms
+from steelyard.chain.generated.structs import Step as ChainStep
 from steelyard.cli.amounts import parse
 from steelyard.cli.times import seconds
 from steelyard.content import Cid
 from steelyard.errors import ConfigError
-from steelyard.manifest import MEMBERSHIPS, Manifest
+from steelyard.jobs.manifest import MEMBERSHIPS, Manifest
 
 if TYPE_CHECKING:
-    from steelyard.cli.work import Token
+    from steelyard.cli.context import Token
 
 MOST_MEMBERS = 256
 

@@ -22,7 +22,7 @@ _SECRETS = "write it as its AuthSecret: basic:USER:PASSWORD or bearer:TOKEN"
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class DaemonAddress:
     """One place in the two spellings that are needed."""
 
     multiaddr: str  # /ip4/127.0.0.1/tcp/5001/http
@@ -35,7 +35,7 @@ class Address:
         return {"Authorization": self.auth} if self.auth else {}
 
     @classmethod
-    def parse(cls, text: str, auth: str = "") -> Address:
+    def parse(cls, text: str, auth: str = "") -> DaemonAddress:
         """An address that a person wrote; one with a user and a password in it brings its `auth` along.
 
         Raises ConfigError, which shows no password.
@@ -59,7 +59,7 @@ class Address:
         return cls._of(kind, host, port, parts.scheme, text, _named_in(parts) or auth)
 
     @classmethod
-    def _of(cls, kind: str, host: str, port: int, scheme: str, text: str, auth: str) -> Address:
+    def _of(cls, kind: str, host: str, port: int, scheme: str, text: str, auth: str) -> DaemonAddress:
         if not 0 < port < 65536:
             raise ConfigError(f"{text[:200]!r} has no port from 1 to 65535", remedy=_EXAMPLE)
         name = f"[{host}]" if kind == "ip6" else host

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from steelyard.content.client import PeerFault
-from steelyard.content.kubo.address import Address
+from steelyard.content.kubo.address import DaemonAddress
+from steelyard.content.peer_client import PeerFault
 
 _HEAD_BYTES = 16 * 1024
 _AHEAD = 2  # full buffers that wait to be taken
@@ -119,7 +119,7 @@ class Bulk(asyncio.BufferedProtocol):
 
 
 @asynccontextmanager
-async def post(address: Address, path: str, sizes: Iterator[int]) -> AsyncIterator[Bulk]:
+async def post(address: DaemonAddress, path: str, sizes: Iterator[int]) -> AsyncIterator[Bulk]:
     """Send a request without a body. sizes: bytes of the buffers to fill.  Raises PeerFault, OSError."""
     parts = urlsplit(address.url)
     host, secure = parts.hostname or "", parts.scheme == "https"

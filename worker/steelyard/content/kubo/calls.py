@@ -14,7 +14,7 @@ from typing import Any
 
 from steelyard.content.cid import DAG_PB, Cid
 from steelyard.content.kubo import failures
-from steelyard.content.kubo.address import Address
+from steelyard.content.kubo.address import DaemonAddress
 from steelyard.content.layout import LEAF_BYTES, LINKS
 from steelyard.errors import DaemonError
 
@@ -27,7 +27,7 @@ _THREADS = 4
 class Calls:
     """One daemon's RPC. Methods raise DaemonError, and DiskFull where the daemon has no room."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: DaemonAddress) -> None:
         self._address = address
         self._pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="steelyard-ipfs")
         self._ended = threading.Event()

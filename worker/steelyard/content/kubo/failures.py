@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from steelyard.content.kubo.address import Address
+from steelyard.content.kubo.address import DaemonAddress
 from steelyard.errors import ContentError, DaemonError, DiskFull
 
 _RPC = "the RPC is at `ipfs config Addresses.API`; the gateway (8080) and the swarm (4001) are other ports"
 _FULL = ("no space left on device", "disk quota exceeded", "file too large")
 
 
-def away(address: Address, cause: str) -> DaemonError:
+def away(address: DaemonAddress, cause: str) -> DaemonError:
     """Nobody listens, or the daemon went away in the middle."""
     return DaemonError(
         f"no IPFS daemon answers at {address.url} ({cause[:200]})",
@@ -17,12 +17,12 @@ def away(address: Address, cause: str) -> DaemonError:
     )
 
 
-def foreign(address: Address, cause: str) -> DaemonError:
+def foreign(address: DaemonAddress, cause: str) -> DaemonError:
     """Something else listens there."""
     return DaemonError(f"{address.url} is no IPFS daemon's RPC ({cause[:200]})", remedy=_RPC)
 
 
-def locked(address: Address, status: int) -> DaemonError:
+def locked(address: DaemonAddress, status: int) -> DaemonError:
     """It wants a secret, or another one."""
     said = "not with the secret that it was given" if address.auth else "and no secret is given"
     return DaemonError(
@@ -32,7 +32,7 @@ def locked(address: Address, status: int) -> DaemonError:
     )
 
 
-def late(address: Address, what: str, seconds: float) -> DaemonError:
+def late(address: DaemonAddress, what: str, seconds: float) -> DaemonError:
     """It did not answer in time."""
     return DaemonError(
         f"the IPFS daemon at {address.url} did not {what} within {seconds:g} s",
@@ -40,7 +40,7 @@ def late(address: Address, what: str, seconds: float) -> DaemonError:
     )
 
 
-def refused(address: Address, what: str, message: str) -> ContentError:
+def refused(address: DaemonAddress, what: str, message: str) -> ContentError:
     """It answered with an error of its own."""
     if any(text in message.lower() for text in _FULL):
         return DiskFull(

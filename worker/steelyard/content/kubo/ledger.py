@@ -13,7 +13,7 @@ from pathlib import Path
 
 from steelyard.content.cid import Cid
 from steelyard.errors import ContentError, DiskFull
-from steelyard.sqlite import open_shared
+from steelyard.util.sqlite import open_shared
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS roots(
@@ -26,7 +26,7 @@ _CID_BYTES = 36
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LedgerRow:
     """A file or directory that is in the daemon, or was being put there."""
 
     cid: Cid
@@ -35,7 +35,7 @@ class Row:
     since: float  # Unix seconds
 
 
-class Ledger:
+class DaemonLedger:
     """One SQLite file beside the index, shared by the processes on one store folder. Methods block."""
 
     def __init__(self, path: Path) -> None:
@@ -64,12 +64,12 @@ class Ledger:
         """Nothing of it is ours in the daemon any longer."""
         self._do("DELETE FROM roots WHERE cid = ?", (cid.to_bytes(),))
 
-    def row(self, cid: Cid) -> Row | None:
+    def row(self, cid: Cid) -> LedgerRow | None:
         """What is known of one."""
         found = self._do("SELECT * FROM roots WHERE cid = ?", (cid.to_bytes(),))
         return _row(found[0]) if found else None
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[LedgerRow]:
         """All of them."""
         return [_row(found) for found in self._do("SELECT * FROM roots ORDER BY cid", ())]
 
@@ -100,7 +100,7 @@ class Ledger:
             ) from error
 
 
-def _row(found: tuple[bytes, int, bytes, float]) -> Row:
+def _row(found: tuple[bytes, int, bytes, float]) -> LedgerRow:
     cid, published, blocks, since = found
     parts = [blocks[at : at + _CID_BYTES] for at in range(0, len(blocks), _CID_BYTES)]
-    return Row(Cid.from_bytes(cid), bool(published), tuple(map(Cid.from_bytes, parts)), float(since))
+    return LedgerRow(Cid.from_bytes(cid), bool(published), tuple(map(Cid.from_bytes, parts)), float(since))

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from steelyard.content.cid import DAG_PB, RAW, Cid
-from steelyard.content.dagpb import DIRECTORY, Link, Node, encode_node
+from steelyard.content.dagpb import DIRECTORY, DagNode, Link, encode_node
 from steelyard.content.kubo.calls import Calls
-from steelyard.content.kubo.ledger import Ledger, Row
+from steelyard.content.kubo.ledger import DaemonLedger, LedgerRow
 from steelyard.content.kubo.streams import Streams
-from steelyard.content.layout import Block, Layout
-from steelyard.content.shelf import Shelf
+from steelyard.content.layout import DagBlock, Layout
+from steelyard.content.local_store import LocalStore
 from steelyard.content.threads import in_thread
 from steelyard.errors import ContentError, ContentMissing, DaemonError
 
@@ -37,7 +37,7 @@ class _Parts:
     """What a file or directory is made of."""
 
     files: list[tuple[Cid, Layout]] = field(default_factory=list)
-    nodes: list[Block] = field(default_factory=list)  # of directories
+    nodes: list[DagBlock] = field(default_factory=list)  # of directories
 
     @property
     def size(self) -> int:
@@ -50,7 +50,7 @@ class _Parts:
         for cid, layout in self.files:
             _, dag_size, inner = layout.tree()
             # `add` leaves a directory with the file in it, which nothing refers to.
-            left = encode_node(Node(DIRECTORY, (Link(cid, str(cid), dag_size),)))
+            left = encode_node(DagNode(DIRECTORY, (Link(cid, str(cid), dag_size),)))
             found.append(Cid.of_block(DAG_PB, left))
             found += [Cid(RAW, layout.leaf(i)) for i in range(len(layout))]
             found += [block.cid for block in inner] or [cid]
@@ -60,7 +60,7 @@ class _Parts:
 class Publisher:
     """Moves what one shelf holds into one daemon."""
 
-    def __init__(self, shelf: Shelf, ledger: Ledger, calls: Calls, streams: Streams) -> None:
+    def __init__(self, shelf: LocalStore, ledger: DaemonLedger, calls: Calls, streams: Streams) -> None:
         self._shelf = shelf
         self._ledger = ledger
         self._calls = calls
@@ -121,7 +121,7 @@ class Publisher:
         """Take everything of this store out of the daemon. Raises DaemonError."""
         await self._remove(await in_thread(self._ledger.rows))
 
-    async def _remove(self, rows: Sequence[Row]) -> None:
+    async def _remove(self, rows: Sequence[LedgerRow]) -> None:
         if not rows:
             return
         blocks: set[Cid] = set()
@@ -170,7 +170,7 @@ class Publisher:
             if layout is not None:
                 parts.files.append((cid, layout))
             elif block is not None:
-                parts.nodes.append(Block(cid, block))
+                parts.nodes.append(DagBlock(cid, block))
                 below = sorted(set(self._shelf.index.children(cid)) - seen)
                 rest += below
                 seen |= set(below)
@@ -184,11 +184,11 @@ class Publisher:
         except ContentMissing:
             return set()
 
-    def _pin_of(self, cid: Cid) -> Block:
+    def _pin_of(self, cid: Cid) -> DagBlock:
         """The directory that this store pins for what it hands out."""
         name = f"{PIN_NAME}-{self._ledger.owner}"
-        data = encode_node(Node(DIRECTORY, (Link(cid, name, 0),)))
-        return Block(Cid.of_block(DAG_PB, data), data)
+        data = encode_node(DagNode(DIRECTORY, (Link(cid, name, 0),)))
+        return DagBlock(Cid.of_block(DAG_PB, data), data)
 
 
 _NO_FILES = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"  # the empty directory, CIDv0

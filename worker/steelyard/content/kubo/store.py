@@ -11,16 +11,16 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from steelyard.content.cid import RAW, Cid
-from steelyard.content.client import Put
 from steelyard.content.config import StoreConfig
 from steelyard.content.embedded import EmbeddedStore
-from steelyard.content.kubo.address import Address
+from steelyard.content.kubo.address import DaemonAddress
 from steelyard.content.kubo.calls import Calls
-from steelyard.content.kubo.ledger import Ledger
+from steelyard.content.kubo.ledger import DaemonLedger
 from steelyard.content.kubo.publishing import Publisher
 from steelyard.content.kubo.streams import Streams
 from steelyard.content.kubo.swarm import PER_REPLY, Swarm, peer_of
 from steelyard.content.layout import Layout
+from steelyard.content.peer_client import Put
 from steelyard.content.store import ContentStore, Freed
 from steelyard.content.threads import in_thread
 from steelyard.errors import ConfigError, ContentError
@@ -35,10 +35,10 @@ class KuboStore(EmbeddedStore):
         super().__init__(config)
         if config.ipfs is None:
             raise ConfigError("no IPFS daemon is named", remedy="give the address of its RPC with --ipfs")
-        self._address = Address.parse(config.ipfs, config.ipfs_auth)
+        self._address = DaemonAddress.parse(config.ipfs, config.ipfs_auth)
         self._calls: Calls | None = None
         self._streams: Streams | None = None
-        self._ledger: Ledger | None = None
+        self._ledger: DaemonLedger | None = None
         self._swarm: Swarm | None = None
         self._publisher_or_none: Publisher | None = None
         self.peer_id = ""  # of the daemon
@@ -49,7 +49,7 @@ class KuboStore(EmbeddedStore):
             self._calls = calls = await in_thread(Calls, self._address)
             self.peer_id, addresses = await calls.identity()
             self._streams = streams = Streams(self._address)
-            self._ledger = ledger = await in_thread(Ledger, self._config.root / "daemon.sqlite")
+            self._ledger = ledger = await in_thread(DaemonLedger, self._config.root / "daemon.sqlite")
             self._publisher_or_none = Publisher(self._shelf, ledger, calls, streams)
             self._exchange = Through(streams, ledger)
             self._join(streams, addresses)
@@ -125,7 +125,7 @@ class KuboStore(EmbeddedStore):
 class Through:
     """The daemon as a source of blocks; it notes what thereby comes to lie in the daemon."""
 
-    def __init__(self, streams: Streams, ledger: Ledger) -> None:
+    def __init__(self, streams: Streams, ledger: DaemonLedger) -> None:
         self._streams = streams
         self._ledger = ledger
 

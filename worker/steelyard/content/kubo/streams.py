@@ -12,10 +12,10 @@ from typing import Any
 import aiohttp
 
 from steelyard.content.cid import Cid
-from steelyard.content.client import PeerFault, PeerMiss, Put, read_all
 from steelyard.content.kubo import bulk, failures
-from steelyard.content.kubo.address import Address
+from steelyard.content.kubo.address import DaemonAddress
 from steelyard.content.layout import LEAF_BYTES, Layout
+from steelyard.content.peer_client import PeerFault, PeerMiss, Put, read_all
 
 _READ_BUFFER = 256 * 1024
 _CONNECT_S = 3.0
@@ -31,7 +31,7 @@ _ABSENT = ("not found", "offline", "context deadline exceeded")
 class Streams:
     """One daemon's RPC, for blocks and bytes of files. What it sends is checked like any peer's."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: DaemonAddress) -> None:
         self._address = address
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=64),

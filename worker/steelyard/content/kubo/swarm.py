@@ -12,8 +12,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steelyard.content.addresses import is_address, is_public_host
 from steelyard.content.kubo.streams import Streams
+from steelyard.content.peer_addresses import is_address, is_public_host
 
 PER_REPLY = 8
 _PER_DAEMON = 2

@@ -8,7 +8,7 @@ What is remote is first brought to the disk. The libraries for it are in the ext
 before it is needed.
 """
 
-from steelyard.learning.loaders.opening import opened
-from steelyard.learning.loaders.source import Scan, Source, Wishes
+from steelyard.learning.loaders.open_source import opened
+from steelyard.learning.loaders.source import Scan, Source, SourceOptions
 
-__all__ = ["Scan", "Source", "Wishes", "opened"]
+__all__ = ["Scan", "Source", "SourceOptions", "opened"]

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from steelyard.errors import ConfigError
 from steelyard.learning.data import Kind
-from steelyard.learning.loaders.coding import MAX_GROUPS, MAX_LABELS, Coder, labels_of
-from steelyard.learning.loaders.pictures import Frame, decoded
-from steelyard.learning.loaders.source import Scan, Wishes, need, rows_at_once
-from steelyard.learning.loaders.tables import Table, coded, column_of
+from steelyard.learning.loaders.images import Frame, decoded
+from steelyard.learning.loaders.label_encoding import MAX_GROUPS, MAX_LABELS, LabelEncoder, labels_of
+from steelyard.learning.loaders.source import Scan, SourceOptions, need, rows_at_once
+from steelyard.learning.loaders.tables import TableFile, coded, column_of
 
 LABELS = ("label", "labels", "target", "class", "fine_label")
 IMAGES = ("image", "img")
@@ -24,10 +24,10 @@ MAX_COLUMNS = 4096
 class Columns:
     """One or several files with the same columns; those of `test` are test rows."""
 
-    def __init__(self, train: Sequence[Path], test: Sequence[Path], wishes: Wishes) -> None:
+    def __init__(self, train: Sequence[Path], test: Sequence[Path], wishes: SourceOptions) -> None:
         self._wishes = wishes
-        self._train = [Table(path, wishes.delimiter) for path in train]
-        self._test = [Table(path, wishes.delimiter) for path in test]
+        self._train = [TableFile(path, wishes.delimiter) for path in train]
+        self._test = [TableFile(path, wishes.delimiter) for path in test]
         first = self._train[0]
         self._label = column_of(first, wishes.label, LABELS, "column of labels", "--label")
         self._known = wishes.labels or first.class_names(self._label)
@@ -38,8 +38,8 @@ class Columns:
 
     def scan(self) -> Scan:
         """One pass over labels, groups and, of images, the first row."""
-        labels = Coder("label", MAX_LABELS, self._known)
-        groups = Coder(f"value of {self._wishes.group}", MAX_GROUPS)
+        labels = LabelEncoder("label", MAX_LABELS, self._known)
+        groups = LabelEncoder(f"value of {self._wishes.group}", MAX_GROUPS)
         for table in self._train:
             self._code(table, labels, groups)
         rows = labels.mark()
@@ -67,7 +67,7 @@ class Columns:
             for batch in table.batches(self._inputs, texts=texts):
                 yield from self._rows(table, batch)
 
-    def _choose(self, table: Table) -> tuple[Kind, list[str]]:
+    def _choose(self, table: TableFile) -> tuple[Kind, list[str]]:
         """What the rows are, and the columns that hold them."""
         wishes = self._wishes
         if wishes.text:
@@ -77,7 +77,7 @@ class Columns:
             return Kind.IMAGES, [column_of(table, wishes.image, IMAGES, "column of images", "--image")]
         return Kind.FEATURES, self._features(table)
 
-    def _features(self, table: Table) -> list[str]:
+    def _features(self, table: TableFile) -> list[str]:
         left_out = {self._label, self._wishes.group}
         chosen = list(self._wishes.columns) or [name for name in table.names if name not in left_out]
         for name in self._wishes.columns:
@@ -102,7 +102,7 @@ class Columns:
             )
         return chosen
 
-    def _code(self, table: Table, labels: Coder, groups: Coder | None) -> None:
+    def _code(self, table: TableFile, labels: LabelEncoder, groups: LabelEncoder | None) -> None:
         group = self._wishes.group if groups is not None else ""
         wanted = list(dict.fromkeys([self._label, *([group] if group else [])]))
         column_of(table, self._label, (), "column of labels", "--label")
@@ -130,7 +130,7 @@ class Columns:
         self._frame = Frame.of(_encoded(first.column(0))[0], self._wishes.image_size)
         return self._frame.shape
 
-    def _rows(self, table: Table, batch: Any) -> Iterator[NDArray[Any]]:
+    def _rows(self, table: TableFile, batch: Any) -> Iterator[NDArray[Any]]:
         if self.kind is Kind.FEATURES:
             yield np.stack([_numbers(table, name, batch.column(name)) for name in self._inputs], axis=1)
         elif self.kind is Kind.TEXTS:
@@ -154,7 +154,7 @@ def texts_as_bytes(texts: Sequence[str | None], length: int) -> NDArray[np.uint8
     return rows
 
 
-def _numbers(table: Table, name: str, column: Any) -> NDArray[np.float32]:
+def _numbers(table: TableFile, name: str, column: Any) -> NDArray[np.float32]:
     """A column as float32. Raises ConfigError for an empty place or what is no finite number."""
     empty = column.null_count
     if not empty:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from steelyard.errors import ConfigError
 from steelyard.learning.data import Kind
-from steelyard.learning.loaders.coding import MAX_LABELS, Coder, labels_of
 from steelyard.learning.loaders.columns import texts_as_bytes
-from steelyard.learning.loaders.pictures import SUFFIXES as PICTURES
-from steelyard.learning.loaders.pictures import Frame, decoded
-from steelyard.learning.loaders.source import Scan, Wishes, rows_at_once
+from steelyard.learning.loaders.images import SUFFIXES as PICTURES
+from steelyard.learning.loaders.images import Frame, decoded
+from steelyard.learning.loaders.label_encoding import MAX_LABELS, LabelEncoder, labels_of
+from steelyard.learning.loaders.source import Scan, SourceOptions, rows_at_once
 
 TEXTS = (".txt",)
 TRAIN = ("train", "training")
@@ -31,7 +31,7 @@ Labelled = list[tuple[str, list[Path]]]
 class Folders:
     """A folder of labels, each a folder of files."""
 
-    def __init__(self, root: Path, wishes: Wishes) -> None:
+    def __init__(self, root: Path, wishes: SourceOptions) -> None:
         self._root, self._wishes = root, wishes
         names = {path.name.lower(): path for path in root.iterdir() if path.is_dir()}
         train = next((names[name] for name in TRAIN if name in names), None)
@@ -59,7 +59,7 @@ class Folders:
                 f"a folder of files has no column {wishes.group!r}",
                 remedy="use by:label, or a file of columns",
             )
-        coder = Coder("label", MAX_LABELS, wishes.labels)
+        coder = LabelEncoder("label", MAX_LABELS, wishes.labels)
         for name, files in self._train:
             coder.add_rows(name, len(files))
         rows = coder.mark()

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from steelyard.core.kernels.arrays import Bytes, Int64
 from steelyard.errors import ConfigError
-from steelyard.kernels.arrays import Bytes, Int64
 from steelyard.learning.data import Kind
 
 BATCH_BYTES = 8 << 20  # of rows at a time, or of one row where that is more
@@ -18,7 +18,7 @@ TEXT_BYTES = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class SourceOptions:
     """What a person says about a source; what is left empty is found out."""
 
     label: str = ""  # column of labels: else `label`, `labels`, `target` or `class`

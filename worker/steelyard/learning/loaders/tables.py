@@ -25,7 +25,7 @@ PARQUET_BUFFER = 1 << 18  # of each column that is read; else a whole row group 
 ROWS_AT_ONCE = 1024  # of Parquet; images make a row large
 
 
-class Table:
+class TableFile:
     """One CSV or Parquet file."""
 
     def __init__(self, path: Path, delimiter: str = ",") -> None:
@@ -126,7 +126,7 @@ def _readable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def column_of(table: Table, wanted: str, usual: Sequence[str], what: str, option: str) -> str:
+def column_of(table: TableFile, wanted: str, usual: Sequence[str], what: str, option: str) -> str:
     """The column that is asked for, or the first usual one that there is. Raises ConfigError."""
     names = table.names
     if wanted in names:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from steelyard.core.kernels.arrays import Float32
 from steelyard.errors import TrainingError
-from steelyard.kernels.arrays import Float32
 from steelyard.learning.data import Kind, Rows
 
 Architecture = Mapping[str, int | str | tuple[int | str, ...]]
@@ -26,7 +26,7 @@ class Cancelled(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tensor:
+class InitialTensor:
     """One tensor of a recipe's layout."""
 
     name: str
@@ -108,7 +108,7 @@ class Recipe(Protocol):
 
     name: str
 
-    def layout(self, architecture: Architecture) -> tuple[Tensor, ...]:
+    def layout(self, architecture: Architecture) -> tuple[InitialTensor, ...]:
         """The tensors in the order of the weight vector."""
 
     def initial(self, architecture: Architecture, seed: int) -> Weights:

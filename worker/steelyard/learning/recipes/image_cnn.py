@@ -12,14 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steelyard.learning.data import Kind
-from steelyard.learning.recipes.base import Architecture, Intake, Learner, Tensor, Weights
-from steelyard.learning.recipes.tensors import layout_of, refused, uniform
+from steelyard.learning.recipes.base import Architecture, InitialTensor, Intake, Learner, Weights
+from steelyard.learning.recipes.layout import layout_of, refused, uniform
 
 NAME = "image-cnn"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
+class ImageCnnArchitecture:
     """An architecture, checked."""
 
     channels: int
@@ -31,7 +31,7 @@ class Shape:
     deviation: int  # of a pixel, in 1/255
 
     @classmethod
-    def of(cls, architecture: Architecture) -> Shape:
+    def of(cls, architecture: Architecture) -> ImageCnnArchitecture:
         """Raises TrainingError for a missing or unknown key, or a number out of range."""
         limits = {
             "channels": (1, 16),
@@ -68,9 +68,9 @@ class ImageCnn:
 
     name = NAME
 
-    def layout(self, architecture: Architecture) -> tuple[Tensor, ...]:
+    def layout(self, architecture: Architecture) -> tuple[InitialTensor, ...]:
         """The tensors in the order of the weight vector. Raises TrainingError over 2^27 parameters."""
-        shape = Shape.of(architecture)
+        shape = ImageCnnArchitecture.of(architecture)
         first, second = shape.filters
         shapes: dict[str, tuple[int, ...]] = {
             "conv1.weight": (first, 4 * shape.channels, 3, 3),
@@ -88,7 +88,7 @@ class ImageCnn:
 
     def intake(self, architecture: Architecture) -> Intake:
         """The rows that it is for."""
-        shape = Shape.of(architecture)
+        shape = ImageCnnArchitecture.of(architecture)
         return Intake(
             kind=Kind.IMAGES, row=(shape.channels, shape.height, shape.width), classes=shape.classes
         )
@@ -97,7 +97,7 @@ class ImageCnn:
         """The torch side. Only the child calls this: it is what imports torch."""
         from steelyard.learning.recipes.image_cnn_torch import ImageCnnLearner  # noqa: PLC0415
 
-        return ImageCnnLearner(self.intake(architecture), Shape.of(architecture))
+        return ImageCnnLearner(self.intake(architecture), ImageCnnArchitecture.of(architecture))
 
 
 def _pooled(side: int) -> int:

@@ -9,13 +9,13 @@ from torch.nn import functional
 
 from steelyard.learning.recipes.base import Intake
 from steelyard.learning.recipes.classifier_torch import Classifier
-from steelyard.learning.recipes.image_cnn import Shape
+from steelyard.learning.recipes.image_cnn import ImageCnnArchitecture
 
 
 class ImageCnnLearner(Classifier):
     """Trains and tests one architecture on the CPU."""
 
-    def __init__(self, intake: Intake, shape: Shape) -> None:
+    def __init__(self, intake: Intake, shape: ImageCnnArchitecture) -> None:
         super().__init__(intake)
         self._shape = shape
 

@@ -16,8 +16,8 @@ from itertools import pairwise
 import numpy as np
 
 from steelyard.learning.data import Kind
-from steelyard.learning.recipes.base import Architecture, Intake, Learner, Tensor, Weights
-from steelyard.learning.recipes.tensors import layout_of, refused, uniform
+from steelyard.learning.recipes.base import Architecture, InitialTensor, Intake, Learner, Weights
+from steelyard.learning.recipes.layout import layout_of, refused, uniform
 
 NAME = "tabular"
 
@@ -27,7 +27,7 @@ _DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,20})?(e-?[0-9]{1,2})?")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
+class TabularArchitecture:
     """An architecture, checked."""
 
     columns: int
@@ -37,7 +37,7 @@ class Shape:
     deviation: tuple[float, ...]
 
     @classmethod
-    def of(cls, architecture: Architecture) -> Shape:
+    def of(cls, architecture: Architecture) -> TabularArchitecture:
         """Raises TrainingError for a missing or unknown key, or a number out of range."""
         wanted = {"columns", "classes", "hidden", "mean", "deviation"}
         if set(architecture) != wanted:
@@ -63,9 +63,9 @@ class Tabular:
 
     name = NAME
 
-    def layout(self, architecture: Architecture) -> tuple[Tensor, ...]:
+    def layout(self, architecture: Architecture) -> tuple[InitialTensor, ...]:
         """The tensors in the order of the weight vector. Raises TrainingError over 2^27 parameters."""
-        shape = Shape.of(architecture)
+        shape = TabularArchitecture.of(architecture)
         sizes = (shape.columns, *shape.hidden, shape.classes)
         shapes: list[tuple[str, tuple[int, ...]]] = []
         for number, (inputs, outputs) in enumerate(pairwise(sizes), 1):
@@ -78,14 +78,14 @@ class Tabular:
 
     def intake(self, architecture: Architecture) -> Intake:
         """The rows that it is for."""
-        shape = Shape.of(architecture)
+        shape = TabularArchitecture.of(architecture)
         return Intake(kind=Kind.FEATURES, row=(shape.columns,), classes=shape.classes)
 
     def learner(self, architecture: Architecture) -> Learner:
         """The torch side. Only the child calls this: it is what imports torch."""
         from steelyard.learning.recipes.tabular_torch import TabularLearner  # noqa: PLC0415
 
-        return TabularLearner(self.intake(architecture), Shape.of(architecture))
+        return TabularLearner(self.intake(architecture), TabularArchitecture.of(architecture))
 
 
 def decimal(value: float) -> str:

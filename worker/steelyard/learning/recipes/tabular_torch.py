@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from steelyard.learning.recipes.base import Intake
 from steelyard.learning.recipes.classifier_torch import Classifier
-from steelyard.learning.recipes.tabular import Shape
+from steelyard.learning.recipes.tabular import TabularArchitecture
 
 FAR = 16.0  # deviations from the mean; a value beyond is taken as this far
 
@@ -17,7 +17,7 @@ FAR = 16.0  # deviations from the mean; a value beyond is taken as this far
 class TabularLearner(Classifier):
     """Trains and tests one architecture on the CPU."""
 
-    def __init__(self, intake: Intake, shape: Shape) -> None:
+    def __init__(self, intake: Intake, shape: TabularArchitecture) -> None:
         super().__init__(intake)
         self._mean = torch.tensor(shape.mean, dtype=torch.float64)
         self._deviation = torch.tensor(shape.deviation, dtype=torch.float64)

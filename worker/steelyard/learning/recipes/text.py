@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.learning.data import Kind
-from steelyard.learning.recipes.base import Architecture, Intake, Learner, Tensor, Weights
-from steelyard.learning.recipes.tensors import layout_of, refused
+from steelyard.learning.recipes.base import Architecture, InitialTensor, Intake, Learner, Weights
+from steelyard.learning.recipes.layout import layout_of, refused
 
 NAME = "text"
 
@@ -28,7 +28,7 @@ LIMITS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
+class TextArchitecture:
     """An architecture, checked."""
 
     length: int
@@ -38,7 +38,7 @@ class Shape:
     width: int
 
     @classmethod
-    def of(cls, architecture: Architecture) -> Shape:
+    def of(cls, architecture: Architecture) -> TextArchitecture:
         """Raises TrainingError for a missing or unknown key, or a number out of range."""
         if set(architecture) != set(LIMITS):
             raise refused(NAME, f"keys {sorted(architecture)}", ", ".join(LIMITS))
@@ -56,9 +56,9 @@ class Text:
 
     name = NAME
 
-    def layout(self, architecture: Architecture) -> tuple[Tensor, ...]:
+    def layout(self, architecture: Architecture) -> tuple[InitialTensor, ...]:
         """The tensors in the order of the weight vector. Raises TrainingError over 2^27 parameters."""
-        shape = Shape.of(architecture)
+        shape = TextArchitecture.of(architecture)
         shapes: dict[str, tuple[int, ...]] = {
             "embedding.weight": (shape.buckets, shape.width),
             "linear.weight": (shape.classes, shape.width),
@@ -76,11 +76,11 @@ class Text:
 
     def intake(self, architecture: Architecture) -> Intake:
         """The rows that it is for."""
-        shape = Shape.of(architecture)
+        shape = TextArchitecture.of(architecture)
         return Intake(kind=Kind.TEXTS, row=(shape.length,), classes=shape.classes)
 
     def learner(self, architecture: Architecture) -> Learner:
         """The torch side. Only the child calls this: it is what imports torch."""
         from steelyard.learning.recipes.text_torch import TextLearner  # noqa: PLC0415
 
-        return TextLearner(self.intake(architecture), Shape.of(architecture))
+        return TextLearner(self.intake(architecture), TextArchitecture.of(architecture))

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from steelyard.learning.recipes.base import Intake
 from steelyard.learning.recipes.classifier_torch import Classifier
-from steelyard.learning.recipes.text import Shape
+from steelyard.learning.recipes.text import TextArchitecture
 
 _BASE = 257
 _SPREAD = 2654435761  # 2^32 over the golden ratio, Knuth's multiplier
@@ -18,7 +18,7 @@ _SPREAD = 2654435761  # 2^32 over the golden ratio, Knuth's multiplier
 class TextLearner(Classifier):
     """Trains and tests one architecture on the CPU."""
 
-    def __init__(self, intake: Intake, shape: Shape) -> None:
+    def __init__(self, intake: Intake, shape: TextArchitecture) -> None:
         super().__init__(intake)
         self._shape = shape
 

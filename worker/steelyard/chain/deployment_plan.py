@@ -1,0 +1,79 @@
+"""What a deployment consists of: every contract and what its constructor is given.
+
+The contracts know each other by immutable addresses, in both directions, so an argument may name a contract
+that comes later in the plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ContractAddress:
+    """A constructor's argument: the address of another contract of the plan."""
+
+    contract: str
+
+
+@dataclass(frozen=True)
+class ConstructorSetting:
+    """A constructor's argument: a field of DeploymentSettings."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Creation:
+    """One contract and what its constructor is given, in order."""
+
+    contract: str
+    arguments: tuple[ContractAddress | ConstructorSetting, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentSettings:
+    """What a deployment fixes for ever."""
+
+    token: str | None = None  # an ERC-20 with permit; None deploys the test token
+    minimum_window_s: int = 60  # shortest window that a job may choose
+    unbonding_s: int = 7 * 24 * 3600  # from the wish to withdraw a stake or bond to the withdrawal
+
+
+TOKEN = "TestToken"  # noqa: S105  # a contract's name
+# What the Coordinator and its modules are given alike.
+_BELOW = (
+    ContractAddress("WorkerRegistry"),
+    ContractAddress("Vault"),
+    ContractAddress("FaultProver"),
+    ConstructorSetting("minimum_window_s"),
+)
+PLAN: tuple[Creation, ...] = (
+    Creation(contract=TOKEN),
+    Creation(contract="FaultProver"),
+    Creation(contract="WorkerRegistry", arguments=(ContractAddress("Vault"), ContractAddress("Coordinator"))),
+    Creation(
+        contract="Vault",
+        arguments=(
+            ContractAddress(TOKEN),
+            ContractAddress("WorkerRegistry"),
+            ContractAddress("Coordinator"),
+            ConstructorSetting("unbonding_s"),
+        ),
+    ),
+    Creation(contract="JobBook", arguments=_BELOW),
+    Creation(contract="Repairs", arguments=_BELOW),
+    Creation(contract="Disputes", arguments=_BELOW),
+    Creation(contract="Endings", arguments=_BELOW),
+    Creation(
+        contract="Coordinator",
+        arguments=(
+            *_BELOW,
+            ContractAddress("JobBook"),
+            ContractAddress("Repairs"),
+            ContractAddress("Disputes"),
+            ContractAddress("Endings"),
+        ),
+    ),
+)
+CONTRACTS: tuple[str, ...] = tuple(creation.contract for creation in PLAN)

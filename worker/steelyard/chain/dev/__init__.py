@@ -1,0 +1,1 @@
+"""Development chains and the programs that run them."""

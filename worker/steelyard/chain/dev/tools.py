@@ -1,0 +1,43 @@
+"""Where the development programs are: in the checkout that `make setup` filled, or on PATH."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from pathlib import Path
+
+from steelyard.errors import ConfigError
+
+
+def program(kind: str) -> list[str]:
+    """The command that runs anvil, cast, forge, ganache or geth: the project's own copy, else PATH's.
+
+    Raises ConfigError where there is neither.
+    """
+    root = project_root()
+    if kind == "ganache":
+        script = root / "node_modules" / "ganache" / "dist" / "node" / "cli.js"
+        node = shutil.which("node")
+        if node and script.is_file():
+            return [node, str(script)]
+    else:
+        system = {"Linux": "linux", "Darwin": "darwin"}.get(platform.system(), "unknown")
+        arch = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}.get(
+            platform.machine(), platform.machine()
+        )
+        packaged = root / "node_modules" / "@foundry-rs" / f"{kind}-{system}-{arch}" / "bin" / kind
+        for candidate in (packaged, root / ".cache" / "go" / "bin" / kind):
+            if candidate.is_file():
+                return [str(candidate)]
+    found = shutil.which(kind)
+    if found is None:
+        raise ConfigError(
+            f"{kind} is not installed", remedy="run `make setup` in the project, or put it on PATH"
+        )
+    return [found]
+
+
+def project_root() -> Path:
+    """The checkout that this package runs from; the working directory where it was installed from a wheel."""
+    checkout = Path(__file__).resolve().parents[4]
+    return checkout if (checkout / "package.json").is_file() else Path.cwd()

@@ -1,0 +1,1 @@
+"""Transactions: fees, signing, the outbox, broadcasting and receipts."""

@@ -1,0 +1,154 @@
+"""Messages over an IPFS daemon's pub/sub, where it was started with --enable-pubsub-experiment."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import json
+import logging
+import re
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+
+import aiohttp
+
+from steelyard.content.gateway_rules import TokenBucket
+from steelyard.content.gossip import MAX_MESSAGE, MessageVerdict, Take
+
+_CALL_S = 5.0
+_LINE = 8 * 1024  # bytes of one message as the daemon tells it
+_AGAIN_S = 30.0  # until a daemon without pub/sub, or one that went away, is asked again
+_IGNORE_S = 600.0
+_MOST_IGNORED = 1024
+_ALL = "everybody"
+_SENDER = re.compile(rb'\{"from":"([A-Za-z0-9]{1,127})"')
+
+log = logging.getLogger(__name__)
+
+
+class PubSub:
+    """One daemon's topics. url: of its RPC, http://127.0.0.1:5001; auth: what `Authorization` says to it."""
+
+    def __init__(self, url: str, auth: str = "") -> None:
+        self._url = f"{url.rstrip('/')}/api/v0"
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=3.0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=2 * _LINE,
+            headers={"Authorization": auth} if auth else None,
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._each = TokenBucket(burst=40.0, per_second=4.0)
+        self._all = TokenBucket(burst=200.0, per_second=50.0)
+        self._own = ""  # peer id of the daemon: other nodes may use it too
+        self._ignored: OrderedDict[str, float] = OrderedDict()  # peer id -> monotonic seconds
+
+    def subscribe(self, topic: str, take: Take) -> None:
+        """Listen, again and again where the daemon is away or has no pub/sub."""
+        task = asyncio.create_task(self._listen(topic, take), name="pubsub")
+        self._tasks.add(task)
+
+    async def publish(self, topic: str, data: bytes) -> None:
+        """Tell the topic; a daemon that refuses or is away loses a hint."""
+        form = aiohttp.FormData()
+        form.add_field("file", data, filename="hint")
+        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+            async with asyncio.timeout(_CALL_S), self._post("pubsub/pub", arg=_multibase(topic), data=form):
+                pass
+
+    async def close(self) -> None:
+        """Listen no more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._session.close()
+
+    async def _listen(self, topic: str, take: Take) -> None:
+        said = False
+        while True:
+            try:
+                self._own = await self._id()
+                async for line in self._lines(topic):
+                    said = False
+                    await self._read(line, take)
+                why = "the daemon ended it"
+            except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
+                why = f"{type(error).__name__}: {error}"
+            if not said:
+                log.info("no pub/sub of the IPFS daemon (%s): hints go over HTTP alone", why[:200])
+                said = True
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _id(self) -> str:
+        """The daemon's own peer id. ValueError where it tells none."""
+        async with asyncio.timeout(_CALL_S), self._session.post(f"{self._url}/id") as response:
+            told = json.loads((await response.content.read(64 * 1024)).decode("utf-8"))
+        return str(told.get("ID", "")) if isinstance(told, dict) else ""
+
+    async def _lines(self, topic: str) -> AsyncIterator[bytes]:
+        """What the daemon tells, a line a message; the beginning of one that is too long for a hint."""
+        async with self._post("pubsub/sub", arg=_multibase(topic)) as response:
+            if response.status != 200:
+                raise ValueError(f"{response.status} {(await response.content.read(300))!r}")
+            line = b""
+            async for chunk in response.content.iter_any():
+                *ended, rest = chunk.split(b"\n")
+                for end in ended:
+                    yield (line + end)[: _LINE + 1]
+                    line = b""
+                line = (line + rest)[: _LINE + 1]
+
+    async def _read(self, line: bytes, take: Take) -> None:
+        """One message. Its sender is dropped where it is bad or one of a flood; a flood of many waits."""
+        sender, data = parse(line)
+        if not sender or self._is_ignored(sender):
+            return
+        if not self._all.take(_ALL):
+            await asyncio.sleep(0.2)
+            return
+        fair = self._each.take(sender)
+        bad = not fair or data is None or await take(data) is MessageVerdict.REFUSED
+        if bad and sender != self._own:
+            await self._drop(sender)
+
+    async def _drop(self, sender: str) -> None:
+        """Hear this peer no more for a while, and end the daemon's connection with it."""
+        self._ignored[sender] = time.monotonic() + _IGNORE_S
+        if len(self._ignored) > _MOST_IGNORED:
+            self._ignored.popitem(last=False)
+        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+            async with asyncio.timeout(_CALL_S), self._post("swarm/disconnect", arg=f"/p2p/{sender}"):
+                pass
+
+    def _is_ignored(self, sender: str) -> bool:
+        return self._ignored.get(sender, 0.0) > time.monotonic()
+
+    def _post(
+        self, call: str, *, arg: str, data: aiohttp.FormData | None = None
+    ) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return self._session.post(f"{self._url}/{call}", params={"arg": arg}, data=data)
+
+
+def parse(line: bytes) -> tuple[str, bytes | None]:
+    """Peer id and message of one line of the daemon; None for one that no hint can be, "" for no sender."""
+    if len(line) > _LINE:
+        told_by = _SENDER.match(line)
+        return (told_by[1].decode() if told_by else ""), None
+    try:
+        told = json.loads(line.decode("utf-8"))  # bytes would be read as UTF-16 too
+        sender, text = told["from"], told["data"]
+        if not (isinstance(sender, str) and sender.isalnum() and len(sender) < 128):
+            return "", None
+        if not (isinstance(text, str) and text.startswith("u")) or len(text) > 2 * MAX_MESSAGE:
+            return sender, None
+        data = base64.urlsafe_b64decode(text[1:] + "=" * (-len(text[1:]) % 4))
+    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
+        return "", None
+    return sender, data if len(data) <= MAX_MESSAGE else None
+
+
+def _multibase(text: str) -> str:
+    return "u" + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

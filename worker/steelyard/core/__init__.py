@@ -1,0 +1,1 @@
+"""Exact and pure: numbers, encodings, trees, rules, files, proofs. No network."""

@@ -1,0 +1,82 @@
+"""What a result is made of: the parent's files and the included updates, chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from steelyard.core.files import StateFile, open_state
+from steelyard.core.rules import AggregationConfig, WeightTable
+from steelyard.core.update_file import CHUNK, Chunk, UpdateFile
+from steelyard.errors import RuleError
+
+WORKING_SET = 1 << 22  # bytes of decoded values, or of leaf hashes, held at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a result is made of: the parent and the included updates in slot order.
+
+    weights: one an update, as on chain. energies: the one in each update's root; None takes them from the
+    files, which is the same for every update whose root opens its seal. Raises RuleError where they don't fit
+    the step.
+    """
+
+    step: AggregationConfig
+    state: StateFile
+    momentum: StateFile | None
+    updates: tuple[UpdateFile, ...]
+    weights: tuple[int, ...]
+    energies: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.momentum is not None) != self.step.momentum:
+            raise RuleError(
+                f"beta is {self.step.beta} and a momentum file is {'given' if self.momentum else 'missing'}",
+                remedy="give one exactly where beta is above zero",
+            )
+        for update in self.updates:
+            if (update.encoding, update.block_count) != (self.step.encoding, self.step.block_count):
+                raise RuleError(
+                    "an update of another job's shape", remedy="open it with the job's encoding and blocks"
+                )
+        self.step.trim_for(len(self.updates))
+
+    def table(self) -> WeightTable:
+        """Weights and clip factors."""
+        energies = self.energies
+        if energies is None:
+            needed = self.step.bound2 > 0
+            energies = tuple(u.summary.root.energy if needed else 0 for u in self.updates)
+        return WeightTable.of(self.step, self.weights, energies)
+
+
+def open_inputs(
+    step: AggregationConfig,
+    *,
+    state: Path,
+    momentum: Path | None,
+    updates: Sequence[UpdateFile],
+    weights: Sequence[int],
+    energies: Sequence[int] | None = None,
+) -> Inputs:
+    """Map the parent's files and put the inputs together."""
+    return Inputs(
+        step=step,
+        state=open_state(state, step.block_count),
+        momentum=None if momentum is None else open_state(momentum, step.block_count),
+        updates=tuple(updates),
+        weights=tuple(weights),
+        energies=None if energies is None else tuple(energies),
+    )
+
+
+def rows_for(width: int) -> int:
+    """Blocks at a time where each takes `width` bytes: 8 to CHUNK, a multiple of 8 for the bitmap's sake."""
+    return max(8, min(CHUNK, WORKING_SET // width) // 8 * 8)
+
+
+def walk(inputs: Inputs, rows: int) -> Iterator[tuple[Chunk, ...]]:
+    """Every update's part of each chunk."""
+    return zip(*(update.chunks(rows) for update in inputs.updates), strict=True)

@@ -1,0 +1,1 @@
+"""The description of a job: its manifest, its data manifest, its membership tree."""

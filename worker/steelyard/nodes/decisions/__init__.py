@@ -1,0 +1,1 @@
+"""From state and time to the actions wanted now. Pure."""

@@ -1,0 +1,1 @@
+"""Update and result files: fetched, checked, rebuilt."""

@@ -1,0 +1,1 @@
+"""Signed hints between the nodes of a job."""

@@ -1,0 +1,151 @@
+"""A job's fixed facts, read once from the chain and from its manifest."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from steelyard.chain.client import ChainClient
+from steelyard.chain.contracts import Contracts
+from steelyard.chain.generated.structs import JobTerms
+from steelyard.content import FOREVER, Cid, ContentStore
+from steelyard.core.encodings import Encoding
+from steelyard.core.numbers import STATE_BLOCK
+from steelyard.core.rules import AggregationConfig, Rule
+from steelyard.core.trees import sealed_root
+from steelyard.core.update_file import HEADER
+from steelyard.errors import ConfigError, NodeError
+from steelyard.jobs.manifest import MEMBERSHIPS, JobFacts, Manifest
+
+MAX_MANIFEST = 1 << 24  # bytes
+DAY_S = 86_400.0
+ZERO_ADDRESS = "0x" + "00" * 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobInfo:
+    """What a job is: terms on chain, arithmetic, manifest where it was read."""
+
+    job: int
+    chain_id: int
+    contracts: Contracts
+    terms: JobTerms
+    sponsor: str
+    step: AggregationConfig
+    manifest: Manifest
+
+    @property
+    def state_bytes(self) -> int:
+        """Length of a state file."""
+        return self.step.block_count * STATE_BLOCK
+
+    @property
+    def result_bytes(self) -> int:
+        """Length of a result's file: the state, and the momentum where there is one."""
+        return self.state_bytes * (2 if self.step.momentum else 1)
+
+    @property
+    def update_bytes(self) -> int:
+        """Greatest length of an update file."""
+        return (
+            HEADER.size + (self.step.block_count + 7) // 8 + self.step.block_count * self.step.encoding.size
+        )
+
+    @property
+    def unsettled_until(self) -> float:
+        """Unix seconds at which all its rounds are settled at the latest, with a day to spare."""
+        windows = self.terms.submit_window + self.terms.challenge_window
+        return max(time.time(), self.terms.deadline) + windows + DAY_S
+
+    def seal(self, serial: int, worker: str, update_root: bytes) -> bytes:
+        """What `worker` submits for an update of this root."""
+        return sealed_root(
+            chain_id=self.chain_id,
+            coordinator=bytes.fromhex(self.contracts.coordinator.address[2:]),
+            job=self.job,
+            serial=serial,
+            worker=bytes.fromhex(worker[2:]),
+            update_root=update_root,
+        )
+
+    @classmethod
+    async def load(
+        cls, client: ChainClient, store: ContentStore, job: int, *, scratch: Path, timeout_s: float
+    ) -> JobInfo:
+        """Read the terms, fetch the manifest and compare the two.
+
+        Raises ConfigError for an unknown job, ContentError without the manifest, ManifestError where it
+        disagrees.
+        """
+        deployment = client.network.deployment
+        if deployment is None:
+            raise ConfigError(f"network {client.network.name} names no deployment", remedy="add one")
+        contracts = Contracts.of(deployment)
+        found = await client.read(contracts.coordinator.terms_of(job))
+        if found.sponsor == ZERO_ADDRESS:
+            raise ConfigError(
+                f"there is no job {job} at {contracts.coordinator.address}",
+                remedy="`steelyard job list` shows the jobs of this network",
+            )
+        step = _step(found.terms)
+        cid = Cid.from_chain(found.terms.manifest_codec, found.terms.manifest_digest)
+        path = await fetch(store, cid, scratch / f"{cid}.json", max_bytes=MAX_MANIFEST, timeout_s=timeout_s)
+        manifest = Manifest.parse(path.read_bytes())
+        manifest.check_against_chain(
+            JobFacts(
+                step=step,
+                membership=MEMBERSHIPS[found.terms.admission],
+                member_root=found.terms.admission_root,
+                state_root=found.terms.state_root,
+            )
+        )
+        return cls(
+            job=job,
+            chain_id=client.network.chain_id,
+            contracts=contracts,
+            terms=found.terms,
+            sponsor=found.sponsor,
+            step=step,
+            manifest=manifest,
+        )
+
+
+async def fetch(
+    store: ContentStore,
+    cid: Cid,
+    dest: Path,
+    *,
+    max_bytes: int,
+    timeout_s: float,
+    provide: bool = True,
+    pin_until: float = FOREVER,
+) -> Path:
+    """Get a file by CID to `dest`; one that is there already is kept if its bytes still are the CID's."""
+    if await asyncio.to_thread(dest.exists):
+        if await store.cid_of(dest) == cid:
+            return dest
+        await asyncio.to_thread(dest.unlink)
+    await asyncio.to_thread(dest.parent.mkdir, parents=True, exist_ok=True)
+    return await store.get(
+        cid, dest, max_bytes=max_bytes, timeout_s=timeout_s, provide=provide, pin_until=pin_until
+    )
+
+
+def _step(terms: JobTerms) -> AggregationConfig:
+    chain = terms.step
+    if chain.rule not in set(Rule) or chain.encoding not in set(Encoding):
+        raise NodeError(
+            f"the job uses rule {chain.rule} and encoding {chain.encoding}, which are not known here",
+            remedy="update Steelyard",
+        )
+    return AggregationConfig(
+        block_count=chain.block_count,
+        encoding=Encoding(chain.encoding),
+        rule=Rule(chain.rule),
+        trim=chain.trim,
+        beta=chain.beta,
+        lr=chain.lr,
+        bound2=chain.bound2,
+    )

@@ -1,0 +1,1 @@
+"""SQLite, file locks and atomic writes."""
