@@ -9,16 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from steelyard.cli.jobs import shards as sharing
-from steelyard.cli.jobs.description import JobDescription
-from steelyard.cli.jobs.publishing import publish
-from steelyard.cli.jobs.shards import ShardRequest
 from steelyard.content import Cid, EmbeddedStore, StoreConfig
 from steelyard.jobs.data_manifest import DataManifest
 from steelyard.jobs.manifest import Manifest
 from steelyard.learning.data import Rows, read_rows
 from steelyard.learning.loaders import SourceOptions
 from steelyard.learning.trainer import EvalMetrics, Trainer, TrainMetrics
+from steelyard.operations.description import JobDescription
+from steelyard.operations.publishing import publish_job
+from steelyard.operations.shards import ShardRequest, describe_shards, store_shards, write_shards
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +60,14 @@ async def trial(
     for place in (out, fetched, folder / "job"):
         place.mkdir()
     request = ShardRequest(
-        where=str(where), wishes=SourceOptions(**wishes), shards=shards, partition=partition
+        where=str(where), options=SourceOptions(**wishes), shards=shards, partition=partition
     )
     async with EmbeddedStore(StoreConfig(root=folder / "store", serve=False, exchange=False)) as store:
-        made = sharing.make(request, out)
-        data = sharing.describe(request, made, made.shards, made.test)
+        made = write_shards(request, out)
+        data = describe_shards(request, made, made.shards, made.test)
         files = [file.path for file in (*made.shards, *([made.test] if made.test else []))]
-        await sharing.put(store, data, out, files)
-        job = (await publish(JobDescription.read(out), store, folder / "job")).manifest
+        await store_shards(store, data, out, files)
+        job = (await publish_job(JobDescription.read(out), store, folder / "job")).manifest
 
         async def get(cid: str) -> Path:
             return await store.get(Cid.parse(cid), fetched / cid, max_bytes=1 << 30, timeout_s=5)

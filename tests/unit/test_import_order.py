@@ -20,6 +20,7 @@ LAYERS = (
     ("chain",),
     ("learning",),
     ("nodes",),
+    ("operations",),
     ("cli",),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

@@ -29,7 +29,7 @@ def test_minting_is_for_development_chains(
     choice = ("--network", "sepolia", "--deployment", str(sepolia))
     said = steelyard("token", "mint", "1", *choice, account="alice").error
     assert (said["type"], said["exit_code"]) == ("ConfigError", 2)
-    assert "sepolia is no development chain" in said["message"]
+    assert "sepolia is not a development chain" in said["message"]
     assert "anvil" in said["remedy"]
 
 

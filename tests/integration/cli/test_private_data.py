@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 import requests
 
-from steelyard.cli.jobs import access
 from steelyard.content import Cid, EmbeddedStore, StoreConfig, cid_of_path
 from steelyard.errors import ContentSealed
 from steelyard.learning.data import Kind, Rows, read_rows, write_rows
+from steelyard.operations import access
 from steelyard.sealing.envelopes import Envelope
 from steelyard.sealing.keyring import Keyring
 from steelyard.sealing.stream import is_sealed, open_file
@@ -381,7 +381,7 @@ def test_a_grant_finishes_what_a_withdrawal_that_was_cut_off_left_undone(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(access, "_bring", cut)
+        patch.setattr(access, "_grant_all", cut)
         left = ("job", "withdraw", job, cast.addresses["ann"])
         assert cast.steelyard(*left, account="sponsor", at=cast.home("sponsor")).code == 130
 

@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from steelyard.cli.jobs.description import JobDescription
-from steelyard.cli.jobs.publishing import publish
 from steelyard.content import EmbeddedStore, StoreConfig
 from steelyard.core.files import open_state
 from steelyard.errors import ConfigError, QuantizeError
@@ -26,6 +24,8 @@ from steelyard.learning.loaders.remote import download
 from steelyard.learning.safetensors_file import read_tensors, write_tensors
 from steelyard.learning.trainer import Trainer
 from steelyard.learning.vector import state_to_safetensors
+from steelyard.operations.description import JobDescription
+from steelyard.operations.publishing import publish_job
 from support import sources
 from support.hub import hub, plain
 from support.publishing import assert_learned, trial
@@ -185,10 +185,10 @@ async def test_a_first_model_of_hugging_face(tmp_path: Path, monkeypatch: pytest
         begin(job, "hf://somebody/net/model.safetensors")
         async with EmbeddedStore(StoreConfig(root=tmp_path / "store", serve=False, exchange=False)) as store:
             (tmp_path / "made").mkdir()
-            made = await publish(JobDescription.read(job), store, tmp_path / "made")
+            made = await publish_job(JobDescription.read(job), store, tmp_path / "made")
             begin(job, "hf://somebody/net/other.safetensors")
             with pytest.raises(ConfigError, match="no such file"):
-                await publish(JobDescription.read(job), store, tmp_path / "made")
+                await publish_job(JobDescription.read(job), store, tmp_path / "made")
     first = next(file for file in made.files if file.name == "initial.state")
     blocks = made.manifest.step.block_count
     np.testing.assert_array_equal(
@@ -203,22 +203,22 @@ async def test_a_first_model_of_another_shape_is_named(tmp_path: Path) -> None:
     async with EmbeddedStore(StoreConfig(root=tmp_path / "store", serve=False, exchange=False)) as store:
         (tmp_path / "made").mkdir()
         with pytest.raises(QuantizeError, match=r"linear1.weight.*\(64, 13\)"):
-            await publish(JobDescription.read(job), store, tmp_path / "made")
+            await publish_job(JobDescription.read(job), store, tmp_path / "made")
 
 
 async def published(tmp_path: Path):  # type: ignore[no-untyped-def]
     """A folder that `data publish` left, and its data manifest."""
-    from steelyard.cli.jobs import shards
     from steelyard.learning.loaders import SourceOptions
+    from steelyard.operations import shards
 
     out = tmp_path / "out"
     out.mkdir()
     where = str(sources.wine_csv(tmp_path / "wine.csv"))
-    request = shards.ShardRequest(where=where, wishes=SourceOptions(), shards=2, partition="iid")
-    made = shards.make(request, out)
-    data = shards.describe(request, made, made.shards, made.test)
+    request = shards.ShardRequest(where=where, options=SourceOptions(), shards=2, partition="iid")
+    made = shards.write_shards(request, out)
+    data = shards.describe_shards(request, made, made.shards, made.test)
     async with EmbeddedStore(StoreConfig(root=tmp_path / "store", serve=False, exchange=False)) as store:
-        await shards.put(store, data, out, [file.path for file in made.shards])
+        await shards.store_shards(store, data, out, [file.path for file in made.shards])
     return out, data
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from steelyard.cli import sizes
+from steelyard.cli.units import format_size, parse_size
 from steelyard.content import cid_of_path
 from steelyard.errors import ConfigError
 
@@ -157,18 +157,18 @@ def test_limits_and_mistakes_are_refused_with_a_remedy(content: Run, tmp_path: P
     ("text", "count"), [("0", 0), ("12", 12), ("5kB", 5000), ("1.5 GiB", 3 << 29), ("2gb", 2 * 10**9)]
 )
 def test_sizes_are_read_as_people_write_them(text: str, count: int) -> None:
-    assert sizes.parse(text, "--x") == count
+    assert parse_size(text, "--x") == count
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1xb", "1e9", "nan", "9" * 20])
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--x"):
-        sizes.parse(text, "--x")
+        parse_size(text, "--x")
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (123456, "123 kB")])
 def test_sizes_are_shown_with_three_digits(count: int, text: str) -> None:
-    assert sizes.show(count) == text
+    assert format_size(count) == text
 
 
 def test_a_command_that_ends_at_once_asks_the_peers_of_its_peers_too(content: Run, tmp_path: Path) -> None:

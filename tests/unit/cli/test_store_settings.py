@@ -9,7 +9,7 @@ import pytest
 from steelyard.cli import app
 from steelyard.cli.arguments import forward
 from steelyard.cli.settings import Config
-from steelyard.cli.stores import daemon, fetching_only, serving, way_out
+from steelyard.cli.stores import daemon, fetching_only, how_to_serve, serving
 from steelyard.content import EmbeddedStore, make_store
 from steelyard.content.kubo.store import KuboStore
 from steelyard.errors import ConfigError
@@ -110,8 +110,8 @@ def test_a_daemon_that_listens_on_a_file_is_told_from_one_that_is_misspelt(tmp_p
 
 
 def test_what_hands_published_files_out_is_said_as_it_is(tmp_path: Path) -> None:
-    assert way_out(config(tmp_path), "it") == "hand it out: `steelyard content serve`"
-    said = way_out(config(tmp_path, ipfs_api="http://ann:secret@127.0.0.1:4"), "its data")
+    assert how_to_serve(config(tmp_path), "it") == "hand it out: `steelyard content serve`"
+    said = how_to_serve(config(tmp_path, ipfs_api="http://ann:secret@127.0.0.1:4"), "its data")
     assert said.startswith("the IPFS daemon at http://127.0.0.1:4 hands its data out")
     assert "secret" not in said
 

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from steelyard.cli import sizes
+from steelyard.cli.context import home_store
 from steelyard.cli.output import facts, table
 from steelyard.cli.session import current
-from steelyard.cli.stores import daemon, fetching_only
-from steelyard.cli.times import seconds
-from steelyard.content import FOREVER, Cid, ContentStore, Entry, make_store
+from steelyard.cli.stores import daemon
+from steelyard.cli.units import format_size, parse_size
+from steelyard.content import FOREVER, Cid, ContentStore, Entry
 from steelyard.content.cid import RAW
 from steelyard.errors import CidError, ConfigError, ContentError
+from steelyard.operations.units import parse_duration
 
 Document = dict[str, object]
 
 
 async def holdings() -> None:
     """List everything."""
-    async with _store() as store:
+    async with home_store() as store:
         entries, held = await store.ls(), await store.held()
     rows = [
-        (e.cid, e.kind, sizes.show(e.size), "yes" if e.provided else "no", _until(e.pinned_until))
+        (e.cid, e.kind, format_size(e.size), "yes" if e.provided else "no", _until(e.pinned_until))
         for e in entries
     ]
     total = (
-        f"{held.files} files and {held.directories} directories, {sizes.show(held.held_bytes)}: "
-        f"{sizes.show(held.pinned_bytes)} pinned, {sizes.show(held.provided_bytes)} handed out"
+        f"{held.files} files and {held.directories} directories, {format_size(held.held_bytes)}: "
+        f"{format_size(held.pinned_bytes)} pinned, {format_size(held.provided_bytes)} handed out"
     )
     document = {"entries": [_entry(entry) for entry in entries], "held": dataclasses.asdict(held)}
     listed = [table(("cid", "kind", ">size", "handed out", "pinned"), rows)] if rows else []
@@ -41,7 +41,7 @@ async def holdings() -> None:
 async def names(place: str, timeout_s: float | None) -> None:
     """List a directory, fetched if need be."""
     cid, path = parse(place)
-    async with _store() as store:
+    async with home_store() as store:
         found = await store.listing(cid, path=path, timeout_s=_patience(timeout_s))
     document = {"cid": str(cid), "path": path, "names": {name: str(each) for name, each in found.items()}}
     current().out.emit(document, table(("name", "cid"), list(found.items())))
@@ -50,8 +50,8 @@ async def names(place: str, timeout_s: float | None) -> None:
 async def pin(cids: Sequence[str], keep_for: str, *, remove: bool) -> None:
     """Pin or unpin what is held."""
     wanted = [Cid.parse(text) for text in cids]
-    until = time.time() + seconds(keep_for, "--for") if keep_for else FOREVER
-    async with _store() as store:
+    until = time.time() + parse_duration(keep_for, "--for") if keep_for else FOREVER
+    async with home_store() as store:
         for cid in wanted:
             if remove:
                 await store.unpin(cid)
@@ -64,18 +64,18 @@ async def pin(cids: Sequence[str], keep_for: str, *, remove: bool) -> None:
 
 async def collect(grace: str) -> None:
     """Delete what nothing keeps, or say how much there is."""
-    session, grace_s = current(), seconds(grace, "--grace")
-    async with _store() as store:
+    session, grace_s = current(), parse_duration(grace, "--grace")
+    async with home_store() as store:
         if session.dry_run:
             held = await store.held()
             spare = held.held_bytes - held.pinned_bytes
-            said = f"no pin keeps {sizes.show(spare)} of {sizes.show(held.held_bytes)}; nothing was deleted"
+            said = f"no pin keeps {format_size(spare)} of {format_size(held.held_bytes)}; nothing was deleted"
             session.out.emit({"dry_run": True, "unpinned_bytes": spare, "held_bytes": held.held_bytes}, said)
             return
         freed = await store.gc(grace_s=grace_s)
         held = await store.held()
     document = {**dataclasses.asdict(freed), "held_bytes": held.held_bytes}
-    gone, left = sizes.show(freed.freed_bytes), sizes.show(held.held_bytes)
+    gone, left = format_size(freed.freed_bytes), format_size(held.held_bytes)
     session.out.emit(document, f"deleted {freed.entries} entries, {gone}; {left} are left")
 
 
@@ -83,9 +83,9 @@ async def fetch(place: str, output: Path, max_bytes: str, timeout_s: float | Non
     """Put a file or a folder at `output`, which must not exist yet."""
     cid, path = parse(place)
     _see_free(output)
-    limit, patience_s = sizes.parse(max_bytes, "--max-bytes"), _patience(timeout_s)
+    limit, patience_s = parse_size(max_bytes, "--max-bytes"), _patience(timeout_s)
     started = time.monotonic()
-    async with _store() as store:
+    async with home_store() as store:
         if await _is_directory(store, cid, path, patience_s):
             for name in path.split("/") if path else ():
                 cid = (await store.listing(cid, timeout_s=patience_s))[name]
@@ -95,7 +95,7 @@ async def fetch(place: str, output: Path, max_bytes: str, timeout_s: float | Non
     taken = time.monotonic() - started
     files, count = _written(output)
     document = {"place": place, "path": output, "files": files, "bytes": count, "seconds": round(taken, 3)}
-    pairs = [("written", output), ("files", files), ("size", sizes.show(count)), ("seconds", f"{taken:.1f}")]
+    pairs = [("written", output), ("files", files), ("size", format_size(count)), ("seconds", f"{taken:.1f}")]
     current().out.emit(document, facts([*pairs, ("checked", f"equal to {place}")]))
 
 
@@ -104,7 +104,7 @@ async def provide(what: str, *, withhold: bool) -> None:
     path, kind = Path(what), _kind(Path(what))
     if kind and withhold:
         raise ConfigError(f"{what} is a path", remedy="give the CID that it was provided under")
-    async with _store() as store:
+    async with home_store() as store:
         if kind == "directory":
             cid = await store.add_directory(path, provide=True, pin_until=FOREVER)
         elif kind == "file":
@@ -133,13 +133,6 @@ def parse(place: str) -> tuple[Cid, str]:
         place = place.removeprefix(prefix)
     root, _, path = place.partition("/")
     return Cid.parse(root), path.rstrip("/")
-
-
-@asynccontextmanager
-async def _store() -> AsyncIterator[ContentStore]:
-    """The home's store."""
-    async with make_store(fetching_only(current().config)) as store:
-        yield store
 
 
 async def _is_directory(store: ContentStore, cid: Cid, path: str, timeout_s: float) -> bool:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import tempfile
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steelyard.cli.jobs import shards as sharing
-from steelyard.cli.jobs.shards import DATA_FILE, ShardRequest, manifest_at
+from steelyard.cli.context import home_store
 from steelyard.cli.output import facts
 from steelyard.cli.session import Session, current
 from steelyard.cli.skew_chart import SkewChart, drawn, svg
-from steelyard.cli.stores import fetching_only, way_out
-from steelyard.content import Cid, ContentStore, make_store
+from steelyard.cli.stores import how_to_serve
+from steelyard.content import Cid, ContentStore
 from steelyard.errors import ConfigError
 from steelyard.jobs.data_manifest import DataManifest, PublishedFile
-from steelyard.learning.data import ShardFile
 from steelyard.learning.loaders import SourceOptions
+from steelyard.operations import shards
+from steelyard.operations.shards import DATA_FILE, ShardRequest, read_data_manifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +27,7 @@ class ChosenRows:
     """The arguments of `data publish` and `data inspect`."""
 
     source: str
-    wishes: SourceOptions
+    options: SourceOptions
     shards: int
     partition: str
     seed: int
@@ -39,67 +37,55 @@ class ChosenRows:
     at_home: bool = False  # only write the files
 
     def request(self, like: DataManifest | None = None) -> ShardRequest:
-        """For the work itself."""
+        """Without what is only about the output."""
         return ShardRequest(
-            where=self.source, wishes=self.wishes, shards=self.shards, partition=self.partition,
+            where=self.source, options=self.options, shards=self.shards, partition=self.partition,
             seed=self.seed, test=self.test, like=like,
         )  # fmt: skip
 
 
 async def publish_data(chosen: ChosenRows, out: Path | None) -> None:
     """Make the files in a new folder, store them, and print what a sponsor or a member passes on."""
-    session = current()
-    seal = _sealer(session) if chosen.encrypt else None  # in this thread: it may prompt
-    folder = _new_folder(out or Path(_name_of(chosen.source) + "-shards"))
-    try:
-        if seal or chosen.at_home:
-            folder.chmod(0o700)  # rows lie there in the clear, at least until they are sealed
-        async with make_store(fetching_only(session.config)) as store:
-            request = chosen.request(await _like(chosen.like, store, session))
-            session.out.say("reading, splitting and writing ...")
-            sharded = await asyncio.to_thread(sharing.make, request, folder)
-            shards = await asyncio.to_thread(seal, sharded.shards) if seal else sharded.shards
-            manifest = sharing.describe(request, sharded, shards, sharded.test)
-            if chosen.at_home:
-                _report_home(session, manifest, folder)
-                return
-            files = [
-                *(shard.path for shard in shards),
-                *([sharded.test.path] if sharded.test else []),
-            ]
-            cid = await sharing.put(store, manifest, folder, files)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    _report(session, manifest, cid, folder)
+    command = current()
+    seal = _sealer(command) if chosen.encrypt else None  # in this thread: it may prompt
+    folder = out or Path(_name_of(chosen.source) + "-shards")
+    async with home_store() as store:
+        request = chosen.request(await _like(chosen.like, store))
+        target = None if chosen.at_home else store
+        published = await shards.publish_data(request, folder, target, seal=seal, progress=command.out.say)
+    if published.cid is None:
+        _report_home(command, published.manifest, folder)
+        return
+    _report(command, published.manifest, published.cid, folder)
     if chosen.encrypt:
-        session.out.say(
+        command.out.say(
             "the shards are encrypted; test rows and the counts above are public. Once members have joined: "
             "`steelyard job grant JOB`"
         )
 
 
-def _sealer(session: Session) -> Callable[[Sequence[ShardFile]], Sequence[ShardFile]]:
-    """What seals shards for the session's account, whose encryption key is made where it has none."""
+def _sealer(command: Session) -> shards.Sealer:
+    """Encrypts shards for the session's account, whose encryption key is made if it has none."""
     from steelyard.cli.encryption import own_key, ring_of
-    from steelyard.cli.jobs.encrypting import seal_shards
 
-    public = own_key(session)
-    return lambda shards: seal_shards(shards, ring_of(session), public)
+    public = own_key(command)
+    return lambda files: shards.seal_shards(files, ring_of(command), public)
 
 
 async def inspect_data(chosen: ChosenRows, out: Path | None) -> None:
     """Print rows, sizes and skew of published data, or of a source as it would be split."""
-    session = current()
+    command = current()
     if out is not None and out.suffix.lower() != ".svg":
-        raise ConfigError(f"{out} is no .svg file", remedy="name the picture so: -o skew.svg")
+        raise ConfigError(f"{out} is not an .svg file", remedy="name the picture so: -o skew.svg")
     with tempfile.TemporaryDirectory(prefix="steelyard-") as scratch:
-        async with make_store(fetching_only(session.config)) as store:
-            manifest = await manifest_at(chosen.source, store, Path(scratch), session.config.fetch_timeout_s)
+        async with home_store() as store:
+            manifest = await read_data_manifest(
+                chosen.source, store, Path(scratch), command.config.fetch_timeout_s
+            )
         if manifest is not None:
             picture, document = _of_manifest(manifest), _document(manifest)
         else:
-            scan, split = await asyncio.to_thread(sharing.look, chosen.request(), Path(scratch))
+            scan, split = await asyncio.to_thread(shards.preview_shards, chosen.request(), Path(scratch))
             counts = [
                 *split.counts.tolist(),
                 *([split.test_counts.tolist()] if split.test_counts.any() else []),
@@ -118,28 +104,28 @@ async def inspect_data(chosen: ChosenRows, out: Path | None) -> None:
         {"part": name, "rows": sum(row), "bytes": size, "counts": list(row)}
         for name, row, size in zip(picture.parts, picture.counts, picture.sizes, strict=True)
     ]
-    session.out.emit({**document, "parts": parts, "picture": out}, drawn(picture))
+    command.out.emit({**document, "parts": parts, "picture": out}, drawn(picture))
 
 
-async def _like(where: str, store: ContentStore, session: Session) -> DataManifest | None:
+async def _like(where: str, store: ContentStore) -> DataManifest | None:
     if not where:
         return None
     with tempfile.TemporaryDirectory(prefix="steelyard-") as scratch:
-        found = await manifest_at(where, store, Path(scratch), session.config.fetch_timeout_s)
+        found = await read_data_manifest(where, store, Path(scratch), current().config.fetch_timeout_s)
     if found is None:
         raise ConfigError(
-            f"{where} is no data manifest", remedy=f"give its CID, its {DATA_FILE} or its folder"
+            f"{where} is not a data manifest", remedy=f"give its CID, its {DATA_FILE} or its folder"
         )
     return found
 
 
-def _report(session: Session, manifest: DataManifest, cid: Cid, folder: Path) -> None:
+def _report(command: Session, manifest: DataManifest, cid: Cid, folder: Path) -> None:
     picture = _of_manifest(manifest)
     document = {
         "manifest": str(cid),
         **_document(manifest),
         "folder": folder,
-        "content": session.config.content_dir,
+        "content": command.config.content_dir,
     }
     pairs = [
         ("data manifest", str(cid)),
@@ -148,20 +134,20 @@ def _report(session: Session, manifest: DataManifest, cid: Cid, folder: Path) ->
         ("folder", folder),
         *((f"shard {index}", shard.cid) for index, shard in enumerate(manifest.shards[:16])),
     ]
-    session.out.emit(document, drawn(picture), facts(pairs))
-    session.out.say(f"a job of it: `steelyard job create {folder}`, its terms are in {folder / 'job.toml'}")
-    session.out.say(
+    command.out.emit(document, drawn(picture), facts(pairs))
+    command.out.say(f"a job of it: `steelyard job create {folder}`, its terms are in {folder / 'job.toml'}")
+    command.out.say(
         f"a seat in an open job with it: `steelyard job join JOB --data {manifest.shards[0].cid}`"
     )
-    session.out.say(way_out(session.config, "it"))
+    command.out.say(how_to_serve(command.config, "it"))
 
 
-def _report_home(session: Session, manifest: DataManifest, folder: Path) -> None:
+def _report_home(command: Session, manifest: DataManifest, folder: Path) -> None:
     rows = [(f"shard {index}", f"{shard.rows} rows") for index, shard in enumerate(manifest.shards[:16])]
     pairs = [("folder", folder), *rows]
     document = {"manifest": None, **_document(manifest), "folder": folder}
-    session.out.emit(document, drawn(_of_manifest(manifest)), facts(pairs))
-    session.out.say(
+    command.out.emit(document, drawn(_of_manifest(manifest)), facts(pairs))
+    command.out.say(
         f"nothing was published; train on a shard: `steelyard run --role worker --job JOB --data "
         f"{folder / 'shard-0.safetensors'}`"
     )
@@ -196,17 +182,6 @@ def _of_manifest(manifest: DataManifest) -> SkewChart:
 
 def _names(shards: int, test: bool) -> list[str]:
     return [*(str(index) for index in range(shards)), *(["test"] if test else [])]
-
-
-def _new_folder(folder: Path) -> Path:
-    """Make it. Raises ConfigError where something is there already."""
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError as error:
-        raise ConfigError(
-            f"there is a {folder} already", remedy="name another folder with --out; nothing was changed"
-        ) from error
-    return folder
 
 
 def _name_of(source: str) -> str:

@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from steelyard.chain.generated.structs import Balance, Purse
-from steelyard.cli.times import when
+from steelyard.cli.units import format_time
 
 if TYPE_CHECKING:
-    from steelyard.cli.context import ChainSession, Token
+    from steelyard.operations.chain_session import ChainSession, Token
 
 
-async def statement(at: ChainSession, identity: str) -> tuple[dict[str, Any], list[tuple[str, object]]]:
+async def statement(session: ChainSession, identity: str) -> tuple[dict[str, Any], list[tuple[str, object]]]:
     """The same for programs and for people."""
-    registry, vault, token = at.contracts.registry, at.contracts.vault, await at.own_token()
-    account = await at.client.read(registry.account_of(identity))
-    stake = await at.client.read(vault.balance_of(identity, Purse.STAKE))
-    bond = await at.client.read(vault.balance_of(identity, Purse.BOND))
-    credit = await at.client.read(vault.credit_of(token.address, identity))
+    registry, vault, token = (
+        session.contracts.registry,
+        session.contracts.vault,
+        await session.deployment_token(),
+    )
+    account = await session.client.read(registry.account_of(identity))
+    stake = await session.client.read(vault.balance_of(identity, Purse.STAKE))
+    bond = await session.client.read(vault.balance_of(identity, Purse.BOND))
+    credit = await session.client.read(vault.credit_of(token.address, identity))
     document = {
         "identity": identity,
         "registered": account.registered,
@@ -38,9 +42,9 @@ async def statement(at: ChainSession, identity: str) -> tuple[dict[str, Any], li
         ("identity", identity),
         ("registered", "yes" if account.registered else "no: `steelyard worker register`"),
         *([("operator", account.operator), ("payout", account.payout)] if account.registered else []),
-        ("stake", _purse(token, stake)),
-        ("bond", _purse(token, bond)),
-        ("credits", token.show(credit)),
+        ("stake", _collateral(token, stake)),
+        ("bond", _collateral(token, bond)),
+        ("credits", token.format(credit)),
         (
             "rounds",
             f"{account.submitted} submitted, {account.included} included, {account.slashed} convictions",
@@ -49,8 +53,8 @@ async def statement(at: ChainSession, identity: str) -> tuple[dict[str, Any], li
     return document, pairs
 
 
-def _purse(token: Token, balance: Balance) -> str:
-    text = f"{token.show(balance.free)} free, {token.show(balance.locked)} locked"
+def _collateral(token: Token, balance: Balance) -> str:
+    text = f"{token.format(balance.free)} free, {token.format(balance.locked)} locked"
     if balance.unbonding:
-        text += f", {token.show(balance.unbonding)} unbonding until {when(balance.withdrawable_at)}"
+        text += f", {token.format(balance.unbonding)} unbonding until {format_time(balance.withdrawable_at)}"
     return text

@@ -8,7 +8,6 @@ import dataclasses
 import json
 import os
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -17,9 +16,6 @@ from pathlib import Path
 
 import typer
 
-from steelyard.chain.client import ChainClient
-from steelyard.cli.jobs.history import NOBODY
-from steelyard.cli.jobs.own_data import check_file
 from steelyard.cli.session import Session, current
 from steelyard.cli.signals import stopping
 from steelyard.cli.stores import serving
@@ -29,8 +25,9 @@ from steelyard.nodes.config import NodeConfig, Role
 from steelyard.nodes.factories import NodeFactories
 from steelyard.nodes.reporting import NodeEvent
 from steelyard.nodes.runner import run_node
+from steelyard.operations.job_terms import wait_for_job
+from steelyard.operations.own_data import check_data_file
 
-WAIT_STEP_S = 0.3
 PARENT_WENT_S = 3.0  # to end in order once the parent process has gone
 STAGED_PARTS: ContextVar[NodeFactories | None] = ContextVar(
     "staged_parts", default=None
@@ -42,7 +39,7 @@ QUIET = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """The flags of `steelyard run`."""
+    """The options of `steelyard run`."""
 
     job: int
     roles: frozenset[str]
@@ -60,16 +57,16 @@ class RunOptions:
     keep_s: float = 600.0
 
 
-async def run_roles(wishes: RunOptions) -> None:
+async def run_roles(options: RunOptions) -> None:
     """Run the node until its job ends or a signal comes; prints its events.  Raises SteelyardError."""
     session = current()
-    if wishes.wait_s:
-        waiting = dataclasses.replace(session.config, deployment_wait_s=wishes.wait_s)
+    if options.wait_s:
+        waiting = dataclasses.replace(session.config, deployment_wait_s=options.wait_s)
         session = dataclasses.replace(session, config=waiting)
-    async with stopping() as stop, _early_trainer(session, wishes) as trainer:
-        if wishes.with_parent:
+    async with stopping() as stop, _early_trainer(session, options) as trainer:
+        if options.with_parent:
             asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _parent_went, stop)
-        config = await node_config(session, wishes)
+        config = await node_config(session, options)
         parts = STAGED_PARTS.get() or NodeFactories()
         if trainer is not None:
             parts = dataclasses.replace(parts, trainer=lambda _scratch, _settings: trainer)
@@ -80,12 +77,12 @@ async def run_roles(wishes: RunOptions) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _early_trainer(session: Session, wishes: RunOptions) -> AsyncIterator[Trainer | None]:
+async def _early_trainer(session: Session, options: RunOptions) -> AsyncIterator[Trainer | None]:
     """The training process of a worker that waits for its seat anyway: it loads meanwhile."""
-    if not wishes.wait_s or Role.WORKER not in wishes.roles:
+    if not options.wait_s or Role.WORKER not in options.roles:
         yield None
         return
-    trainer = Trainer(session.config.home / "training", TrainerSettings(threads=wishes.threads))
+    trainer = Trainer(session.config.home / "training", TrainerSettings(threads=options.threads))
     loading = asyncio.create_task(_load(trainer))
     try:
         yield trainer
@@ -109,9 +106,9 @@ def _parent_went(stop: asyncio.Event) -> None:
         stop.set()
 
 
-async def node_config(session: Session, wishes: RunOptions) -> NodeConfig:
+async def node_config(session: Session, options: RunOptions) -> NodeConfig:
     """The node's settings, once the chain has what it needs."""
-    own_rows = await asyncio.to_thread(check_file, wishes.data)
+    own_rows = await asyncio.to_thread(check_data_file, options.data)
     network = await asyncio.to_thread(session.network)
     if network.deployment is None:
         raise ConfigError(f"network {network.name} names no deployment", remedy="give --deployment FILE")
@@ -120,52 +117,32 @@ async def node_config(session: Session, wishes: RunOptions) -> NodeConfig:
     account = session.account_name()
     address = session.address_of(account)
     async with session.client() as client:
-        await _await_place(client, wishes, address)
+        operator = address if Role.WORKER in options.roles else None
+        await wait_for_job(client, options.job, operator=operator, timeout_s=options.wait_s)
         genesis = client.genesis[2:10]
     session.passwords().get(account)  # asked for here, as a prompt in another thread could not be interrupted
-    home = session.config.home / "nodes" / f"{network.chain_id}-{genesis}-{wishes.job}-{address.lower()}"
+    home = session.config.home / "nodes" / f"{network.chain_id}-{genesis}-{options.job}-{address.lower()}"
     return NodeConfig(
         network=network,
         home=home,
         keystores=session.config.keystore_dir,
         account=account,
         passwords=session.passwords(),
-        job=wishes.job,
-        roles=frozenset(Role(role) for role in wishes.roles),
-        store=serving(session.config, wishes.listen),
+        job=options.job,
+        roles=frozenset(Role(role) for role in options.roles),
+        store=serving(session.config, options.listen),
         state_dir=session.config.state_dir,
-        trainer=TrainerSettings(threads=wishes.threads),
+        trainer=TrainerSettings(threads=options.threads),
         data=own_rows,
-        train_on_held=wishes.train_on_held,
-        evaluate=wishes.evaluate,
-        claim=wishes.claim,
-        linger_s=wishes.linger_s,
+        train_on_held=options.train_on_held,
+        evaluate=options.evaluate,
+        claim=options.claim,
+        linger_s=options.linger_s,
         fetch_s=session.config.fetch_timeout_s,
         hints=session.config.hints,
-        archive=wishes.archive,
-        keep_rounds=wishes.keep_rounds,
-        keep_s=wishes.keep_s,
-    )
-
-
-async def _await_place(client: ChainClient, wishes: RunOptions, operator: str) -> None:
-    """Wait for the job and, as a worker, the seat.  Raises ConfigError where they do not come in time."""
-    coordinator = client.contracts.coordinator
-    until = time.monotonic() + wishes.wait_s
-    while True:
-        exists = await client.read(coordinator.job_count()) >= wishes.job
-        seated = exists and (await client.read(coordinator.seat_of(wishes.job, operator))).worker != NOBODY
-        if exists and (seated or Role.WORKER not in wishes.roles):
-            return
-        if time.monotonic() >= until:
-            break
-        await asyncio.sleep(WAIT_STEP_S)
-    if not exists:
-        remedy = "`steelyard job list` shows the jobs; check --network and --deployment"
-        raise ConfigError(f"there is no job {wishes.job} on network {client.network.name}", remedy=remedy)
-    raise ConfigError(
-        f"{operator} has no seat in job {wishes.job}",
-        remedy=f"`steelyard job join {wishes.job}`, or choose --account",
+        archive=options.archive,
+        keep_rounds=options.keep_rounds,
+        keep_s=options.keep_s,
     )
 
 

@@ -7,9 +7,7 @@ holds a secret: passwords come by prompt, file or STEELYARD_PASSWORD, and are re
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 from platformdirs import user_data_path
 
 from steelyard.errors import ConfigError
+from steelyard.operations.toml_values import annotations_of, convert, read_toml
 
 FILE_NAME = "steelyard.toml"
 PREFIX = "STEELYARD_"
@@ -84,7 +83,7 @@ class Config:
         home = Path(flags.get("home") or environ.get(f"{PREFIX}HOME") or default_home()).expanduser()
         named = flags.get("config") or environ.get(f"{PREFIX}CONFIG")
         path = Path(named).expanduser() if named else _find(cwd or Path.cwd(), home)
-        values = _from_file(path, required=bool(named)) if path else {}
+        values = _from_file(path) if path else {}
         values.update(_from_environment(environ))
         given = {key: value for key, value in flags.items() if value is not None and key != "config"}
         values.update(
@@ -98,22 +97,15 @@ def default_home() -> Path:
     return user_data_path("steelyard")
 
 
-_FIELDS = {item.name: str(item.type) for item in dataclasses.fields(Config)}
+_FIELDS = annotations_of(Config)
 
 
 def _find(cwd: Path, home: Path) -> Path | None:
     return next((folder / FILE_NAME for folder in (cwd, home) if (folder / FILE_NAME).is_file()), None)
 
 
-def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
-    try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        if not required:
-            return {}
-        raise ConfigError(f"there is no {path}", remedy="give another --config") from error
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", remedy="mend it; it is a TOML file") from error
+def _from_file(path: Path) -> dict[str, Any]:
+    document = read_toml(path, if_missing="give another --config")
     unknown = sorted(set(document) - set(_FIELDS))
     if unknown:
         raise ConfigError(
@@ -135,33 +127,5 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _convert(key: str, value: Any, source: str) -> Any:
-    """A value as its field has it. source: where it was written, for the error."""
-    kind = _FIELDS[key]
-    try:
-        if "Path" in kind:
-            return Path(_text(value)).expanduser()
-        if "float" in kind:
-            return float(value)
-        if kind == "bool":
-            return _boolean(value)
-        if "tuple" in kind:
-            return tuple(value.split(",")) if isinstance(value, str) else tuple(_text(item) for item in value)
-        return _text(value)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{source} is {value!r}", remedy=f"it must be a {kind.split(' |')[0]}") from error
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str | Path):
-        raise TypeError(value)
-    return str(value)
-
-
-def _boolean(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if str(value).lower() in ("1", "true", "yes", "on"):
-        return True
-    if str(value).lower() in ("0", "false", "no", "off"):
-        return False
-    raise ValueError(value)
+    """A value as its field has it.  source: where it was written, for the error."""
+    return convert(value, _FIELDS[key], source, lenient=True)

@@ -41,8 +41,8 @@ def fetching_only(config: Config) -> StoreConfig:
     )
 
 
-def way_out(config: Config, what: str) -> str:
-    """How what was published reaches others.  what: "it", "its data"."""
+def how_to_serve(config: Config, what: str) -> str:
+    """A line on how others get what was published.  what: "it", "its data"."""
     found = daemon(config)
     if found is None:
         return f"hand {what} out: `steelyard content serve`"

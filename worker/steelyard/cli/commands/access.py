@@ -1,4 +1,4 @@
-"""`steelyard job grant`, `withdraw` and `access`: who may read private shards."""
+"""`steelyard job grant`, `withdraw` and `access`: access to encrypted shards."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from steelyard.cli.session import current, do
 
 Job = Annotated[int, typer.Argument(help="Number of the job.", min=1)]
 Shard = Annotated[int | None, typer.Option(min=0, help="Which shard; all of the worker's if left out.")]
+
+
+WITHDRAWAL_NOTICE = (
+    "what it has fetched until now stays readable to it; the shard is re-encrypted at the next grant"
+)
 
 
 def install(job: typer.Typer) -> None:
@@ -28,24 +33,29 @@ def grant(
 ) -> None:
     """Let members read the encrypted shards that they joined with, each by its own wrapped key.
 
-    Run it again after somebody joined or registered another key: it does what is missing. Whose access was
-    withdrawn gets it back only by name.
+    Run it again after somebody joined or registered another key: it grants what is missing. Access that was
+    withdrawn is given back only by name.
     """
     do(_grant(job, worker, shard))
 
 
 async def _grant(job: int, worker: str | None, shard: int | None) -> None:
-    from steelyard.cli.context import work
-    from steelyard.cli.jobs import access as acts
-    from steelyard.cli.stores import way_out
+    from steelyard.cli.context import chain_session, emit_result
+    from steelyard.cli.jobs.access import job_grants
+    from steelyard.cli.stores import how_to_serve
+    from steelyard.operations.access import grant_access
 
-    who = current().address_of(worker) if worker else None
-    async with work(signing=True) as at:
-        document = await acts.grant(at, job, await at.identity(who) if who else None, shard)
-        told = [(f"shard {each['shard']}", f"{each['worker']} may read it") for each in document["granted"]]
-        at.finish(document, facts(told or [("job", "everybody who should read a shard can")]))
-        if told:
-            at.session.out.say(way_out(at.session.config, "the wrapped keys"))
+    command = current()
+    account = command.address_of(worker) if worker else None
+    async with chain_session(signing=True) as session:
+        async with job_grants(session, job) as grants:
+            identity = await session.identity(account) if account else None
+            done = await grant_access(grants, identity, shard)
+        lines = [(f"shard {each.shard}", f"{each.worker} may read it") for each in done.granted]
+        document = {"job": job, "granted": done.granted, "waiting": done.waiting}
+        emit_result(session, document, facts(lines or [("job", "everybody who should read a shard can")]))
+        if lines:
+            command.out.say(how_to_serve(command.config, "the wrapped keys"))
 
 
 def withdraw(
@@ -53,46 +63,53 @@ def withdraw(
     worker: Annotated[str, typer.Argument(help="Account name or address.")],
     shard: Shard = None,
 ) -> None:
-    """Take access to encrypted shards away, and encrypt them anew for those who keep it.
+    """Withdraw access to encrypted shards, and re-encrypt them for those who keep it.
 
-    What a worker has read stays read: this stops later grants and rounds, it recalls nothing.
+    A worker keeps what it has read: this stops later grants and rounds, it recalls nothing.
     """
     do(_withdraw(job, worker, shard))
 
 
 async def _withdraw(job: int, worker: str, shard: int | None) -> None:
-    from steelyard.cli.context import work
-    from steelyard.cli.jobs import access as acts
+    from steelyard.cli.context import chain_session, emit_result
+    from steelyard.cli.jobs.access import job_grants
+    from steelyard.operations.access import withdraw_access
 
-    who = current().address_of(worker)
-    async with work(signing=True) as at:
-        identity = await at.identity(who)
-        document = await acts.withdraw(at, job, identity, shard)
-        told = [(f"shard {each}", f"{identity} may no longer read it") for each in document["withdrawn"]]
-        told += [
-            (f"shard {each['shard']}", f"{each['worker']} reads it anew") for each in document["granted"]
-        ]
-        at.finish(document, facts(told))
-        at.session.out.say(acts.READ_STAYS_READ)
+    account = current().address_of(worker)
+    async with chain_session(signing=True) as session:
+        identity = await session.identity(account)
+        async with job_grants(session, job) as grants:
+            done = await withdraw_access(grants, identity, shard)
+        lines = [(f"shard {each}", f"{identity} may no longer read it") for each in done.withdrawn]
+        lines += [(f"shard {each.shard}", f"{each.worker} has a new key of it") for each in done.granted]
+        document = {
+            "job": job,
+            "worker": identity,
+            "withdrawn": done.withdrawn,
+            "granted": done.granted,
+            "waiting": done.waiting,
+        }
+        emit_result(session, document, facts(lines))
+        current().out.say(WITHDRAWAL_NOTICE)
 
 
 def access(job: Job) -> None:
-    """The log of grants and withdrawals, as it is on chain, and who may read what now."""
+    """The log of grants and withdrawals, as it is on chain, and the present readers of each shard."""
     do(_access(job))
 
 
 async def _access(job: int) -> None:
-    from steelyard.cli.context import work
-    from steelyard.cli.jobs import access as acts
+    from steelyard.cli.context import chain_session
+    from steelyard.cli.jobs.access import access_document
 
-    async with work() as at:
-        document = await acts.log(at, job)
+    async with chain_session() as session:
+        document = await access_document(session, job)
         columns = (">block", "act", ">shard", "worker", "wrapped key", "transaction")
         rows = [
             [each[name] for name in ("block", "act", "shard", "worker", "envelope", "transaction")]
             for each in document["log"]
         ]
         now = [(f"shard {each['shard']}", each["worker"]) for each in document["readers"]]
-        at.session.out.emit(document, table(columns, rows), facts(now))
+        current().out.emit(document, table(columns, rows), facts(now))
         if not rows:
-            at.session.out.say(f"nothing was granted yet: `steelyard job grant {job}`")
+            current().out.say(f"nothing was granted yet: `steelyard job grant {job}`")

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from steelyard.cli.amounts import ether
 from steelyard.cli.output import facts, table
 from steelyard.cli.session import current, do
+from steelyard.cli.units import format_ether
 from steelyard.errors import ChainError, ConfigError
 
 app = typer.Typer(name="account", help="Keystores: keys encrypted in V3 files.", no_args_is_help=True)
@@ -87,7 +87,7 @@ async def _show(who: str | None) -> None:
         async with session.client() as client:
             wei = await client.balance(address)
         document["balance_wei"] = wei
-        pairs.append(("balance", ether(wei)))
+        pairs.append(("balance", format_ether(wei)))
     except ChainError as error:
         document["balance_error"] = error.message
         pairs.append(("balance", f"unknown: {error.message}"))

@@ -1,4 +1,4 @@
-"""`steelyard aggregator`: bonds, and the turns in jobs."""
+"""`steelyard aggregator`: bonds, and the aggregator rotation of jobs."""
 
 from __future__ import annotations
 
@@ -11,44 +11,35 @@ from steelyard.cli.session import current, do
 
 app = typer.Typer(name="aggregator", help="Bonds that back posted results.", no_args_is_help=True)
 
-Job = Annotated[int | None, typer.Option(help="Take a place in the turns of this job, too.")]
+Job = Annotated[int | None, typer.Option(help="Join the aggregator rotation of this job, too.")]
 
 
 @app.command()
 def bond(amount: Annotated[str, typer.Argument(help="Tokens to add.")], job: Job = None) -> None:
-    """Add to the bond, and register where that is missing. A posted result locks its part."""
+    """Add to the bond, and register the account if it is not. A posted result locks its part."""
     do(_bond(amount, job))
 
 
 async def _bond(amount: str, job: int | None) -> None:
-    from steelyard.chain.generated.structs import Purse
-    from steelyard.cli.collateral import deposit
-    from steelyard.cli.context import work
+    from steelyard.cli.context import chain_session, emit_result
+    from steelyard.operations.registration import register_aggregator
 
-    async with work(signing=True) as at:
-        registry, own = at.contracts.registry, at.client.address
-        token = await at.own_token()
-        units = token.parse(amount)
-        await at.afford(token, units)  # before anything is sent
-        identity = await at.identity()
-        if identity == own and not (await at.client.read(registry.account_of(own))).registered:
-            await at.send(registry.register(own, own, bytes(32), 0), f"register {own}")
-        await deposit(at, identity, Purse.BOND, units)
-        if job is not None and not at.session.dry_run:
-            await at.send(at.contracts.coordinator.enlist(job), f"take turns in job {job}")
-        at.finish({"identity": identity, "purse": "bond", "units": units, "job": job})
+    async with chain_session(signing=True) as session:
+        units = (await session.deployment_token()).parse(amount)
+        identity = await register_aggregator(session, units, job=job)
+        emit_result(session, {"identity": identity, "purse": "bond", "units": units, "job": job})
 
 
 @app.command()
 def unbond(
     amount: Annotated[str, typer.Argument(help="Tokens, or `all` that is free.")] = "all",
-    job: Annotated[int | None, typer.Option(help="Give up the turns of this job first.")] = None,
+    job: Annotated[int | None, typer.Option(help="Leave the aggregator rotation of this job first.")] = None,
 ) -> None:
-    """Start unbonding what no result locks; `rewards claim` moves it once the delay has passed."""
+    """Start unbonding what no result locks; `rewards claim` moves it after the delay."""
     from steelyard.chain.generated.structs import Purse
-    from steelyard.cli.collateral import take_out
+    from steelyard.cli.collateral import unbond as start_unbonding
 
-    do(take_out(amount, Purse.BOND, retiring=job))
+    do(start_unbonding(amount, Purse.BOND, retire_from=job))
 
 
 @app.command()
@@ -58,10 +49,10 @@ def status(who: Annotated[str | None, typer.Argument(help="Account name or addre
 
 
 async def _status(who: str | None) -> None:
-    from steelyard.cli.context import work
+    from steelyard.cli.context import chain_session
     from steelyard.cli.identity import statement
 
-    async with work() as at:
-        identity = await at.identity(current().address_of(who))
-        document, pairs = await statement(at, identity)
+    async with chain_session() as session:
+        identity = await session.identity(current().address_of(who))
+        document, pairs = await statement(session, identity)
     current().out.emit(document, facts(pairs))

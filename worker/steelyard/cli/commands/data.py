@@ -62,12 +62,12 @@ def publish(
 
     if encrypt and at_home:
         raise typer.BadParameter("what stays at home is not encrypted for anybody", param_hint="--encrypt")
-    wishes = SourceOptions(
+    options = SourceOptions(
         label=label, columns=_listed(columns), text=text, text_bytes=text_bytes, image=image,
         image_size=image_size, delimiter=delimiter,
     )  # fmt: skip
     chosen = ChosenRows(
-        source=source, wishes=wishes, shards=shards, partition=partition, seed=seed, test=test, like=like,
+        source=source, options=options, shards=shards, partition=partition, seed=seed, test=test, like=like,
         encrypt=encrypt, at_home=at_home,
     )  # fmt: skip
     do(publish_data(chosen, out))
@@ -93,12 +93,12 @@ def inspect(
     from steelyard.cli.datasets import ChosenRows, inspect_data
     from steelyard.learning.loaders import SourceOptions
 
-    wishes = SourceOptions(
+    options = SourceOptions(
         label=label, columns=_listed(columns), text=text, text_bytes=text_bytes, image=image,
         image_size=image_size, delimiter=delimiter,
     )  # fmt: skip
     chosen = ChosenRows(
-        source=source, wishes=wishes, shards=shards, partition=partition, seed=seed, test=test
+        source=source, options=options, shards=shards, partition=partition, seed=seed, test=test
     )
     do(inspect_data(chosen, out))
 

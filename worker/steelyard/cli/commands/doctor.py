@@ -13,9 +13,9 @@ from typing import Any
 
 import typer
 
-from steelyard.cli.amounts import ether
 from steelyard.cli.output import table
 from steelyard.cli.session import Session, current, do
+from steelyard.cli.units import format_ether
 from steelyard.errors import ConfigError, SteelyardError
 
 GOOD, NOTE, BAD = "ok", "note", "bad"
@@ -149,7 +149,7 @@ async def _balance(session: Session, balance: Callable[[str], Coroutine[Any, Any
     wei = await balance(session.address_of(None))
     if wei == 0:
         raise ConfigError("the account has no ether for gas", remedy="send it some")
-    return ether(wei)
+    return format_ether(wei)
 
 
 def _writable(session: Session) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,10 +10,10 @@ import typer
 
 from steelyard.cli.commands import access
 from steelyard.cli.output import facts, table
-from steelyard.cli.session import do
+from steelyard.cli.session import current, do
 
 if TYPE_CHECKING:
-    from steelyard.cli.context import ChainSession
+    from steelyard.operations.job_control import JobAction
 
 app = typer.Typer(name="job", help="Jobs: post, find, join, steer and end them.", no_args_is_help=True)
 
@@ -37,39 +38,44 @@ def create(
 
 
 async def _create(source: Path, given: dict[str, Any]) -> None:
-    import dataclasses
-
-    from steelyard.cli.context import work
-    from steelyard.cli.jobs.description import JobDescription
-    from steelyard.cli.jobs.posting import create as post_job
-    from steelyard.cli.stores import way_out
+    from steelyard.cli.context import chain_session, emit_result, home_store, scratch_folder
+    from steelyard.cli.stores import how_to_serve
+    from steelyard.operations.description import JobDescription
+    from steelyard.operations.posting import create_job
 
     description = JobDescription.read(source)
     description = dataclasses.replace(description, terms=dataclasses.replace(description.terms, **given))
-    async with work(signing=True) as at:
-        document = await post_job(at, description)
-        pairs = [
-            ("job", document["job"]),
-            ("manifest", document["manifest"]),
-            ("content", document["content"]),
+    config = current().config
+    async with chain_session(signing=True) as session:
+        with scratch_folder("job") as scratch:
+            async with home_store() as store:
+                made = await create_job(
+                    session, store, description, scratch=scratch, timeout_s=config.fetch_timeout_s
+                )
+        manifest = str(made.published.cid)
+        shards = [
+            {"index": each.index, "cid": each.cid, "rows": each.rows}
+            for each in made.published.manifest.shards
         ]
-        at.finish(document, facts(pairs))
-        at.session.out.say(f"{way_out(at.session.config, 'its data')}; members and aggregators may join now")
+        document = {"job": made.job, "manifest": manifest, "shards": shards, "content": config.content_dir}
+        pairs = [("job", made.job), ("manifest", manifest), ("content", config.content_dir)]
+        emit_result(session, document, facts(pairs))
+        current().out.say(f"{how_to_serve(config, 'its data')}; members and aggregators may join now")
 
 
 @app.command()
 def show(job: Job) -> None:
-    """Terms, money, members, rounds and what the job waits for."""
+    """Terms, money, members, rounds, and the state of the job."""
     do(_show(job))
 
 
 async def _show(job: int) -> None:
-    from steelyard.cli.context import work
+    from steelyard.cli.context import chain_session
     from steelyard.cli.jobs.showing import show as look
 
-    async with work() as at:
-        document, human = await look(at, job)
-        at.session.out.emit(document, *human)
+    async with chain_session() as session:
+        document, human = await look(session, job)
+        current().out.emit(document, *human)
 
 
 @app.command("list")
@@ -79,15 +85,15 @@ def list_() -> None:
 
 
 async def _list() -> None:
-    from steelyard.cli.context import work
+    from steelyard.cli.context import chain_session
     from steelyard.cli.jobs.showing import overview
 
-    async with work() as at:
-        document, rows = await overview(at)
+    async with chain_session() as session:
+        document, rows = await overview(session)
         columns = (">job", "status", ">rounds", ">pool", "membership", "sponsor")
-        at.session.out.emit(document, table(columns, rows))
+        current().out.emit(document, table(columns, rows))
         if not rows:
-            at.session.out.say("no job yet: `steelyard job create FOLDER` posts one")
+            current().out.say("no job yet: `steelyard job create FOLDER` posts one")
 
 
 @app.command()
@@ -103,14 +109,16 @@ def join(
 
 
 async def _join(job: int, shard: int | None, data: str) -> None:
-    from steelyard.cli.context import work
-    from steelyard.cli.jobs.joining import join as take_seat
+    from steelyard.cli.context import chain_session, emit_result, home_store
+    from steelyard.operations.joining import join_job
 
-    async with work(signing=True) as at:
-        document = await take_seat(at, job, shard=shard, data=data)
-        at.finish(document)
-        if not at.session.dry_run:
-            at.session.out.say(f"now train: `steelyard run --role worker --job {job}`")
+    async with chain_session(signing=True) as session:
+        async with home_store() as store:
+            timeout_s = current().config.fetch_timeout_s
+            joined = await join_job(session, store, job, shard=shard, data=data, timeout_s=timeout_s)
+        emit_result(session, dataclasses.asdict(joined))
+        if not session.dry_run:
+            current().out.say(f"now train: `steelyard run --role worker --job {job}`")
 
 
 @app.command()
@@ -120,84 +128,61 @@ def leave(job: Job) -> None:
 
 
 async def _leave(job: int) -> None:
-    from steelyard.cli.context import work
-    from steelyard.cli.jobs.history import terms_of
-    from steelyard.nodes.claims import read_view
+    from steelyard.cli.context import chain_session, emit_result
+    from steelyard.operations.job_control import leave_job
 
-    async with work(signing=True) as at:
-        await terms_of(at.client, job)
-        identity = await at.identity()
-        view = await read_view(at.client, job)
-        seat = view.seats.get(identity)
-        coordinator = at.contracts.coordinator
-        if seat is not None and (seat.leaving or view.ended is not None):
-            await at.send(coordinator.release(job, identity), f"free the stake of {identity} in job {job}")
-        else:
-            await at.send(coordinator.leave(job), f"leave job {job}")
-            at.session.out.say(
+    async with chain_session(signing=True) as session:
+        identity, freed = await leave_job(session, job)
+        if not freed:
+            current().out.say(
                 f"the stake is freed by `steelyard job leave {job}` once your rounds are settled"
             )
-        at.finish({"job": job, "identity": identity})
+        emit_result(session, {"job": job, "identity": identity})
 
 
 @app.command()
 def reseat(job: Job) -> None:
     """Move the identity's seats to its present operator key."""
-    do(_act(job, "reseat"))
+    do(_control(job, "reseat"))
 
 
 @app.command()
 def start(job: Job) -> None:
     """Open the first round."""
-    do(_act(job, "start"))
+    do(_control(job, "start"))
 
 
 @app.command("next")
 def next_(job: Job) -> None:
     """Open the next round, in a job whose rounds do not open by themselves."""
-    do(_act(job, "next"))
+    do(_control(job, "next"))
 
 
 @app.command()
 def stop(job: Job) -> None:
     """Open no further round; only the sponsor can."""
-    do(_act(job, "stop"))
+    do(_control(job, "stop"))
 
 
 @app.command()
 def abort(job: Job) -> None:
     """End a job in which nothing can become final any more; unspent escrow goes back to the sponsor."""
-    do(_act(job, "abort"))
+    do(_control(job, "abort"))
 
 
 @app.command()
 def close(job: Job) -> None:
     """End a job that is done; unearned shares go back to the sponsor."""
-    do(_act(job, "close"))
+    do(_control(job, "close"))
 
 
-async def _act(job: int, act: str) -> None:
-    from steelyard.cli.context import work
-    from steelyard.cli.jobs.history import terms_of
+async def _control(job: int, action: JobAction) -> None:
+    from steelyard.cli.context import chain_session, emit_result
+    from steelyard.operations.job_control import control_job
 
-    async with work(signing=True) as at:
-        await terms_of(at.client, job)
-        await at.send(await _call(at, job, act), f"{act} job {job}")
-        at.finish({"job": job, "act": act})
-
-
-async def _call(at: ChainSession, job: int, act: str) -> Any:
-    coordinator = at.contracts.coordinator
-    if act == "reseat":
-        return coordinator.reseat(job, await at.identity())
-    calls = {
-        "start": coordinator.open_round,
-        "next": coordinator.open_round,
-        "stop": coordinator.stop,
-        "abort": coordinator.abort,
-        "close": coordinator.close,
-    }
-    return calls[act](job)
+    async with chain_session(signing=True) as session:
+        await control_job(session, job, action)
+        emit_result(session, {"job": job, "act": action})
 
 
 access.install(app)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from steelyard.cli.output import facts
-from steelyard.cli.session import do
+from steelyard.cli.session import current, do
 from steelyard.errors import ConfigError
 
 app = typer.Typer(name="model", help="Trained models.", no_args_is_help=True)
@@ -36,12 +36,14 @@ def _see_place(output: Path) -> None:
 
 
 async def _pull(job: int, output: Path, number: int | None) -> None:
-    from steelyard.cli.fetching import fetching
+    from steelyard.cli.context import job_files
     from steelyard.nodes.verify import pull_model
 
-    async with fetching(job) as (at, store, scratch):
-        timeout_s = at.session.config.fetch_timeout_s
-        pulled = await pull_model(at.client, store, job, number, output, scratch=scratch, timeout_s=timeout_s)
+    async with job_files(job) as (session, store, scratch):
+        timeout_s = current().config.fetch_timeout_s
+        pulled = await pull_model(
+            session.client, store, job, number, output, scratch=scratch, timeout_s=timeout_s
+        )
         document = {
             "job": job,
             "round": pulled.number,
@@ -51,4 +53,4 @@ async def _pull(job: int, output: Path, number: int | None) -> None:
             "path": pulled.path,
         }
         pairs = [("model", pulled.path), ("round", pulled.number), ("state root", pulled.state_root)]
-        at.session.out.emit(document, facts([*pairs, ("checked", "equal to the root on chain")]))
+        current().out.emit(document, facts([*pairs, ("checked", "equal to the root on chain")]))

@@ -22,16 +22,16 @@ def show(job: Job = None, who: Who = None) -> None:
 
 
 async def _show(job: int | None, who: str | None) -> None:
-    from steelyard.cli.context import work
-    from steelyard.cli.earnings import credits_of, earnings, unbonded
+    from steelyard.cli.context import chain_session
+    from steelyard.operations.earnings import credits_of, earnings_of, unbonded
 
-    async with work() as at:
-        identity = await at.identity(current().address_of(who))
-        owed = await earnings(at, identity, job)
-        own = await at.own_token()
+    async with chain_session() as session:
+        identity = await session.identity(current().address_of(who))
+        owed = await earnings_of(session, identity, job)
+        own = await session.deployment_token()
         tokens = {own.address: own, **{each.token.address: each.token for each in owed}}
-        due = await credits_of(at, identity, tokens)
-        free = await unbonded(at, identity)
+        due = await credits_of(session, identity, tokens)
+        free = await unbonded(session, identity)
     rows = [(each.job, len(each.shares), len(each.posts), len(each.bonds)) for each in owed if not each.empty]
     jobs = [
         {"job": each.job, "shares": len(each.shares), "posts": len(each.posts), "bonds": len(each.bonds)}
@@ -42,8 +42,8 @@ async def _show(job: int | None, who: str | None) -> None:
         facts(
             [
                 ("identity", identity),
-                ("credits", ", ".join(tokens[address].show(units) for address, units in due.items())),
-                ("unbonded", own.show(free)),
+                ("credits", ", ".join(tokens[address].format(units) for address, units in due.items())),
+                ("unbonded", own.format(free)),
             ]
         ),
         table((">job", ">shares to claim", ">posts to claim", ">bonds to free"), rows),
@@ -57,15 +57,14 @@ def claim(job: Job = None, who: Who = None) -> None:
 
 
 async def _claim(job: int | None, who: str | None) -> None:
-    from steelyard.cli.context import work
-    from steelyard.cli.earnings import claim as claim_all
-    from steelyard.cli.earnings import earnings
+    from steelyard.cli.context import chain_session, emit_result
+    from steelyard.operations.earnings import claim_earnings, earnings_of
 
-    async with work(signing=True) as at:
-        account = current().address_of(who) if who else at.client.address
-        identity = await at.identity(account)
-        owed = await earnings(at, identity, job)
-        moved = await claim_all(at, identity, owed)
-        if not at.transactions:
-            at.session.out.say(f"nothing to claim and nothing to withdraw for {identity}")
-        at.finish({"identity": identity, "withdrawn": moved})
+    async with chain_session(signing=True) as session:
+        account = current().address_of(who) if who else session.client.address
+        identity = await session.identity(account)
+        owed = await earnings_of(session, identity, job)
+        moved = await claim_earnings(session, identity, owed)
+        if not session.transactions:
+            current().out.say(f"nothing to claim and nothing to withdraw for {identity}")
+        emit_result(session, {"identity": identity, "withdrawn": moved})

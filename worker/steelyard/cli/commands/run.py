@@ -38,17 +38,17 @@ def run(
     Prints what happens, a line each; with --json one JSON object a line.
     """
     from steelyard.cli.running import RunOptions, run_roles
-    from steelyard.cli.times import seconds
+    from steelyard.operations.units import parse_duration
 
     unknown = sorted(set(role) - set(ROLES))
     if unknown:
         raise typer.BadParameter(
             f"{', '.join(unknown)}: worker, aggregator or challenger", param_hint="--role"
         )
-    wishes = RunOptions(
+    options = RunOptions(
         job=job, roles=frozenset(role), listen=listen, data=data, evaluate=evaluate, claim=claim,
         train_on_held=train_on_held, threads=threads, linger_s=linger, wait_s=wait,
         with_parent=with_parent, archive=archive, keep_rounds=keep_rounds,
-        keep_s=seconds(keep_for, "--keep-for"),
+        keep_s=parse_duration(keep_for, "--keep-for"),
     )  # fmt: skip
-    do(run_roles(wishes))
+    do(run_roles(options))

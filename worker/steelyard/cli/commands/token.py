@@ -26,13 +26,13 @@ def balance(
 
 
 async def _balance(who: str | None, address: str) -> None:
-    from steelyard.cli.context import work
+    from steelyard.cli.context import chain_session
 
     owner = current().address_of(who)
-    async with work() as at:
-        token = await at.token(address) if address else await at.own_token()
-        units = await at.client.read(token.calls.balance_of(owner))
-    at.session.out.emit(
+    async with chain_session() as session:
+        token = await session.token(address) if address else await session.deployment_token()
+        units = await session.client.read(token.calls.balance_of(owner))
+    current().out.emit(
         {
             "account": owner,
             "token": token.address,
@@ -40,7 +40,7 @@ async def _balance(who: str | None, address: str) -> None:
             "decimals": token.decimals,
             "units": units,
         },
-        facts([("account", owner), ("balance", token.show(units)), ("token", token.address)]),
+        facts([("account", owner), ("balance", token.format(units)), ("token", token.address)]),
     )
 
 
@@ -56,17 +56,17 @@ def mint(
 
 
 async def _mint(amount: str, to: str | None) -> None:
-    from steelyard.cli.context import work
+    from steelyard.cli.context import chain_session, emit_result
 
-    session = current()
-    if not session.network().is_development:
+    command = current()
+    if not command.network().is_development:
         raise ConfigError(
-            f"{session.config.network} is no development chain; its token is not minted by hand",
+            f"{command.config.network} is not a development chain; its token is not minted by hand",
             remedy="get tokens from somebody who has them, or choose --network anvil or ganache",
         )
-    owner = session.address_of(to)
-    async with work(signing=True) as at:
-        token = await at.own_token()
+    owner = command.address_of(to)
+    async with chain_session(signing=True) as session:
+        token = await session.deployment_token()
         units = token.parse(amount)
-        await at.send(token.calls.mint(owner, units), f"mint {token.show(units)} for {owner}")
-        at.finish({"account": owner, "token": token.address, "units": units})
+        await session.send(token.calls.mint(owner, units), f"mint {token.format(units)} for {owner}")
+        emit_result(session, {"account": owner, "token": token.address, "units": units})

@@ -8,7 +8,7 @@ import typer
 
 from steelyard.cli.failures import WRONG_RESULT
 from steelyard.cli.output import facts
-from steelyard.cli.session import do
+from steelyard.cli.session import current, do
 from steelyard.errors import Unverifiable
 
 
@@ -28,12 +28,12 @@ def verify(
 
 
 async def _verify(job: int, number: int | None) -> None:
-    from steelyard.cli.fetching import fetching
+    from steelyard.cli.context import job_files
     from steelyard.nodes.verify import verify_round
 
-    async with fetching(job) as (at, store, scratch):
-        timeout_s = at.session.config.fetch_timeout_s
-        found = await verify_round(at.client, store, job, number, scratch=scratch, timeout_s=timeout_s)
+    async with job_files(job) as (session, store, scratch):
+        timeout_s = current().config.fetch_timeout_s
+        found = await verify_round(session.client, store, job, number, scratch=scratch, timeout_s=timeout_s)
     if found.verdict == "unverifiable":
         files = ", ".join(found.missing)
         raise Unverifiable(
@@ -57,6 +57,6 @@ async def _verify(job: int, number: int | None) -> None:
     ]
     if found.verdict != "right":
         pairs += [("why", found.why), ("block", found.block), ("coordinate", found.coordinate)]
-    at.session.out.emit(document, facts(pairs))
+    current().out.emit(document, facts(pairs))
     if found.verdict != "right":
         raise typer.Exit(WRONG_RESULT)

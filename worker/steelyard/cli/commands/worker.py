@@ -40,91 +40,83 @@ def register(
 async def _register(
     stake: str, operator: str | None, payout: str | None, encryption_key: str, *, approve: bool
 ) -> None:
-    from steelyard.chain.permits import sign_permit
-    from steelyard.cli.context import work
+    from steelyard.cli.context import chain_session, emit_result
     from steelyard.cli.encryption import chosen_key
+    from steelyard.operations.registration import register_worker
 
-    session = current()
-    async with work(signing=True) as at:
-        acting = session.address_of(operator) if operator else at.client.address
-        paid = session.address_of(payout) if payout else at.client.address
-        token = await at.own_token()
-        amount = token.parse(stake)
-        await at.afford(token, amount)
-        key = chosen_key(session, encryption_key, acting)
-        what = f"register {at.client.address}" + (f" with a stake of {token.show(amount)}" if amount else "")
-        registry = at.contracts.registry
-        if amount == 0 or (approve and await at.approve(token, amount)):
-            await at.send(registry.register(acting, paid, key, amount), what)
-        elif not approve:
-            permit = await sign_permit(at.client, amount)
-            await at.send(registry.register_with_permit(acting, paid, key, amount, permit), what)
-        done = {"identity": at.client.address, "operator": acting, "payout": paid, "stake_units": amount}
-        at.finish(done | ({"encryption_key": key} if any(key) else {}))
+    command = current()
+    async with chain_session(signing=True) as session:
+        own = session.client.address
+        acting = command.address_of(operator) if operator else own
+        paid = command.address_of(payout) if payout else own
+        token = await session.deployment_token()
+        units = token.parse(stake)
+        await session.require_balance(token, units)  # before a key is made
+        key = chosen_key(command, encryption_key, acting)
+        await register_worker(
+            session, operator=acting, payout=paid, encryption_key=key, stake_units=units, approve=approve
+        )
+        document = {"identity": own, "operator": acting, "payout": paid, "stake_units": units}
+        emit_result(session, document | ({"encryption_key": key} if any(key) else {}))
 
 
 @app.command()
 def update(operator: Operator = None, payout: Payout = None, encryption_key: EncryptionKey = "") -> None:
-    """Name another operator key, payout address or encryption key; only the identity itself can."""
+    """Change the operator key, payout address or encryption key; only the identity's own account can."""
     if operator is None and payout is None and not encryption_key:
         raise ConfigError("nothing to change", remedy="give --operator, --payout or --encryption-key")
     do(_update(operator, payout, encryption_key))
 
 
 async def _update(operator: str | None, payout: str | None, encryption_key: str) -> None:
-    from steelyard.cli.context import work
+    from steelyard.cli.context import chain_session, emit_result
     from steelyard.cli.encryption import chosen_key
+    from steelyard.operations.registration import update_identity
 
-    session = current()
-    async with work(signing=True) as at:
-        registry, done = at.contracts.registry, {"identity": at.client.address}
-        known = await at.client.read(registry.account_of(at.client.address))
-        key = chosen_key(
-            session, encryption_key, session.address_of(operator) if operator else known.operator
-        )
-        if operator is not None:
-            acting = session.address_of(operator)
-            await at.send(registry.set_operator(acting), f"name {acting} as operator")
-            session.out.say("seats in jobs keep the old key until `steelyard job reseat JOB`")
-        if payout is not None:
-            paid = session.address_of(payout)
-            await at.send(registry.set_payout(paid), f"send money to {paid}")
-        if encryption_key:
-            await at.send(registry.set_encryption_key(key), "change the encryption key")
-            done["encryption_key"] = f"0x{key.hex()}"
-        at.finish(done)
+    command = current()
+    async with chain_session(signing=True) as session:
+        own = session.client.address
+        known = await session.client.read(session.contracts.registry.account_of(own))
+        acting = command.address_of(operator) if operator is not None else None
+        paid = command.address_of(payout) if payout is not None else None
+        key = chosen_key(command, encryption_key, acting or known.operator) if encryption_key else None
+        await update_identity(session, operator=acting, payout=paid, encryption_key=key)
+        if acting is not None:
+            command.out.say("seats in jobs keep the old key until `steelyard job reseat JOB`")
+        document = {"identity": own}
+        emit_result(session, document | ({"encryption_key": f"0x{key.hex()}"} if key is not None else {}))
 
 
 @app.command()
 def stake(amount: Annotated[str, typer.Argument(help="Tokens to add.")]) -> None:
     """Add to the stake; a job locks its part of it when you join."""
     from steelyard.chain.generated.structs import Purse
-    from steelyard.cli.collateral import put_in
+    from steelyard.cli.collateral import deposit
 
-    do(put_in(amount, Purse.STAKE))
+    do(deposit(amount, Purse.STAKE))
 
 
 @app.command()
 def unstake(amount: Annotated[str, typer.Argument(help="Tokens, or `all` that is free.")] = "all") -> None:
-    """Start unbonding stake that no job locks; `rewards claim` moves it once the delay has passed."""
+    """Start unbonding stake that no job locks; `rewards claim` moves it after the delay."""
     from steelyard.chain.generated.structs import Purse
-    from steelyard.cli.collateral import take_out
+    from steelyard.cli.collateral import unbond
 
-    do(take_out(amount, Purse.STAKE))
+    do(unbond(amount, Purse.STAKE))
 
 
 @app.command()
 def status(who: Annotated[str | None, typer.Argument(help="Account name or address.")] = None) -> None:
-    """Registration, purses and reputation."""
+    """Registration, stake, bond and reputation."""
     do(_status(who))
 
 
 async def _status(who: str | None) -> None:
-    from steelyard.cli.context import work
+    from steelyard.cli.context import chain_session
     from steelyard.cli.identity import statement
 
-    session = current()
-    async with work() as at:
-        identity = await at.identity(session.address_of(who))
-        document, pairs = await statement(at, identity)
-    session.out.emit(document, facts(pairs))
+    command = current()
+    async with chain_session() as session:
+        identity = await session.identity(command.address_of(who))
+        document, pairs = await statement(session, identity)
+    command.out.emit(document, facts(pairs))

@@ -10,22 +10,26 @@ from steelyard.chain.client import ChainClient
 from steelyard.chain.generated import events as ev
 from steelyard.chain.generated.structs import Purse
 from steelyard.chain.types import Event
-from steelyard.cli.context import ChainSession
 from steelyard.cli.demo.accounts import Actor
 from steelyard.cli.demo.progress import DemoProgress
 from steelyard.cli.demo.transactions import Transaction, transactions
 from steelyard.errors import NodeError
 from steelyard.nodes.claims import read_view
 from steelyard.nodes.state.view import Opening
+from steelyard.operations.chain_session import ChainSession
 
 VERSION = 1
 
 
 async def build(
-    at: ChainSession, actors: Sequence[Actor], progress: DemoProgress, sizes: Mapping[str, int], **facts: Any
+    session: ChainSession,
+    actors: Sequence[Actor],
+    progress: DemoProgress,
+    sizes: Mapping[str, int],
+    **facts: Any,
 ) -> dict[str, Any]:
     """The report's document.  sizes: bytes of updates and results by CID."""
-    client, deployment = at.client, at.client.network.deployment
+    client, deployment = session.client, session.client.network.deployment
     if deployment is None:
         raise NodeError("the demo has no deployment", remedy="report this")
     job = int(facts["job"])
@@ -39,18 +43,18 @@ async def build(
         for opening in view.openings.values()
         if opening.post is not None and not opening.void
     ]
-    terms = (await client.read(at.contracts.coordinator.terms_of(job))).terms
+    terms = (await client.read(session.contracts.coordinator.terms_of(job))).terms
     return {
         "version": VERSION,
         **facts,
         "head_block": head,
-        "coordinator": at.contracts.coordinator.address,
-        "vault": at.contracts.vault.address,
+        "coordinator": session.contracts.coordinator.address,
+        "vault": session.contracts.vault.address,
         "token": terms.token,
         "manifest": _cid(terms.manifest_codec, terms.manifest_digest),
         "rounds": rounds,
         "convictions": _convictions(events, numbers, progress),
-        "accounts": [await _account(at, actor, events, terms.token) for actor in actors],
+        "accounts": [await _account(session, actor, events, terms.token) for actor in actors],
         "transactions": [vars(each) for each in sent],
         "final": {key: rounds[-1][key] for key in ("round", "state_root", "cid", "accuracy")}
         if rounds
@@ -123,17 +127,21 @@ def _convictions(
     ]
 
 
-async def _account(at: ChainSession, actor: Actor, events: Sequence[Event], token: str) -> dict[str, Any]:
-    vault, registry = at.contracts.vault, at.contracts.registry
-    account = await at.client.read(registry.account_of(actor.address))
-    stake = await at.client.read(vault.balance_of(actor.address, Purse.STAKE))
-    bond = await at.client.read(vault.balance_of(actor.address, Purse.BOND))
+async def _account(
+    session: ChainSession, actor: Actor, events: Sequence[Event], token: str
+) -> dict[str, Any]:
+    vault, registry = session.contracts.vault, session.contracts.registry
+    account = await session.client.read(registry.account_of(actor.address))
+    stake = await session.client.read(vault.balance_of(actor.address, Purse.STAKE))
+    bond = await session.client.read(vault.balance_of(actor.address, Purse.BOND))
     return {
         "name": actor.name,
         "role": actor.role,
         "address": actor.address,
-        "tokens_units": await at.client.read((await at.token(token)).calls.balance_of(actor.address)),
-        "credit_units": await at.client.read(vault.credit_of(token, actor.address)),
+        "tokens_units": await session.client.read(
+            (await session.token(token)).calls.balance_of(actor.address)
+        ),
+        "credit_units": await session.client.read(vault.credit_of(token, actor.address)),
         "stake_units": stake.free + stake.locked + stake.unbonding,
         "bond_units": bond.free + bond.locked + bond.unbonding,
         "reward_units": _reward(events, actor.address),

@@ -12,7 +12,6 @@ from typing import Any
 
 from steelyard.chain.dev import devnet
 from steelyard.chain.dev.devnet import DevChain
-from steelyard.cli.context import ChainSession
 from steelyard.cli.demo import accounts, checking, leftovers, processes, setup
 from steelyard.cli.demo.accounts import CHALLENGER, SPONSOR, Actor
 from steelyard.cli.demo.progress import DemoProgress
@@ -21,10 +20,11 @@ from steelyard.cli.demo.screen import Screen
 from steelyard.cli.demo.settings import ROUNDS, DemoSettings
 from steelyard.cli.demo.tables import tables
 from steelyard.cli.demo.testing import Tester
-from steelyard.cli.earnings import claim, earnings
 from steelyard.cli.output import Output
 from steelyard.content import ContentStore, StoreConfig, make_store
 from steelyard.errors import NodeError
+from steelyard.operations.chain_session import ChainSession
+from steelyard.operations.earnings import claim_earnings, earnings_of
 
 
 class Demo:
@@ -109,18 +109,18 @@ class Demo:
         published = asyncio.create_task(setup.publish_job(store, folder))
         deployment = await asyncio.to_thread(setup.deploy_contracts, chain, folder)
         self._screen.say(f"{len(deployment['contracts'])} contracts are deployed")
-        async with setup.at_work(actors) as works, AsyncExitStack() as background:
-            await setup.register_all(actors, works)
-            job = await setup.post_job(await published, works)
+        async with setup.chain_sessions(actors) as sessions, AsyncExitStack() as background:
+            await setup.register_all(actors, sessions)
+            job = await setup.post_job(await published, sessions)
             self._screen.say(f"job {job} is posted: MNIST, 4 shards, {ROUNDS} rounds, bounty in escrow")
-            await setup.join_all(actors, works, job)
+            await setup.join_all(actors, sessions, job)
             self._screen.say("4 workers have joined")
             manifest = (await published).manifest
             test = folder / "published" / "test.safetensors"
             background.callback(asyncio.create_task(tester.run(manifest, test)).cancel)
             await self._until(self._all_held)
             await tester.settled()
-            await self._claims(works, actors)
+            await self._claims(sessions, actors)
             facts = {
                 "job": job,
                 "chain": {"kind": chain.kind, "chain_id": chain.chain_id},
@@ -128,21 +128,21 @@ class Demo:
                 "cheat": self._settings.cheat,
                 "seconds": round(self._screen.seconds, 1),
             }
-            report = await build(works[SPONSOR], actors, self._progress, tester.sizes, **facts)
+            report = await build(sessions[SPONSOR], actors, self._progress, tester.sizes, **facts)
             report["seconds"] = round(self._screen.seconds, 1)
             return report
 
-    async def _claims(self, works: Mapping[str, ChainSession], actors: list[Actor]) -> None:
+    async def _claims(self, sessions: Mapping[str, ChainSession], actors: list[Actor]) -> None:
         """Workers first, which makes the last round final; then whoever else is owed something."""
         final_at = max(at.final_at or 0 for at in self._progress.rounds.values())
-        client = works[SPONSOR].client
+        client = sessions[SPONSOR].client
         await client.clock.reach(final_at, time.monotonic() + self._settings.deadline_s)
         workers = [actor for actor in actors if actor.role == "worker"]
-        await asyncio.gather(*(_claim(works[actor.name]) for actor in workers))
+        await asyncio.gather(*(_claim(sessions[actor.name]) for actor in workers))
         self._screen.say("the workers have claimed their rewards")
         await self._until(lambda: self._progress.ended)
         others = [actor for actor in actors if actor.role in ("aggregator", CHALLENGER, SPONSOR)]
-        await asyncio.gather(*(_claim(works[actor.name]) for actor in others))
+        await asyncio.gather(*(_claim(sessions[actor.name]) for actor in others))
 
     def _all_held(self) -> bool:
         last = self._progress.rounds.get(ROUNDS)
@@ -197,9 +197,9 @@ class Demo:
             await self._stop.wait()
 
 
-async def _claim(at: ChainSession) -> None:
-    identity = await at.identity()
-    await claim(at, identity, await earnings(at, identity, setup.JOB))
+async def _claim(session: ChainSession) -> None:
+    identity = await session.identity()
+    await claim_earnings(session, identity, await earnings_of(session, identity, setup.JOB))
 
 
 def _summary(report: Mapping[str, Any]) -> str:

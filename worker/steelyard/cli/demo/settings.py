@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.chain.dev.devnet import Kind
-from steelyard.cli.jobs.description import DataSection, JobDescription
-from steelyard.cli.jobs.terms import Terms
 from steelyard.content.kubo.address import DaemonAddress
 from steelyard.learning.job_setup import DEMO_ARCHITECTURE, DEMO_TRAINING
+from steelyard.operations.description import DataSection, JobDescription
+from steelyard.operations.terms import TermsSection
 
 ROUNDS = 6
 CHEAT_ROUND = 3
@@ -43,7 +43,7 @@ def description() -> JobDescription:
         architecture=DEMO_ARCHITECTURE,
         training={**DEMO_TRAINING.json(), "max_rows": EPOCH_ROWS},
         data=DataSection(shards=WORKERS, alpha=0.5, seed=1),
-        terms=Terms(
+        terms=TermsSection(
             pool=str(POOL),
             rounds=ROUNDS,
             stake=str(STAKE),

@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.chain.dev.devnet import DevChain
-from steelyard.chain.generated.structs import Purse
-from steelyard.chain.permits import sign_permit
-from steelyard.cli.collateral import deposit
-from steelyard.cli.context import ChainSession
 from steelyard.cli.demo.accounts import DEPLOYMENT, SPONSOR, Actor
 from steelyard.cli.demo.settings import (
     BOND,
@@ -24,11 +20,14 @@ from steelyard.cli.demo.settings import (
     UNBONDING_S,
     description,
 )
-from steelyard.cli.jobs.joining import join
-from steelyard.cli.jobs.posting import post
-from steelyard.cli.jobs.publishing import Published, publish
-from steelyard.content import ContentStore
+from steelyard.cli.stores import fetching_only
+from steelyard.content import ContentStore, make_store
 from steelyard.errors import NodeError
+from steelyard.operations import posting, publishing
+from steelyard.operations.chain_session import ChainSession
+from steelyard.operations.joining import join_job
+from steelyard.operations.publishing import PublishedJob
+from steelyard.operations.registration import register_aggregator, register_worker
 
 BONDS = 6  # that an aggregator brings: one for each result that is not settled, and one to lose
 JOB = 1  # the first on a fresh chain
@@ -50,73 +49,71 @@ def deploy_contracts(chain: DevChain, folder: Path) -> dict[str, Any]:
     return document
 
 
-async def publish_job(store: ContentStore, folder: Path) -> Published:
+async def publish_job(store: ContentStore, folder: Path) -> PublishedJob:
     """Put data, first model and manifest into the sponsor's store."""
     scratch = folder / "published"
     scratch.mkdir()  # local, once
-    return await publish(description(), store, scratch)
+    return await publishing.publish_job(description(), store, scratch)
 
 
 @asynccontextmanager
-async def at_work(actors: list[Actor]) -> AsyncIterator[dict[str, ChainSession]]:
+async def chain_sessions(actors: list[Actor]) -> AsyncIterator[dict[str, ChainSession]]:
     """A client for each account, by name."""
     async with AsyncExitStack() as stack:
         found: dict[str, ChainSession] = {}
         for actor in actors:
-            session = actor.session()
-            client = await stack.enter_async_context(session.client(signing=True))
-            found[actor.name] = ChainSession(session=session, client=client, contracts=client.contracts)
+            client = await stack.enter_async_context(actor.session().client(signing=True))
+            found[actor.name] = ChainSession(client=client)
         yield found
 
 
-async def register_all(actors: list[Actor], works: dict[str, ChainSession]) -> None:
+async def register_all(actors: list[Actor], sessions: dict[str, ChainSession]) -> None:
     """Mint tokens, register workers with their stake and aggregators with their bonds."""
     acts: list[Coroutine[Any, Any, None]] = []
     for actor in actors:
-        at = works[actor.name]
+        session = sessions[actor.name]
         if actor.role == "sponsor":
-            acts.append(_mint(at, POOL * ROUNDS))
+            acts.append(_mint(session, POOL * ROUNDS))
         elif actor.role == "worker":
-            acts.append(_worker(at))
+            acts.append(_worker(session))
         elif actor.role == "aggregator":
-            acts.append(_aggregator(at))
+            acts.append(_aggregator(session))
     await asyncio.gather(*acts)
 
 
-async def post_job(published: Published, works: dict[str, ChainSession]) -> int:
+async def post_job(published: PublishedJob, sessions: dict[str, ChainSession]) -> int:
     """Post the job with its bounty in escrow.  Returns its number."""
-    job = await post(works[SPONSOR], description(), published)
+    job = await posting.post_job(sessions[SPONSOR], description(), published)
     if job != JOB:
         raise NodeError(f"the job is number {job}, the nodes expect {JOB}", remedy="use a fresh chain")
     return job
 
 
-async def join_all(actors: list[Actor], works: dict[str, ChainSession], job: int) -> None:
+async def join_all(actors: list[Actor], sessions: dict[str, ChainSession], job: int) -> None:
     """Every worker joins with a shard of its own; then the sponsor opens the first round."""
     workers = [actor for actor in actors if actor.role == "worker"]
     await asyncio.gather(
-        *(join(works[actor.name], job, shard=shard, data="") for shard, actor in enumerate(workers))
+        *(_join(actor, sessions[actor.name], job, shard) for shard, actor in enumerate(workers))
     )
-    sponsor = works[SPONSOR]
+    sponsor = sessions[SPONSOR]
     await sponsor.send(sponsor.contracts.coordinator.open_round(job), f"start job {job}")
 
 
-async def _mint(at: ChainSession, tokens: int) -> None:
-    token = await at.own_token()
-    await at.send(token.calls.mint(at.client.address, token.parse(str(tokens))), f"mint {tokens}")
+async def _join(actor: Actor, session: ChainSession, job: int, shard: int) -> None:
+    async with make_store(fetching_only(actor.session().config)) as store:
+        await join_job(session, store, job, shard=shard)
 
 
-async def _worker(at: ChainSession) -> None:
-    await _mint(at, STAKE)
-    own = at.client.address
-    units = (await at.own_token()).parse(str(STAKE))
-    permit = await sign_permit(at.client, units)
-    call = at.contracts.registry.register_with_permit(own, own, bytes(32), units, permit)
-    await at.send(call, "register with a stake")
+async def _mint(session: ChainSession, tokens: int) -> None:
+    token = await session.deployment_token()
+    await session.send(token.calls.mint(session.client.address, token.parse(str(tokens))), f"mint {tokens}")
 
 
-async def _aggregator(at: ChainSession) -> None:
-    await _mint(at, BOND * BONDS)
-    own = at.client.address
-    await at.send(at.contracts.registry.register(own, own, bytes(32), 0), "register")
-    await deposit(at, own, Purse.BOND, (await at.own_token()).parse(str(BOND * BONDS)))
+async def _worker(session: ChainSession) -> None:
+    await _mint(session, STAKE)
+    await register_worker(session, stake_units=(await session.deployment_token()).parse(str(STAKE)))
+
+
+async def _aggregator(session: ChainSession) -> None:
+    await _mint(session, BOND * BONDS)
+    await register_aggregator(session, (await session.deployment_token()).parse(str(BOND * BONDS)))

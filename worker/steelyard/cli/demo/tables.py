@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from steelyard.cli.amounts import show
 from steelyard.cli.output import table
+from steelyard.operations.units import format_amount
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -77,7 +77,7 @@ def _accounts(report: Mapping[str, Any], decimals: int) -> RenderableType:
 
 
 def _amount(units: int, decimals: int) -> str:
-    return show(units, decimals) if units else ""
+    return format_amount(units, decimals) if units else ""
 
 
 def _reputation(counts: Mapping[str, int]) -> str:

@@ -5,34 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from steelyard.chain.generated.structs import JobState, JobTerms
-from steelyard.cli.context import ChainSession, Token
-from steelyard.cli.jobs.history import STATUS, terms_of
 from steelyard.cli.output import facts, table
-from steelyard.cli.times import when
+from steelyard.cli.units import format_time
 from steelyard.content import Cid
 from steelyard.jobs.manifest import MEMBERSHIPS
 from steelyard.nodes.claims import read_view
 from steelyard.nodes.state import committee
 from steelyard.nodes.state.view import Opening, Post, View
+from steelyard.operations.chain_session import ChainSession, Token
+from steelyard.operations.job_terms import JOB_STATUS, job_terms
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-async def show(at: ChainSession, job: int) -> tuple[dict[str, Any], list[RenderableType]]:
+async def show(session: ChainSession, job: int) -> tuple[dict[str, Any], list[RenderableType]]:
     """Document and tables of one job.  Raises ConfigError for an unknown one."""
-    found = await terms_of(at.client, job)
-    terms, coordinator = found.terms, at.contracts.coordinator
-    state = await at.client.read(coordinator.state_of(job))
-    escrow = await at.client.read(at.contracts.vault.escrow_of(job))
-    token, own = await at.token(terms.token), await at.own_token()
-    view = await read_view(at.client, job)
-    now = await at.client.chain_time()
+    found = await job_terms(session.client, job)
+    terms, coordinator = found.terms, session.contracts.coordinator
+    state = await session.client.read(coordinator.state_of(job))
+    escrow = await session.client.read(session.contracts.vault.escrow_of(job))
+    token, own = await session.token(terms.token), await session.deployment_token()
+    view = await read_view(session.client, job)
+    now = await session.client.chain_time()
     phase = phase_of(view, terms, now)
     manifest = str(Cid.from_chain(terms.manifest_codec, terms.manifest_digest))
     document = {
         "job": job,
-        "status": STATUS[state.status],
+        "status": JOB_STATUS[state.status],
         "phase": phase,
         "sponsor": found.sponsor,
         "manifest": manifest,
@@ -45,27 +45,27 @@ async def show(at: ChainSession, job: int) -> tuple[dict[str, Any], list[Rendera
         "rounds": [_round(opening) for opening in view.openings.values()],
     }
     head = [
-        ("job", f"{job}, {STATUS[state.status]}"),
+        ("job", f"{job}, {JOB_STATUS[state.status]}"),
         ("now", phase),
         ("sponsor", found.sponsor),
         ("manifest", manifest),
-        ("escrow", f"{token.show(escrow.amount)} left; {token.show(terms.pool)} a round"),
+        ("escrow", f"{token.format(escrow.amount)} left; {token.format(terms.pool)} a round"),
         *_terms(terms, state, own),
     ]
     return document, [facts(head), *_tables(view)]
 
 
-async def overview(at: ChainSession) -> tuple[list[dict[str, Any]], list[tuple[object, ...]]]:
+async def overview(session: ChainSession) -> tuple[list[dict[str, Any]], list[tuple[object, ...]]]:
     """Document and rows of every job."""
-    coordinator = at.contracts.coordinator
-    count = await at.client.read(coordinator.job_count())
-    terms = await at.client.read_all([coordinator.terms_of(job) for job in range(1, count + 1)])
-    states = await at.client.read_all([coordinator.state_of(job) for job in range(1, count + 1)])
-    tokens = {address: await at.token(address) for address in {each.terms.token for each in terms}}
+    coordinator = session.contracts.coordinator
+    count = await session.client.read(coordinator.job_count())
+    terms = await session.client.read_all([coordinator.terms_of(job) for job in range(1, count + 1)])
+    states = await session.client.read_all([coordinator.state_of(job) for job in range(1, count + 1)])
+    tokens = {address: await session.token(address) for address in {each.terms.token for each in terms}}
     document: list[dict[str, Any]] = []
     rows: list[tuple[object, ...]] = []
     for job, (found, state) in enumerate(zip(terms, states, strict=True), start=1):
-        status, membership = STATUS[state.status], MEMBERSHIPS[found.terms.admission]
+        status, membership = JOB_STATUS[state.status], MEMBERSHIPS[found.terms.admission]
         document.append(
             {
                 "job": job,
@@ -79,7 +79,7 @@ async def overview(at: ChainSession) -> tuple[list[dict[str, Any]], list[tuple[o
             }
         )
         rounds = f"{state.settled_number}/{found.terms.rounds}"
-        pool = tokens[found.terms.token].show(found.terms.pool)
+        pool = tokens[found.terms.token].format(found.terms.pool)
         rows.append((job, status, rounds, pool, membership, found.sponsor))
     return document, rows
 
@@ -95,11 +95,11 @@ def phase_of(view: View, terms: JobTerms, now: int) -> str:
         return f"round {head.number} is posted; no round is open"
     if not committee.submissions_over(head, now):
         count = f"{len(head.submissions)} of {head.members.bit_count()}"
-        return f"round {head.number}: {count} have submitted, until {when(head.submit_by)}"
+        return f"round {head.number}: {count} have submitted, until {format_time(head.submit_by)}"
     windows = committee.CommitteeWindows.of(head, terms)
     heard = f"{len(head.heard)} heard"
     return f"round {head.number}: attesting and aggregating, {heard}" + (
-        f", post by {when(windows.post_by)}" if windows else ""
+        f", post by {format_time(windows.post_by)}" if windows else ""
     )
 
 
@@ -112,10 +112,10 @@ def _terms(terms: JobTerms, state: JobState, own: Token) -> list[tuple[str, obje
     return [
         ("split", f"{split}, attestors {terms.attestor_bps / 100:g} %"),
         ("rounds", f"{state.settled_number} final of {terms.rounds}, {state.failures} failures"),
-        ("stake, bond", f"{own.show(terms.stake)} a member, {own.show(terms.bond)} a result"),
+        ("stake, bond", f"{own.format(terms.stake)} a member, {own.format(terms.bond)} a result"),
         ("membership", f"{MEMBERSHIPS[terms.admission]}, at most {terms.max_members}"),
         ("windows", ", ".join(windows)),
-        ("deadline", when(terms.deadline)),
+        ("deadline", format_time(terms.deadline)),
     ]
 
 

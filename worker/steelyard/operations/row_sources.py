@@ -1,4 +1,4 @@
-"""Where a job's rows come from: MNIST, prepared files, published data, or the members' homes."""
+"""The source of a job's rows: MNIST, prepared files, published data, or members' own files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.chain.dev.tools import project_root
-from steelyard.cli.jobs.description import MNIST, JobDescription
-from steelyard.cli.jobs.encrypting import SUFFIX
-from steelyard.cli.jobs.shards import cid_in, manifest_at
 from steelyard.content import ContentStore, cid_of_path
 from steelyard.errors import ConfigError
 from steelyard.jobs.data_manifest import DataManifest, PublishedFile
@@ -19,14 +16,16 @@ from steelyard.jobs.manifest import DataFile, Shard
 from steelyard.learning import data as rows
 from steelyard.learning.data import ShardFile
 from steelyard.learning.partition import dirichlet_partition, iid_partition
+from steelyard.operations.description import MNIST, JobDescription
+from steelyard.operations.shards import SEALED_SUFFIX, parse_cid, read_data_manifest
 
-HOME = "home"  # the source of a job whose members keep their data to themselves
+HOME = "home"  # the source of a job whose members keep their data private
 DEFAULT_RECIPE = "image-cnn"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowSource:
-    """What the data says of a job."""
+    """What the data determines of a job."""
 
     recipe: str
     architecture: Mapping[str, Any]
@@ -35,7 +34,7 @@ class RowSource:
     files: tuple[Path, ...]  # to be stored with the job
 
 
-async def material(
+async def row_source(
     description: JobDescription, store: ContentStore, scratch: Path, timeout_s: float
 ) -> RowSource:
     """Find or make the data files.  Raises ConfigError, ManifestError, ContentMissing, DiskFull."""
@@ -45,8 +44,8 @@ async def material(
     if source == MNIST:
         shards, test = await asyncio.to_thread(_mnist, description, scratch)
         return _of_files(description, shards, test)
-    where = source if cid_in(source) else str(description.folder / source)
-    published = await manifest_at(where, store, scratch, timeout_s)
+    where = source if parse_cid(source) else str(description.folder / source)
+    published = await read_data_manifest(where, store, scratch, timeout_s)
     if published is not None:
         return _published(description, published, Path(where))
     shards, test = await asyncio.to_thread(_folder, description.folder / source, scratch)
@@ -54,14 +53,14 @@ async def material(
 
 
 def _published(description: JobDescription, found: DataManifest, where: Path) -> RowSource:
-    """As `data publish` left it. What is in the description goes over what the data suggests."""
+    """As `data publish` left it. The description overrides what the data suggests."""
     wanted = {each.cid for each in (*found.shards, *((found.test,) if found.test else ()))}
     folder = where if where.is_dir() else where.parent
-    kinds = ("*.safetensors", f"*{SUFFIX}")
+    kinds = ("*.safetensors", f"*{SEALED_SUFFIX}")
     beside = [file for kind in kinds for file in sorted(folder.glob(kind))] if where.exists() else []
     return RowSource(
         recipe=description.recipe or found.recipe,
-        architecture={**found.architecture, **description.architecture_given()},
+        architecture={**found.architecture, **description.given_architecture()},
         shards=found.members(),
         test=_data_file(found.test) if found.test else None,
         files=tuple(file for file in beside if str(cid_of_path(file)) in wanted),
@@ -73,7 +72,7 @@ def _data_file(part: PublishedFile) -> DataFile:
 
 
 def _at_home(description: JobDescription) -> RowSource:
-    """Nothing but sizes, which the members named to the sponsor."""
+    """Only sizes, which the members told the sponsor."""
     data = description.data
     if data.membership != "invitations" or len(data.weights) != len(data.invited) or not data.weights:
         raise ConfigError(
@@ -88,7 +87,7 @@ def _at_home(description: JobDescription) -> RowSource:
     recipe = description.recipe or DEFAULT_RECIPE
     return RowSource(
         recipe=recipe,
-        architecture=description.architecture_or_default(recipe),
+        architecture=description.architecture_for(recipe),
         shards=shards,
         test=None,
         files=(),
@@ -103,7 +102,7 @@ def _of_files(description: JobDescription, files: Sequence[ShardFile], test: Sha
     ]
     return RowSource(
         recipe=recipe,
-        architecture=description.architecture_or_default(recipe),
+        architecture=description.architecture_for(recipe),
         shards=shards,
         test=DataFile(cid=str(cid_of_path(test.path)), rows=test.rows, size=test.size) if test else None,
         files=(*(file.path for file in files), *((test.path,) if test else ())),
@@ -122,12 +121,12 @@ def _mnist(description: JobDescription, scratch: Path) -> tuple[list[ShardFile],
 
 
 def _folder(folder: Path, scratch: Path) -> tuple[list[ShardFile], ShardFile | None]:
-    """Prepared data files, rewritten so that their bytes follow from their rows alone."""
+    """Prepared data files, rewritten so that their bytes depend only on their rows."""
     names = sorted(folder.glob("shard-*.safetensors"), key=lambda file: (len(file.name), file.name))
     if not names:
         raise ConfigError(
             f"{folder} has no shard-*.safetensors and no data.json",
-            remedy="`steelyard data publish` makes them of CSV, Parquet, pictures or texts",
+            remedy="`steelyard data publish` makes them from CSV, Parquet, images or texts",
         )
     shards = [
         rows.write_rows(scratch / f"shard-{i}.safetensors", rows.read_rows(n)) for i, n in enumerate(names)

@@ -1,29 +1,26 @@
-"""What a sponsor offers and asks, from a description's `[terms]` to the contract's struct."""
+"""A job's offer and conditions: the `[terms]` of a description, and the contract's struct."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from steelyard.chain.generated.structs import JobTerms
 from steelyard.chain.generated.structs import Step as ChainStep
-from steelyard.cli.amounts import parse
-from steelyard.cli.times import seconds
 from steelyard.content import Cid
-from steelyard.errors import ConfigError
 from steelyard.jobs.manifest import MEMBERSHIPS, Manifest
+from steelyard.operations.chain_session import Token
+from steelyard.operations.toml_values import table_values
+from steelyard.operations.units import parse_amount, parse_duration
 
-if TYPE_CHECKING:
-    from steelyard.cli.context import Token
-
-MOST_MEMBERS = 256
+MAX_MEMBERS = 256
+WINDOWS = ("submit_window", "attest_window", "turn_window", "post_window", "challenge_window")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
-    """Money in tokens as text, durations as `"10m"` or seconds."""
+class TermsSection:
+    """The table `[terms]`. Money in tokens as text, durations as `"10m"` or seconds."""
 
     token: str = ""  # of the bounty; the deployment's if empty
     pool: str = "10"  # for each final round; pool times rounds is paid in at once
@@ -48,43 +45,34 @@ class Terms:
     max_slashed: int = 0
 
     @classmethod
-    def of(cls, values: Any, source: str) -> Terms:
-        """From a parsed table.  Raises ConfigError, naming the key."""
-        types = {item.name: str(item.type) for item in dataclasses.fields(cls)}
-        if not isinstance(values, Mapping):
-            raise ConfigError(f"{source} is {values!r}", remedy="write a table")
-        for key, value in values.items():
-            if key not in types:
-                raise ConfigError(f"{source} has no key {key}", remedy=f"the keys are {', '.join(types)}")
-            if type(value).__name__ not in types[key].split(" | "):
-                raise ConfigError(f"{key} in {source} is {value!r}", remedy=f"it must be {types[key]}")
-        return cls(**values)
+    def parse(cls, table: Any, source: str) -> TermsSection:
+        """From a parsed table.  source: its name, for errors.  Raises ConfigError, naming the key."""
+        return cls(**table_values(cls, table, source))
 
     def for_chain(self, manifest: Manifest, cid: Cid, *, bounty: Token, own: Token, now: int) -> JobTerms:
-        """The contract's struct.  bounty: token of the pool. own: of stakes and bonds. now: chain time."""
+        """The contract's struct.
+
+        cid: of the manifest.  bounty: token of the pool.  own: token of stakes and bonds.  now: chain time.
+        Raises ConfigError for an amount or a duration that cannot be read.
+        """
         codec, digest = cid.to_chain()
-        step = manifest.step
-        windows = {
-            name: seconds(getattr(self, name), name)
-            for name in ("submit_window", "attest_window", "turn_window", "post_window", "challenge_window")
-        }
+        step = {item.name: int(getattr(manifest.step, item.name)) for item in dataclasses.fields(ChainStep)}
+        windows = {name: parse_duration(getattr(self, name), name) for name in WINDOWS}
         same = ("worker_bps", "aggregator_bps", "attestor_bps", "rounds", "min_updates", "max_tries")
         return JobTerms(
-            step=ChainStep(
-                **{item.name: int(getattr(step, item.name)) for item in dataclasses.fields(ChainStep)}
-            ),
+            step=ChainStep(**step),
             **windows,
             **{name: getattr(self, name) for name in same},
             max_failures=self.max_failures,
             auto_open=self.auto_open,
             min_included=self.min_included,
             max_slashed=self.max_slashed,
-            max_members=self.max_members or min(len(manifest.shards) or MOST_MEMBERS, MOST_MEMBERS),
-            deadline=now + seconds(self.duration, "duration"),
+            max_members=self.max_members or min(len(manifest.shards) or MAX_MEMBERS, MAX_MEMBERS),
+            deadline=now + parse_duration(self.duration, "duration"),
             token=bounty.address,
-            pool=parse(self.pool, bounty.decimals),
-            stake=parse(self.stake, own.decimals),
-            bond=parse(self.bond, own.decimals),
+            pool=parse_amount(self.pool, bounty.decimals),
+            stake=parse_amount(self.stake, own.decimals),
+            bond=parse_amount(self.bond, own.decimals),
             admission=MEMBERSHIPS.index(manifest.membership),
             admission_root=manifest.member_root(),
             manifest_codec=codec,

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from steelyard.cli.jobs.description import JobDescription
-from steelyard.cli.jobs.row_sources import RowSource, material
 from steelyard.content import FOREVER, Cid, ContentStore, cid_of_path
 from steelyard.core.encodings import Encoding
 from steelyard.core.numbers import ONE
@@ -19,22 +17,24 @@ from steelyard.errors import ConfigError, ManifestError
 from steelyard.jobs.manifest import InitialModel, Manifest, Shard, TrainingConfig
 from steelyard.learning.job_setup import block_count_of, compose, write_initial, write_initial_from
 from steelyard.learning.loaders.remote import download
+from steelyard.operations.description import JobDescription
+from steelyard.operations.row_sources import RowSource, row_source
 
-FETCH_S = 60.0  # for a data manifest that is not held here
+FETCH_S = 60.0  # for a data manifest that is not in the local store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
-    """A job's manifest and the files that it names, ready to be handed out."""
+class PublishedJob:
+    """A job's manifest and the files that it names, in the store."""
 
     manifest: Manifest
     cid: Cid
     files: tuple[Path, ...]
 
 
-async def publish(
+async def publish_job(
     description: JobDescription, store: ContentStore, scratch: Path, timeout_s: float = FETCH_S
-) -> Published:
+) -> PublishedJob:
     """Put data, first model and manifest into the store.
 
     scratch: an existing folder for files.  timeout_s: for published data that is named by its CID.
@@ -43,12 +43,12 @@ async def publish(
     if description.manifest:
         manifest, files = await asyncio.to_thread(_existing, description)
     else:
-        found = await material(description, store, scratch, timeout_s)
+        found = await row_source(description, store, scratch, timeout_s)
         manifest, files = await asyncio.to_thread(_composed, description, found, scratch)
     for file in files:
         await store.add(file, pin_until=FOREVER)
     cid = await store.add_bytes(manifest.encode(), pin_until=FOREVER)
-    return Published(manifest=manifest, cid=cid, files=files)
+    return PublishedJob(manifest=manifest, cid=cid, files=files)
 
 
 def _existing(description: JobDescription) -> tuple[Manifest, tuple[Path, ...]]:
@@ -75,7 +75,7 @@ def _existing(description: JobDescription) -> tuple[Manifest, tuple[Path, ...]]:
 def _composed(
     description: JobDescription, found: RowSource, scratch: Path
 ) -> tuple[Manifest, tuple[Path, ...]]:
-    """Make the first model, and describe it with the data."""
+    """Make the first model, and the manifest of it and the data."""
     first = scratch / "initial.state"
     root = _first_model(description, found, first)
     manifest = compose(
@@ -152,4 +152,4 @@ def _training(description: JobDescription) -> TrainingConfig:
     values: dict[str, Any] = {
         key: str(value) if known[key].type == "str" else value for key, value in description.training.items()
     }
-    return TrainingConfig(**values)  # its reader checks the ranges, once composed
+    return TrainingConfig(**values)  # ranges are checked when the manifest is composed
