@@ -1,7 +1,7 @@
 """Line and branch coverage of contracts/ by the unit tests in tests/solidity: `make test` fails below 100 %.
 
 The contracts compile without `via_ir`, so forge's counts are exact. Every line and branch that no
-test takes is named.
+test covers is printed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REPORT = ROOT / "build" / "lcov.info"
 
 @dataclass(kw_only=True)
 class Counts:
-    """What was taken of one source."""
+    """Coverage of one source."""
 
     lines: int = 0
     branches: int = 0
@@ -31,7 +31,7 @@ class Counts:
 
 
 def read_report(lines: Iterable[str]) -> dict[str, Counts]:
-    """Counts by source of an lcov report, contracts/ alone."""
+    """Counts by source of an lcov report, only of contracts/."""
     counts: dict[str, Counts] = defaultdict(Counts)
     source = ""
     for line in lines:
@@ -52,7 +52,7 @@ def read_report(lines: Iterable[str]) -> dict[str, Counts]:
 
 
 def report(counts: dict[str, Counts]) -> bool:
-    """Print a line for each source; returns whether all of it was taken."""
+    """Print a line for each source; returns True if all is covered."""
     for source, found in sorted(counts.items()):
         lines, branches = found.lines - len(found.missed_lines), found.branches - len(found.missed_branches)
         print(f"{source:44} lines {lines:4}/{found.lines:<4} branches {branches:4}/{found.branches}")
@@ -66,7 +66,7 @@ def report(counts: dict[str, Counts]) -> bool:
 def main() -> int:
     """Measure and report; returns the exit code."""
     REPORT.parent.mkdir(exist_ok=True)
-    apart = {
+    settings = {
         "FOUNDRY_OUT": "build/coverage",
         "FOUNDRY_CACHE_PATH": ".cache/coverage",
         "FOUNDRY_PROFILE": "default",
@@ -74,7 +74,7 @@ def main() -> int:
     }
     command = [*program("forge"), "coverage", "--report", "lcov", "--report-file", str(REPORT)]
     done = subprocess.run(
-        command, check=False, cwd=ROOT, env={**os.environ, **apart}, stdout=subprocess.DEVNULL
+        command, check=False, cwd=ROOT, env={**os.environ, **settings}, stdout=subprocess.DEVNULL
     )
     if done.returncode:
         print("the tests fail under coverage: run `forge test` first", file=sys.stderr)

@@ -1,8 +1,8 @@
-"""Jobs on three machines that die, are cut off or have a full disk: `make faults` writes docs/faults.md.
+"""Jobs on three machines that crash, are cut off or have a full disk: `make faults` writes docs/faults.md.
 
 faults.py                 every fault in every phase, on embedded stores
 faults.py --store kubo    ... with an IPFS daemon for each machine; STEELYARD_IPFS names the program
-faults.py --only post     those of one phase, and writes nothing
+faults.py --only post     faults of one phase; writes nothing
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class Row:
 
 
 @dataclass(kw_only=True)
-class Found:
-    """What the runs came to."""
+class Outcome:
+    """The results of all runs."""
 
     rows: dict[tuple[str, str], Row] = field(default_factory=lambda: defaultdict(Row))
     failed: list[str] = field(default_factory=list)
 
     def add(self, output: str) -> None:
-        """Take the lines that the tests print."""
+        """Count the lines that the tests print."""
         for fault, moment, final, void, seconds in LINE.findall(output):
             row = self.rows[kind_of(fault), moment]
             row.jobs += 1
@@ -63,13 +63,13 @@ def kind_of(fault: str) -> str:
 
 
 def run(phase: str, store: str) -> str:
-    """Every fault of one phase; returns what pytest printed."""
+    """Run every fault of one phase; returns pytest's output."""
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-rfE", "-o", f"timeout={MINUTES * 60}"]
-    wanted = {"STEELYARD_FAULTS": "all", "STEELYARD_FAULTS_STORE": store}
+    settings = {"STEELYARD_FAULTS": "all", "STEELYARD_FAULTS_STORE": store}
     done = subprocess.run(
         [*command, "tests/integration/faults", "-k", phase],
         cwd=ROOT,
-        env={**os.environ, **wanted},
+        env={**os.environ, **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -81,21 +81,21 @@ def run(phase: str, store: str) -> str:
     return done.stdout
 
 
-def table(found: Found, store: str, minutes: float) -> str:
-    """One store's part of docs/faults.md."""
+def table(outcome: Outcome, store: str, minutes: float) -> str:
+    """The section of one store in docs/faults.md."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], check=True, cwd=ROOT, capture_output=True, text=True
     ).stdout.strip()
-    jobs = sum(row.jobs for row in found.rows.values())
+    jobs = sum(row.jobs for row in outcome.rows.values())
     lines = [
         f"| {fault} | {moment} | {row.jobs} | {row.final} | {row.void} | {row.longest_s} s |"
-        for (fault, moment), row in sorted(found.rows.items())
+        for (fault, moment), row in sorted(outcome.rows.items())
     ]
-    wrong = "".join(f"\n- `{name}`" for name in found.failed)
+    wrong = "".join(f"\n- `{name}`" for name in outcome.failed)
     return f"""
 ## {store.capitalize()}
 
-At commit `{commit}`: {jobs} jobs right, {len(found.failed)} wrong, in {minutes:.0f} minutes.{wrong}
+At commit `{commit}`: {jobs} jobs right, {len(outcome.failed)} wrong, in {minutes:.0f} minutes.{wrong}
 
 | fault | when | jobs right | rounds final | results void | longest |
 |---|---|---:|---:|---:|---:|
@@ -106,17 +106,17 @@ At commit `{commit}`: {jobs} jobs right, {len(found.failed)} wrong, in {minutes:
 HEAD = """# Faults
 
 Three machines, each a process with a worker, an aggregator and a content store, do a job of three rounds on
-anvil. In the second round the fault comes. A job is right when it ends by itself, all its rounds are final,
+anvil. The fault happens in the second round. A job is right when it ends by itself, all its rounds are final,
 no result that enough machines held was lost, nobody was slashed, no effect happened twice and tokens add up.
-A fault for a while lasts 8 s, longer than any of the job's windows. "Results void" were posted and then not
-held by enough machines in time; the round was done again. "Longest" is until the last machine has ended: one
-that comes back when the others have done the job looks for the last model, and nobody is there to give it.
+A temporary fault lasts 8 s, longer than any of the job's windows. "Results void" were posted and then not
+held by enough machines in time; the round was repeated. "Longest" is until the last machine has ended: one
+that comes back after the end of the job looks for the last model, which nobody serves any more.
 `make faults` and `make faults STORE=kubo` measure and write this file; CI runs one fault of each kind.
 """
 
 
 def write(part: str, store: str) -> None:
-    """Put one store's part in the file; the other's stays."""
+    """Replace one store's section of the file."""
     old = TABLE.read_text("utf-8") if TABLE.exists() else ""
     parts = dict(re.findall(r"\n## (\w+)\n(.*?)(?=\n## |\Z)", old, re.DOTALL))
     parts[store.capitalize()] = part.split("\n", 2)[2]
@@ -126,22 +126,22 @@ def write(part: str, store: str) -> None:
 
 def main() -> int:
     """Run from the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description="What happens to a job when machines fail.")
+    parser = argparse.ArgumentParser(description="Measure jobs whose machines fail.")
     parser.add_argument("--store", choices=("embedded", "kubo"), default="embedded")
     parser.add_argument("--only", choices=PHASES)
     parser.add_argument("--at-once", type=int, default=2, metavar="N", help="jobs at a time")
-    given = parser.parse_args()
+    options = parser.parse_args()
     started = time.monotonic()
-    found = Found()
-    with ThreadPoolExecutor(max(given.at_once, 1)) as pool:
-        phases = (given.only,) if given.only else PHASES
-        for output in pool.map(run, phases, [given.store] * len(phases)):
-            found.add(output)
-    part = table(found, given.store, (time.monotonic() - started) / 60)
+    outcome = Outcome()
+    with ThreadPoolExecutor(max(options.at_once, 1)) as pool:
+        phases = (options.only,) if options.only else PHASES
+        for output in pool.map(run, phases, [options.store] * len(phases)):
+            outcome.add(output)
+    part = table(outcome, options.store, (time.monotonic() - started) / 60)
     print(part)
-    if not given.only:
-        write(part, given.store)
-    return 1 if found.failed or not found.rows else 0
+    if not options.only:
+        write(part, options.store)
+    return 1 if outcome.failed or not outcome.rows else 0
 
 
 if __name__ == "__main__":

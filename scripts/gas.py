@@ -1,7 +1,7 @@
-"""The worst case of each function in gas, as docs/gas.md.
+"""The worst-case gas of each function, as docs/gas.md.
 
 gas.py            measures and writes docs/gas.md
-gas.py --check    measures and compares; exit code 1 where the table is stale or a limit is passed
+gas.py --check    measures and compares; exit code 1 if the table is stale or a limit is exceeded
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from steelyard.chain.dev.tools import program
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "docs" / "gas.md"
-LINE = re.compile(r"gas\|(?P<act>[^|]+)\|(?P<gas>\d+)")
+LINE = re.compile(r"gas\|(?P<case>[^|]+)\|(?P<gas>\d+)")
 DEADLINE_S = 900
 
-# What we hold ourselves to, by the start of a line; the longest that fits counts.
+# By the start of a case's name; the longest match counts.
 LIMITS = {
     "submit": 72_000,
     "attest": 60_000,
@@ -37,15 +37,15 @@ HEAD = """# Gas
 
 The worst case of each function as a whole transaction: intrinsic gas and calldata included, on a cold
 state. `make gas` measures and writes this file and CI compares; the cases are those of
-`tests/solidity/Coordinator/Gas.t.sol`. *rewarded* comes with an earlier `commit`.
+`tests/solidity/Coordinator/Gas.t.sol`. *rewarded* means with an earlier `commit`.
 
-| act | gas | limit |
+| case | gas | limit |
 |---|---:|---:|
 """
 
 
 def measure() -> dict[str, int]:
-    """Gas by act, as the forge test prints it."""
+    """Gas by case, as the forge test prints it."""
     run = subprocess.run(
         [*program("forge"), "test", "--match-contract", "GasTest", "--isolate", "-vv"],
         cwd=ROOT,
@@ -54,24 +54,24 @@ def measure() -> dict[str, int]:
         timeout=DEADLINE_S,
         check=False,
     )
-    found = {match["act"]: int(match["gas"]) for match in LINE.finditer(run.stdout)}
+    found = {match["case"]: int(match["gas"]) for match in LINE.finditer(run.stdout)}
     if run.returncode or not found:
         sys.exit(f"the gas test failed:\n{run.stdout[-3000:]}{run.stderr[-3000:]}")
     return found
 
 
-def limit_of(act: str) -> int | None:
-    """The limit that the act is held to, if any."""
-    fitting = [start for start in LIMITS if act.startswith(start)]
-    return LIMITS[max(fitting, key=len)] if fitting else None
+def limit_of(case: str) -> int | None:
+    """The limit of a case, if it has one."""
+    matching = [start for start in LIMITS if case.startswith(start)]
+    return LIMITS[max(matching, key=len)] if matching else None
 
 
 def render(found: dict[str, int]) -> str:
-    """docs/gas.md."""
+    """The text of docs/gas.md."""
     rows = []
-    for act, gas in sorted(found.items()):
-        limit = limit_of(act)
-        rows.append(f"| {act} | {gas:,} | {f'{limit:,}' if limit else ''} |\n")
+    for case, gas in sorted(found.items()):
+        limit = limit_of(case)
+        rows.append(f"| {case} | {gas:,} | {f'{limit:,}' if limit else ''} |\n")
     return HEAD + "".join(rows)
 
 
@@ -81,7 +81,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="compare and write nothing")
     arguments = parser.parse_args()
     found = measure()
-    over = [f"{act}: {gas:,} gas" for act, gas in found.items() if gas > (limit_of(act) or gas)]
+    over = [f"{case}: {gas:,} gas" for case, gas in found.items() if gas > (limit_of(case) or gas)]
     if over:
         print("over the limit:", *over, sep="\n  ")
         return 1
@@ -93,7 +93,7 @@ def main() -> int:
     if not TABLE.exists() or TABLE.read_text() != table:
         print("docs/gas.md is stale; run `make gas`. Measured now:\n" + table)
         return 1
-    print(f"docs/gas.md holds for {len(found)} acts")
+    print(f"docs/gas.md holds for {len(found)} cases")
     return 0
 
 

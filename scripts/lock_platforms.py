@@ -1,7 +1,7 @@
-"""Name every platform's package of the Foundry tools in package-lock.json, for `scripts/lock`.
+"""Add every platform's package of the Foundry tools to package-lock.json, for `scripts/lock`.
 
-npm leaves out an optional package that the registry in use does not offer, and then `npm ci` refuses the lock
-file on every machine. An entry added here has a version but no hash: the lock's writer can't see the package.
+npm omits an optional package that the registry in use does not offer, and then `npm ci` refuses the lock
+file on every machine. An entry added here has a version but no hash, since the package is not available.
 """
 
 from __future__ import annotations

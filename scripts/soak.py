@@ -1,7 +1,7 @@
-"""Jobs whose nodes are killed at seeded points, many of them: `make soak` writes docs/soak.md.
+"""Many jobs whose nodes are killed at seeded points: `make soak` writes docs/soak.md.
 
 soak.py                          200 seeds, several at once: most of a job is waiting
-soak.py --first 40 --seeds 10    ten of them, and writes nothing
+soak.py --first 40 --seeds 10    ten of them; writes nothing
 soak.py --at-once 1              one job after another
 """
 
@@ -24,9 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SUMMARY = ROOT / "docs" / "soak.md"
 SEEDS = 200
 MINUTES_A_SEED = 6
-BATCH = 10  # seeds that one pytest runs, so that its start counts little
+BATCH = 10  # seeds for one pytest process, to share its start-up time
 JOBS_A_CPU = 2
-ROLES = {"w": "worker", "agg": "aggregator", "challenger": "challenger"}  # by how the test names its nodes
+ROLES = {"w": "worker", "agg": "aggregator", "challenger": "challenger"}  # by the test's names of nodes
 KILLS = re.compile(r"\{'.*\}$")
 PASSED = re.compile(r"(\d+) passed")
 FAILED = re.compile(r"^(?:FAILED|ERROR) .*\[(\d+)\]")
@@ -34,17 +34,17 @@ FAILED = re.compile(r"^(?:FAILED|ERROR) .*\[(\d+)\]")
 
 @dataclass(kw_only=True)
 class Tally:
-    """What a soak came to."""
+    """The results of a soak."""
 
     right: int = 0
     wrong: set[int] = field(default_factory=set)  # seeds
     killed: Counter[str] = field(default_factory=Counter)  # by role
-    points: Counter[str] = field(default_factory=Counter)  # by where
-    survived: int = 0  # nodes that ended before they reached where they were to die
+    points: Counter[str] = field(default_factory=Counter)  # by place
+    survived: int = 0  # nodes that ended before they reached their kill point
     lock: Lock = field(default_factory=Lock)
 
     def add(self, line: str) -> None:
-        """Count what a line of the test's output says; it prints one for each job."""
+        """Count a line of the test's output; it prints one for each job."""
         if passed := PASSED.search(line):
             self.right += int(passed[1])
         if failed := FAILED.search(line):
@@ -57,7 +57,7 @@ class Tally:
 
 
 def run(first: int, seeds: int, at_once: int) -> Tally:
-    """Run the seeds from `first` on, `at_once` at a time, showing what they print."""
+    """Run the seeds from `first` on, `at_once` at a time, and show their output."""
     tally = Tally()
     batch = max(1, min(BATCH, -(-seeds // at_once)))
     starts = range(first, first + seeds, batch)
@@ -68,14 +68,14 @@ def run(first: int, seeds: int, at_once: int) -> Tally:
 
 
 def run_batch(tally: Tally, first: int, seeds: int) -> None:
-    """Run these seeds one after another in a pytest of their own."""
+    """Run these seeds one after another in one pytest process."""
     command = [sys.executable, "-m", "pytest", "-q", "-s", "tests/integration/nodes/test_crashes.py"]
-    wanted = {"STEELYARD_CRASH_FIRST": str(first), "STEELYARD_CRASH_SEEDS": str(seeds)}
+    settings = {"STEELYARD_CRASH_FIRST": str(first), "STEELYARD_CRASH_SEEDS": str(seeds)}
     command += ["-o", f"timeout={MINUTES_A_SEED * 60}", "-m", ""]
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env={**os.environ, **wanted},
+        env={**os.environ, **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -98,14 +98,14 @@ def summary(tally: Tally, seeds: int, minutes: float) -> str:
     wrong = f" Wrong: {', '.join(map(str, sorted(tally.wrong)))}." if tally.wrong else ""
     return f"""# Soak
 
-Jobs on anvil with every node in a process of its own. In each, three nodes are killed with `kill -9` at
+Jobs on anvil with every node in its own process. In each, three nodes are killed with `kill -9` at
 points drawn from the seed (journal writes, sends, receipts, batches) and started again, while one
 aggregator cheats. A job is right when all its rounds are final, no effect happened twice, nobody but the
 cheat was slashed and tokens add up. `make soak` measures and writes this file; CI runs the first 20
 seeds.
 
 At commit `{commit}`: **{tally.right} of {seeds} jobs right**, {sum(tally.killed.values())} kills in
-{minutes:.0f} minutes.{wrong} {tally.survived} nodes ended before they came to where they were to die.
+{minutes:.0f} minutes.{wrong} {tally.survived} nodes ended before they reached their kill point.
 
 | killed | times |
 |---|---:|
@@ -124,14 +124,14 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N")
     jobs = JOBS_A_CPU * (os.cpu_count() or 1)
     parser.add_argument("--at-once", type=int, default=jobs, metavar="N", help="jobs at a time")
-    given = parser.parse_args()
+    options = parser.parse_args()
     started = time.monotonic()
-    tally = run(given.first, given.seeds, max(given.at_once, 1))
-    text = summary(tally, given.seeds, (time.monotonic() - started) / 60)
+    tally = run(options.first, options.seeds, max(options.at_once, 1))
+    text = summary(tally, options.seeds, (time.monotonic() - started) / 60)
     print(text)
-    if given.first == 0 and given.seeds >= SEEDS:
+    if options.first == 0 and options.seeds >= SEEDS:
         SUMMARY.write_text(text, "utf-8")
-    return 0 if tally.right == given.seeds else 1
+    return 0 if tally.right == options.seeds else 1
 
 
 if __name__ == "__main__":

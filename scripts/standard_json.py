@@ -1,6 +1,6 @@
-"""Standard JSON of each contract, the input of every Solidity compiler: for the build and for an explorer.
+"""Standard JSON of each contract, the input of every Solidity compiler, for the build and for explorers.
 
-Needs no compiler and nothing but the standard library. Compiler, optimizer and EVM version are those of
+Needs no compiler and only the standard library. Compiler, optimizer and EVM version are those of
 foundry.toml. Neither paths nor metadata enter the bytecode: the same sources give the same bytes everywhere.
 """
 
@@ -19,7 +19,7 @@ _IMPORT = re.compile(r"""^\s*import\s+(?:[^"';]*?\sfrom\s+)?["']([^"']+)["']""",
 
 
 class BuildError(Exception):
-    """The contracts do not compile, or are not fit to be deployed."""
+    """The contracts do not compile, or cannot be deployed."""
 
 
 @cache
@@ -35,7 +35,7 @@ def settings() -> dict[str, Any]:
 
 
 def compiler_version() -> str:
-    """The pinned compiler's version, as package.json has it."""
+    """The version of the pinned compiler, from package.json."""
     package = json.loads((ROOT / "package.json").read_text("utf-8"))
     return str(package["devDependencies"]["solc"])
 
@@ -49,7 +49,7 @@ def source_name(contract: str) -> str:
 
 
 def sources_of(start: str) -> dict[str, dict[str, str]]:
-    """All sources that `start` imports, itself included, as standard JSON has them, by sorted name."""
+    """All sources that `start` imports, with itself, in standard JSON's form, by sorted name."""
     found: dict[str, str] = {}
     waiting = [start]
     while waiting:
@@ -68,18 +68,18 @@ def sources_of(start: str) -> dict[str, dict[str, str]]:
 
 
 def imports(importer: str, content: str) -> list[str]:
-    """Names of the sources that `content`, the source named `importer`, imports itself."""
+    """Names of the sources that `content`, of the source `importer`, imports directly."""
     return [_resolve(importer, imported) for imported in _IMPORT.findall(content)]
 
 
 def standard_json(contract: str) -> dict[str, Any]:
-    """What an explorer needs to verify `contract`; no compiler is run."""
+    """The input with which an explorer verifies `contract`; no compiler is run."""
     source = source_name(contract)
-    wanted = ["abi", "evm.bytecode.object", "evm.bytecode.linkReferences", "evm.deployedBytecode.object"]
+    outputs = ["abi", "evm.bytecode.object", "evm.bytecode.linkReferences", "evm.deployedBytecode.object"]
     return {
         "language": "Solidity",
         "sources": sources_of(source),
-        "settings": {**settings(), "outputSelection": {source: {contract: wanted}}},
+        "settings": {**settings(), "outputSelection": {source: {contract: outputs}}},
     }
 
 

@@ -246,7 +246,7 @@ def test_a_full_disk_posts_nothing(
         (("rounds = 3", "rouns = 3"), "no key rouns"),
         (("rounds = 3", 'rounds = "many"'), "rounds in [terms]"),
         (('submit_window = "5s"', 'submit_window = "soon"'), "submit_window"),
-        (('pool = "10"', 'pool = "ten"'), "no amount"),
+        (('pool = "10"', 'pool = "ten"'), "not an amount"),
         (('encoding = "bfp8"', 'encoding = "zip"'), "zip"),
         (('recipe = "image-cnn"', 'recipe = "oracle"'), "no recipe"),
         (('source = "."', 'source = "nowhere"'), "no shard-"),

@@ -169,7 +169,7 @@ def test_the_command_line_says_what_hands_a_file_out(ipfs: list[Daemon], tmp_pat
 
     said = content("provide", "file")
     cid = said.split()[0]
-    assert f"is pinned in the IPFS daemon at {daemon.api}, which hands it out" in said
+    assert f"is pinned in the IPFS daemon at {daemon.api}, which serves it" in said
     assert daemon.has(cid)
     assert f"out of the IPFS daemon at {daemon.api}" in content("provide", cid, "--withhold")
     assert not daemon.has(cid)

@@ -208,7 +208,7 @@ def test_a_demo_on_a_daemon_leaves_there_what_was_there_before_it_and_before_one
             assert_gone(family)
         assert len(_pins(daemon)) > len(before)
         with demo(tmp_path, **choices) as second:
-            second.until("removed what killed demos had left: 1")
+            second.until("removed leftovers of killed demos: 1")
             assert second.process.wait(timeout=DEADLINE_S) == 0, second.said[-3000:]
         assert second.report()["final"]["accuracy"] > 0.9
         assert _pins(daemon) == before

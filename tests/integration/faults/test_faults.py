@@ -46,7 +46,7 @@ def tell(fault: str, moment: str, outcome: Outcome) -> None:
 def name(value: object) -> str:
     """Of a parameter, for -k."""
     if isinstance(value, bool):
-        return "for good" if value else "for a while"
+        return "permanently" if value else "for a while"
     return "+".join(value) if isinstance(value, tuple) else str(value)
 
 
@@ -68,7 +68,7 @@ async def test_a_job_ends_right_when_machines_die(
             left = list(MACHINES)
         await here.ended(*left)
         outcome = await judge(here, started)
-    how = "for good" if for_good else f"for {AWAY_S:.0f} s"
+    how = "permanently" if for_good else f"for {AWAY_S:.0f} s"
     tell(f"{len(struck)} of 3 ({', '.join(struck)}) killed {how}", PHASES[phase], outcome)
 
 

@@ -13,25 +13,25 @@ def event(kind: str, **fields: Any) -> dict[str, Any]:
 
 def test_what_all_nodes_tell_counts_once() -> None:
     progress = DemoProgress(names={"0xaa": "worker-1"})
-    assert progress.take("worker-1", event("opened")) == "round 1 is open"
-    assert progress.take("worker-2", event("opened")) is None
+    assert progress.apply("worker-1", event("opened")) == "round 1 is open"
+    assert progress.apply("worker-2", event("opened")) is None
     for who in ("worker-1", "worker-2"):
         for slot in (0, 1):
-            progress.take(who, event("submission", slot=slot, cid=f"b{slot}"))
+            progress.apply(who, event("submission", slot=slot, cid=f"b{slot}"))
     assert progress.rounds[1].submitted == 2
     assert progress.updates[1] == ["b0", "b1"]
 
 
 def test_a_void_result_is_forgotten_and_the_next_one_counts() -> None:
     progress = DemoProgress(names={"0xaa": "aggregator-1", "0xbb": "aggregator-2", "0xcc": "challenger"})
-    progress.take("challenger", event("opened"))
+    progress.apply("challenger", event("opened"))
     post = event("post", id="0x1", poster="0xAA", cid="bwrong", included=[0, 1])
-    assert "aggregator-1 posts" in str(progress.take("challenger", post))
+    assert "aggregator-1 posts" in str(progress.apply("challenger", post))
     void = event("void", id="0x1", poster="0xaa", cause="convicted")
-    assert "void: convicted" in str(progress.take("challenger", void))
+    assert "void: convicted" in str(progress.apply("challenger", void))
     assert progress.rounds[1].cid == ""
-    told = progress.take("challenger", event("convicted", id="0x1", poster="0xaa", prover="0xcc", tx="0x9"))
+    told = progress.apply("challenger", event("convicted", id="0x1", poster="0xaa", prover="0xcc", tx="0x9"))
     assert told == "round 1: challenger convicts aggregator-1 in transaction 0x9"
-    progress.take("challenger", event("post", id="0x2", poster="0xbb", cid="bright", included=[0, 1]))
+    progress.apply("challenger", event("post", id="0x2", poster="0xbb", cid="bright", included=[0, 1]))
     assert (progress.rounds[1].poster, progress.rounds[1].cid) == ("aggregator-2", "bright")
     assert len(progress.convictions) == 1

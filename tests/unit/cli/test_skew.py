@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 from rich.console import Console
 
-from steelyard.cli.skew_chart import MOST_LABELS, MOST_SHARDS, SkewChart, drawn, svg
+from steelyard.cli.skew_chart import MAX_LABELS, MAX_SHARDS, SkewChart, svg_text, terminal_table
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -20,7 +20,7 @@ def picture(parts: int = 2, labels: int = 3) -> SkewChart:
 
 def shown(of: SkewChart) -> str:
     console = Console(width=1000, record=True, file=io.StringIO())
-    console.print(drawn(of))
+    console.print(terminal_table(of))
     return console.export_text()
 
 
@@ -34,7 +34,7 @@ def test_the_terminal_shows_rows_bytes_and_shares() -> None:
 
 
 def test_the_svg_has_a_cell_for_every_part_and_label_with_its_count() -> None:
-    root = ET.fromstring(svg(picture(), "a <title>"))  # noqa: S314 - our own
+    root = ET.fromstring(svg_text(picture(), "a <title>"))  # noqa: S314 - our own
     titles = [each.text for each in root.iter(f"{SVG}title")]
     assert titles[:3] == ["1 rows, 16.7%", "2 rows, 33.3%", "3 rows, 50.0%"]
     assert len(titles) == 6
@@ -44,8 +44,8 @@ def test_the_svg_has_a_cell_for_every_part_and_label_with_its_count() -> None:
 def test_many_labels_and_parts_are_drawn_up_to_a_bound_and_none_is_lost() -> None:
     large = picture(parts=200, labels=256)
     small = large.narrowed()
-    assert (len(small.labels), len(small.counts)) == (MOST_LABELS, MOST_SHARDS)
-    assert [sum(row) for row in small.counts] == [sum(row) for row in large.counts[:MOST_SHARDS]]
+    assert (len(small.labels), len(small.counts)) == (MAX_LABELS, MAX_SHARDS)
+    assert [sum(row) for row in small.counts] == [sum(row) for row in large.counts[:MAX_SHARDS]]
     assert "136 more parts" in shown(large)
 
 

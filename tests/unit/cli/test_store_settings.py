@@ -110,9 +110,9 @@ def test_a_daemon_that_listens_on_a_file_is_told_from_one_that_is_misspelt(tmp_p
 
 
 def test_what_hands_published_files_out_is_said_as_it_is(tmp_path: Path) -> None:
-    assert how_to_serve(config(tmp_path), "it") == "hand it out: `steelyard content serve`"
+    assert how_to_serve(config(tmp_path), "it") == "serve it: `steelyard content serve`"
     said = how_to_serve(config(tmp_path, ipfs_api="http://ann:secret@127.0.0.1:4"), "its data")
-    assert said.startswith("the IPFS daemon at http://127.0.0.1:4 hands its data out")
+    assert said.startswith("the IPFS daemon at http://127.0.0.1:4 serves its data")
     assert "secret" not in said
 
 

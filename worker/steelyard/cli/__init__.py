@@ -1,4 +1,4 @@
-"""The command line: parse, call, print, exit code. What costs start-up time is imported where it is used."""
+"""The command line: parse, call, print, exit code. Slow imports are inside functions, for a quick start."""
 
 from steelyard.cli.app import main
 

@@ -1,4 +1,4 @@
-"""`python -m steelyard.cli`, for where the script is not on PATH."""
+"""`python -m steelyard.cli`, if the script is not on PATH."""
 
 from steelyard.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The root: options for every command, and the one place where errors become exit codes."""
+"""The root: options for every command, and the conversion of errors to exit codes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from steelyard.cli.settings import Config
 from steelyard.errors import SteelyardError
 
 EPILOG = (
-    "Options of this page may also stand behind any command. Exit codes: 0 done, 1 the system refused, "
+    "Options of this page may also follow any command. Exit codes: 0 done, 1 the system refused, "
     "2 usage or settings, 3 number rules, 4 manifest, 5 content, 6 chain, 7 wallet, 8 training, 9 node, "
     "10 public data has expired, 11 a posted result is wrong, 130 interrupted."
 )
@@ -80,7 +80,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
     ] = False,
 ) -> None:
-    """Read the settings; the command runs with them."""
+    """Read the settings and start the session."""
     del version
     flags = {
         "network": network, "account": account, "password_file": password_file, "rpc_url": rpc_url,

@@ -1,4 +1,4 @@
-"""Options of the root may stand behind any command: they are moved to the front before parsing."""
+"""Options of the root may follow any command: they are moved to the front before parsing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OPTIONS = frozenset(
 
 
 def forward(arguments: Sequence[str]) -> list[str]:
-    """The same arguments with the root's options first; what follows `--` stays as it is."""
+    """The same arguments with the root's options first; what follows `--` is unchanged."""
     front: list[str] = []
     rest: list[str] = []
     waiting = list(arguments)

@@ -1,4 +1,4 @@
-"""Behind `steelyard content`: what the home's store holds, keeps, lets go, fetches and hands out."""
+"""Behind `steelyard content`: listing, pinning, deleting, fetching and serving files of the home's store."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from steelyard.operations.units import parse_duration
 Document = dict[str, object]
 
 
-async def holdings() -> None:
-    """List everything."""
+async def list_entries() -> None:
+    """Print everything in the store."""
     async with home_store() as store:
         entries, held = await store.ls(), await store.held()
     rows = [
@@ -31,16 +31,16 @@ async def holdings() -> None:
     ]
     total = (
         f"{held.files} files and {held.directories} directories, {format_size(held.held_bytes)}: "
-        f"{format_size(held.pinned_bytes)} pinned, {format_size(held.provided_bytes)} handed out"
+        f"{format_size(held.pinned_bytes)} pinned, {format_size(held.provided_bytes)} served"
     )
     document = {"entries": [_entry(entry) for entry in entries], "held": dataclasses.asdict(held)}
-    listed = [table(("cid", "kind", ">size", "handed out", "pinned"), rows)] if rows else []
+    listed = [table(("cid", "kind", ">size", "served", "pinned"), rows)] if rows else []
     current().out.emit(document, *listed, total)
 
 
-async def names(place: str, timeout_s: float | None) -> None:
-    """List a directory, fetched if need be."""
-    cid, path = parse(place)
+async def list_directory(place: str, timeout_s: float | None) -> None:
+    """Print a directory's names; it is fetched if needed."""
+    cid, path = parse_place(place)
     async with home_store() as store:
         found = await store.listing(cid, path=path, timeout_s=_patience(timeout_s))
     document = {"cid": str(cid), "path": path, "names": {name: str(each) for name, each in found.items()}}
@@ -48,7 +48,7 @@ async def names(place: str, timeout_s: float | None) -> None:
 
 
 async def pin(cids: Sequence[str], keep_for: str, *, remove: bool) -> None:
-    """Pin or unpin what is held."""
+    """Pin or unpin files of the store."""
     wanted = [Cid.parse(text) for text in cids]
     until = time.time() + parse_duration(keep_for, "--for") if keep_for else FOREVER
     async with home_store() as store:
@@ -58,31 +58,31 @@ async def pin(cids: Sequence[str], keep_for: str, *, remove: bool) -> None:
             else:
                 await store.pin(cid, until=until)
     document: Document = {"cids": cids, "pinned_until": None if remove else _json_until(until)}
-    said = "unpinned" if remove else f"pinned {_until(until)}"
-    current().out.emit(document, *(f"{said}: {cid}" for cid in wanted))
+    result = "unpinned" if remove else f"pinned {_until(until)}"
+    current().out.emit(document, *(f"{result}: {cid}" for cid in wanted))
 
 
-async def collect(grace: str) -> None:
-    """Delete what nothing keeps, or say how much there is."""
+async def collect_garbage(grace: str) -> None:
+    """Delete what is not pinned; a dry run prints its size."""
     session, grace_s = current(), parse_duration(grace, "--grace")
     async with home_store() as store:
         if session.dry_run:
             held = await store.held()
             spare = held.held_bytes - held.pinned_bytes
-            said = f"no pin keeps {format_size(spare)} of {format_size(held.held_bytes)}; nothing was deleted"
-            session.out.emit({"dry_run": True, "unpinned_bytes": spare, "held_bytes": held.held_bytes}, said)
+            text = f"{format_size(spare)} of {format_size(held.held_bytes)} are not pinned; none was deleted"
+            session.out.emit({"dry_run": True, "unpinned_bytes": spare, "held_bytes": held.held_bytes}, text)
             return
         freed = await store.gc(grace_s=grace_s)
         held = await store.held()
     document = {**dataclasses.asdict(freed), "held_bytes": held.held_bytes}
     gone, left = format_size(freed.freed_bytes), format_size(held.held_bytes)
-    session.out.emit(document, f"deleted {freed.entries} entries, {gone}; {left} are left")
+    session.out.emit(document, f"deleted {freed.entries} entries, {gone}; {left} remain")
 
 
 async def fetch(place: str, output: Path, max_bytes: str, timeout_s: float | None) -> None:
     """Put a file or a folder at `output`, which must not exist yet."""
-    cid, path = parse(place)
-    _see_free(output)
+    cid, path = parse_place(place)
+    _check_free(output)
     limit, patience_s = parse_size(max_bytes, "--max-bytes"), _patience(timeout_s)
     started = time.monotonic()
     async with home_store() as store:
@@ -100,7 +100,7 @@ async def fetch(place: str, output: Path, max_bytes: str, timeout_s: float | Non
 
 
 async def provide(what: str, *, withhold: bool) -> None:
-    """Add a path, or hand out (or no longer) what is held."""
+    """Add a path and serve it, or start or stop serving a CID of the store."""
     path, kind = Path(what), _kind(Path(what))
     if kind and withhold:
         raise ConfigError(f"{what} is a path", remedy="give the CID that it was provided under")
@@ -112,22 +112,22 @@ async def provide(what: str, *, withhold: bool) -> None:
         else:
             cid = _cid_or_path(what)
             await (store.withhold(cid) if withhold else store.provide(cid))
-    current().out.emit({"cid": str(cid), "provided": not withhold}, f"{cid} {_told(withhold=withhold)}")
+    current().out.emit(
+        {"cid": str(cid), "provided": not withhold}, f"{cid} {_serving_state(withhold=withhold)}"
+    )
 
 
-def _told(*, withhold: bool) -> str:
-    """What is true of it now, on the store that there is."""
+def _serving_state(*, withhold: bool) -> str:
+    """A line on who serves it now."""
     ipfs = daemon(current().config)
     if ipfs is None:
-        return "is no longer handed out" if withhold else "is handed out while a node or `content serve` runs"
+        return "is no longer served" if withhold else "is served while a node or `content serve` runs"
     if withhold:
-        return (
-            f"is no longer handed out, and out of the IPFS daemon at {ipfs.url} unless another pin keeps it"
-        )
-    return f"is pinned in the IPFS daemon at {ipfs.url}, which hands it out"
+        return f"is no longer served; the IPFS daemon at {ipfs.url} drops it unless it has another pin"
+    return f"is pinned in the IPFS daemon at {ipfs.url}, which serves it"
 
 
-def parse(place: str) -> tuple[Cid, str]:
+def parse_place(place: str) -> tuple[Cid, str]:
     """A CID and the path in it, from CID, CID/path, /ipfs/CID/path or ipfs://CID/path. Raises CidError."""
     for prefix in ("/ipfs/", "ipfs://"):
         place = place.removeprefix(prefix)
@@ -136,20 +136,20 @@ def parse(place: str) -> tuple[Cid, str]:
 
 
 async def _is_directory(store: ContentStore, cid: Cid, path: str, timeout_s: float) -> bool:
-    """Whether a folder lies there. Raises ContentMissing where nobody hands it out."""
+    """True for a directory.  Raises ContentMissing if nobody serves it."""
     if cid.codec == RAW:
         return False
     try:
         await store.listing(cid, path=path, timeout_s=timeout_s)
     except ContentError as error:
-        if type(error) is not ContentError:  # that itself is said of a file alone
+        if type(error) is not ContentError:  # this class itself means that it is a file
             raise
         return False
     return True
 
 
-def _see_free(output: Path) -> None:
-    """Raise ConfigError for a name that is taken: nothing of a person's is written over."""
+def _check_free(output: Path) -> None:
+    """Raise ConfigError if the name is taken: nothing is overwritten."""
     if output.exists() or output.is_symlink():
         raise ConfigError(f"{output} exists", remedy="give a name that is free")
 
@@ -170,7 +170,9 @@ def _cid_or_path(text: str) -> Cid:
     try:
         return Cid.parse(text)
     except CidError:
-        raise ConfigError(f"{text} is no path that exists and no CID", remedy="check its spelling") from None
+        raise ConfigError(
+            f"{text} is not a path that exists, nor a CID", remedy="check its spelling"
+        ) from None
 
 
 def _patience(timeout_s: float | None) -> float:
@@ -196,5 +198,5 @@ def _until(until: float | None) -> str:
     if until is None:
         return "no"
     if until == FOREVER:
-        return "for good"
+        return "permanently"
     return f"until {datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -27,7 +27,7 @@ async def chain_session(*, signing: bool = False) -> AsyncIterator[ChainSession]
     command = current()
     if command.network().deployment is None:
         raise ConfigError(
-            f"network {command.config.network} names no deployment",
+            f"network {command.config.network} has no deployment",
             remedy="give --deployment FILE, or `steelyard network add NAME --deployment FILE`",
         )
     async with command.client(signing=signing) as client:

@@ -1,4 +1,4 @@
-"""Behind `steelyard data`: a folder for the files, the store, and what is printed."""
+"""Behind `steelyard data`: publishing and inspecting, and their output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from steelyard.cli.context import home_store
 from steelyard.cli.output import facts
 from steelyard.cli.session import Session, current
-from steelyard.cli.skew_chart import SkewChart, drawn, svg
+from steelyard.cli.skew_chart import SkewChart, svg_text, terminal_table
 from steelyard.cli.stores import how_to_serve
 from steelyard.content import Cid, ContentStore
 from steelyard.errors import ConfigError
@@ -45,7 +45,7 @@ class ChosenRows:
 
 
 async def publish_data(chosen: ChosenRows, out: Path | None) -> None:
-    """Make the files in a new folder, store them, and print what a sponsor or a member passes on."""
+    """Make the files in a new folder, store them, and print what a sponsor or a member needs."""
     command = current()
     seal = _sealer(command) if chosen.encrypt else None  # in this thread: it may prompt
     folder = out or Path(_name_of(chosen.source) + "-shards")
@@ -76,7 +76,7 @@ async def inspect_data(chosen: ChosenRows, out: Path | None) -> None:
     """Print rows, sizes and skew of published data, or of a source as it would be split."""
     command = current()
     if out is not None and out.suffix.lower() != ".svg":
-        raise ConfigError(f"{out} is not an .svg file", remedy="name the picture so: -o skew.svg")
+        raise ConfigError(f"{out} is not an .svg file", remedy="name a file like -o skew.svg")
     with tempfile.TemporaryDirectory(prefix="steelyard-") as scratch:
         async with home_store() as store:
             manifest = await read_data_manifest(
@@ -99,12 +99,12 @@ async def inspect_data(chosen: ChosenRows, out: Path | None) -> None:
             document = {"kind": scan.kind.value, "labels": list(scan.names), "columns": list(scan.columns)}
     title = f"{_name_of(chosen.source)}, {chosen.partition if manifest is None else manifest.partition}"
     if out is not None:
-        await asyncio.to_thread(out.write_text, svg(picture, title), "utf-8")
+        await asyncio.to_thread(out.write_text, svg_text(picture, title), "utf-8")
     parts = [
         {"part": name, "rows": sum(row), "bytes": size, "counts": list(row)}
         for name, row, size in zip(picture.parts, picture.counts, picture.sizes, strict=True)
     ]
-    command.out.emit({**document, "parts": parts, "picture": out}, drawn(picture))
+    command.out.emit({**document, "parts": parts, "picture": out}, terminal_table(picture))
 
 
 async def _like(where: str, store: ContentStore) -> DataManifest | None:
@@ -134,11 +134,9 @@ def _report(command: Session, manifest: DataManifest, cid: Cid, folder: Path) ->
         ("folder", folder),
         *((f"shard {index}", shard.cid) for index, shard in enumerate(manifest.shards[:16])),
     ]
-    command.out.emit(document, drawn(picture), facts(pairs))
-    command.out.say(f"a job of it: `steelyard job create {folder}`, its terms are in {folder / 'job.toml'}")
-    command.out.say(
-        f"a seat in an open job with it: `steelyard job join JOB --data {manifest.shards[0].cid}`"
-    )
+    command.out.emit(document, terminal_table(picture), facts(pairs))
+    command.out.say(f"a job with it: `steelyard job create {folder}`, the terms are in {folder / 'job.toml'}")
+    command.out.say(f"to join an open job with it: `steelyard job join JOB --data {manifest.shards[0].cid}`")
     command.out.say(how_to_serve(command.config, "it"))
 
 
@@ -146,7 +144,7 @@ def _report_home(command: Session, manifest: DataManifest, folder: Path) -> None
     rows = [(f"shard {index}", f"{shard.rows} rows") for index, shard in enumerate(manifest.shards[:16])]
     pairs = [("folder", folder), *rows]
     document = {"manifest": None, **_document(manifest), "folder": folder}
-    command.out.emit(document, drawn(_of_manifest(manifest)), facts(pairs))
+    command.out.emit(document, terminal_table(_of_manifest(manifest)), facts(pairs))
     command.out.say(
         f"nothing was published; train on a shard: `steelyard run --role worker --job JOB --data "
         f"{folder / 'shard-0.safetensors'}`"

@@ -1,4 +1,4 @@
-"""Encryption keys on the command line: made where they are registered, kept beside the keystores."""
+"""Encryption keys of the session's accounts, stored beside the keystores."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ NEW = "new"
 
 
 def ring_of(session: Session) -> Keyring:
-    """Where this session's encryption keys are."""
+    """The key ring beside this session's keystores."""
     return Keyring.beside(session.config.keystore_dir)
 
 
 def chosen_key(session: Session, text: str, operator: str) -> bytes:
     """The key to register: hex digits, a fresh one for `new`, zeros for nothing.
 
-    A fresh key is kept under the password of the operator's keystore, for the node runs with that; where the
-    keystore is elsewhere, under that of the account that signs. Raises ConfigError, WrongPassword.
+    A fresh key is encrypted with the password of the operator's keystore, which the node uses; if that is not
+    here, with that of the account that signs.  Raises ConfigError, WrongPassword.
     """
     if text != NEW:
         return _from_hex(text)
@@ -38,7 +38,7 @@ def chosen_key(session: Session, text: str, operator: str) -> bytes:
 
 
 def own_key(session: Session) -> bytes:
-    """The public key to which the session's account seals for itself; made where there is none yet."""
+    """The public key of the session's account; made if there is none."""
     account = session.keystores().find(session.account_name())
     there = ring_of(session).list(account.address) if account.address else []
     return there[-1].public if there else _make(session, account)
@@ -57,18 +57,18 @@ def _make(session: Session, keeper: KeystoreAccount) -> bytes:
     password = session.passwords().get(keeper.name)
     wallet = session.keystores().open(
         str(keeper.path), password
-    )  # a mistyped password would lock it for good
+    )  # a mistyped password would lock the key forever
     ring = ring_of(session)
     public = ring.make(wallet.address, password, light=_is_light(keeper.path))
     session.out.say(
-        f"made an encryption key under the password of {keeper.name}; keep a copy of {ring.folder}: what is "
-        "sealed to a lost key stays closed"
+        f"made an encryption key under the password of {keeper.name}; keep a copy of {ring.folder}: data "
+        "encrypted for a lost key cannot be read"
     )
     return public
 
 
 def _is_light(path: Path) -> bool:
-    """Whether a keystore is stretched weakly, as a throw-away account's."""
+    """True if a keystore has weak key stretching, as a throw-away account."""
     try:
         rounds = json.loads(path.read_text("utf-8"))["crypto"]["kdfparams"]["n"]
     except (OSError, ValueError, KeyError, TypeError):

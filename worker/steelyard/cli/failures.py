@@ -1,4 +1,4 @@
-"""Errors as a person or a program reads them, and the exit codes that are not in the exception tree."""
+"""Errors as text and JSON, and the exit codes that are not in the exception tree."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import typer
 from steelyard.cli.output import Output
 from steelyard.errors import ConfigError, DiskFull, Reverted, SteelyardError
 
-WRONG_RESULT = 11  # `verify` found a posted result that the rules do not give
+WRONG_RESULT = 11  # `verify` found a posted result that differs from the rules
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-USAGE: type[Exception] = typer.BadParameter.__mro__[1]  # the base of every complaint about the command line
+USAGE: type[Exception] = typer.BadParameter.__mro__[1]  # the base of every error about the command line
 
 
 def report(error: SteelyardError, out: Output) -> int:
@@ -27,19 +27,19 @@ def report(error: SteelyardError, out: Output) -> int:
 
 def describe(error: SteelyardError) -> dict[str, Any]:
     """The error object of --json."""
-    said: dict[str, Any] = {
+    document: dict[str, Any] = {
         "type": type(error).__name__,
         "exit_code": error.exit_code,
         "message": error.message,
         "remedy": error.remedy,
     }
     if isinstance(error, Reverted) and error.name:
-        said["revert"] = {"name": error.name, "args": error.args_by_name}
-    return said
+        document["revert"] = {"name": error.name, "args": error.args_by_name}
+    return document
 
 
 def report_usage(error: Exception, out: Output) -> int:
-    """A complaint about flags and arguments, exit code 2."""
+    """Print an error about options and arguments; exit code 2."""
     code = int(getattr(error, "exit_code", ConfigError.exit_code))
     message = _with_value(str(getattr(error, "format_message", lambda: error)()), error)
     context = getattr(error, "ctx", None)
@@ -55,7 +55,7 @@ def report_usage(error: Exception, out: Output) -> int:
 
 
 def _with_value(message: str, error: Exception) -> str:
-    """The complaint with the value that was refused, which its cause knows where it is left out."""
+    """The message with the refused value, taken from its cause if it is missing."""
     details: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
     if not details or "input" not in details[0]:
         return message
@@ -77,15 +77,15 @@ def report_interrupt(out: Output) -> int:
             }
         )
     else:
-        out.problem("interrupted", "run the same command again; what was sent to the chain stays sent")
+        out.problem("interrupted", "run the same command again; sent transactions stay sent")
     return INTERRUPTED
 
 
 def from_system(error: OSError) -> SteelyardError:
-    """What the operating system refused, in our terms."""
+    """An error of the operating system as a SteelyardError."""
     place = f"{error.filename}: " if error.filename else ""
-    said = f"{place}{error.strerror or error}"
+    message = f"{place}{error.strerror or error}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(said, remedy="free some space and run the command again; nothing was lost")
+        return DiskFull(message, remedy="free some space and run the command again; nothing was lost")
     remedy = "check the path and its permissions" if error.filename else "check the system's limits"
-    return SteelyardError(said, remedy=remedy)
+    return SteelyardError(message, remedy=remedy)

@@ -1,4 +1,4 @@
-"""An identity's standing: registration, purses, credits, reputation."""
+"""An identity's registration, collateral, credits and reputation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def statement(session: ChainSession, identity: str) -> tuple[dict[str, Any], list[tuple[str, object]]]:
-    """The same for programs and for people."""
+    """The JSON document, and the lines for people."""
     registry, vault, token = (
         session.contracts.registry,
         session.contracts.vault,

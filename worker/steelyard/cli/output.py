@@ -1,4 +1,4 @@
-"""What a command prints: results on stdout, everything else on stderr; with --json one document."""
+"""Output of commands: results on stdout, everything else on stderr; with --json one document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PIPE_WIDTH = 200
 
 
 class Output:
-    """Where a command's results go."""
+    """Prints results, progress and errors."""
 
     def __init__(self, *, json: bool = False) -> None:
         self.json = json
@@ -60,14 +60,14 @@ class Output:
 
 
 def _console(stream: TextIO) -> Console:
-    """A pipe is not 80 columns wide: nothing is folded or cut where no terminal asks for it."""
+    """Without a terminal lines are not folded at 80 columns."""
     from rich.console import Console
 
     return Console(file=stream, highlight=False, width=None if stream.isatty() else PIPE_WIDTH)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> RenderableType:
-    """A name and a value a line."""
+    """One line for each name and value."""
     from rich.table import Table
 
     grid = Table.grid(padding=(0, 2))
@@ -96,7 +96,7 @@ def table(
 
 
 def _text(value: object) -> RenderableType:
-    """Values come from chains and peers: they are never read as markup."""
+    """Values come from chains and peers: they are never interpreted as markup."""
     from rich.text import Text
 
     if isinstance(value, Text):
@@ -105,7 +105,7 @@ def _text(value: object) -> RenderableType:
 
 
 def _plain(value: Any) -> Any:
-    """JSON for what json does not know."""
+    """A value that `json` cannot encode, as one that it can."""
     if isinstance(value, bytes):
         return f"0x{value.hex()}"
     if isinstance(value, Path):

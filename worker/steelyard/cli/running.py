@@ -1,4 +1,4 @@
-"""Behind `steelyard run`: settings for a node, the wait for its job, and its events as lines."""
+"""Behind `steelyard run`: a node's settings, and its events as lines."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from steelyard.nodes.runner import run_node
 from steelyard.operations.job_terms import wait_for_job
 from steelyard.operations.own_data import check_data_file
 
-PARENT_WENT_S = 3.0  # to end in order once the parent process has gone
-STAGED_PARTS: ContextVar[NodeFactories | None] = ContextVar(
-    "staged_parts", default=None
-)  # a demonstration's own
+PARENT_GONE_S = 3.0  # to end in order after the parent process has ended
+STAGED_FACTORIES: ContextVar[NodeFactories | None] = ContextVar(
+    "staged_factories", default=None
+)  # of the demo
 QUIET = frozenset(
     {"progress", "submission", "attestation", "held", "opened", "training", "hint", "provided"}
-)  # of people's lines
+)  # not printed for people
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +65,9 @@ async def run_roles(options: RunOptions) -> None:
         session = dataclasses.replace(session, config=waiting)
     async with stopping() as stop, _early_trainer(session, options) as trainer:
         if options.with_parent:
-            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _parent_went, stop)
+            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _parent_gone, stop)
         config = await node_config(session, options)
-        parts = STAGED_PARTS.get() or NodeFactories()
+        parts = STAGED_FACTORIES.get() or NodeFactories()
         if trainer is not None:
             parts = dataclasses.replace(parts, trainer=lambda _scratch, _settings: trainer)
         show = _json_line if session.out.json else _line
@@ -78,7 +78,7 @@ async def run_roles(options: RunOptions) -> None:
 
 @contextlib.asynccontextmanager
 async def _early_trainer(session: Session, options: RunOptions) -> AsyncIterator[Trainer | None]:
-    """The training process of a worker that waits for its seat anyway: it loads meanwhile."""
+    """The training process of a worker, loaded while it waits for its seat."""
     if not options.wait_s or Role.WORKER not in options.roles:
         yield None
         return
@@ -93,25 +93,25 @@ async def _early_trainer(session: Session, options: RunOptions) -> AsyncIterator
 
 
 async def _load(trainer: Trainer) -> None:
-    """A failure shows again, and is told, when training is wanted."""
+    """A failure occurs again, and is reported, when training starts."""
     with contextlib.suppress(SteelyardError):
         await trainer.start()
 
 
-def _parent_went(stop: asyncio.Event) -> None:
-    """The pipe on stdin is closed: whoever started this process has ended."""
+def _parent_gone(stop: asyncio.Event) -> None:
+    """The pipe on stdin is closed: the process that started this one has ended."""
     if not os.read(sys.stdin.fileno(), 4096):
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-        asyncio.get_running_loop().call_later(PARENT_WENT_S, os._exit, 1)
+        asyncio.get_running_loop().call_later(PARENT_GONE_S, os._exit, 1)
         stop.set()
 
 
 async def node_config(session: Session, options: RunOptions) -> NodeConfig:
-    """The node's settings, once the chain has what it needs."""
+    """The node's settings, after the job and the seat are on chain."""
     own_rows = await asyncio.to_thread(check_data_file, options.data)
     network = await asyncio.to_thread(session.network)
     if network.deployment is None:
-        raise ConfigError(f"network {network.name} names no deployment", remedy="give --deployment FILE")
+        raise ConfigError(f"network {network.name} has no deployment", remedy="give --deployment FILE")
     ready = dataclasses.replace(session.config, deployment_wait_s=0)
     session = dataclasses.replace(session, config=ready, patient=True)
     account = session.account_name()
@@ -120,7 +120,7 @@ async def node_config(session: Session, options: RunOptions) -> NodeConfig:
         operator = address if Role.WORKER in options.roles else None
         await wait_for_job(client, options.job, operator=operator, timeout_s=options.wait_s)
         genesis = client.genesis[2:10]
-    session.passwords().get(account)  # asked for here, as a prompt in another thread could not be interrupted
+    session.passwords().get(account)  # here, because a prompt in another thread cannot be interrupted
     home = session.config.home / "nodes" / f"{network.chain_id}-{genesis}-{options.job}-{address.lower()}"
     return NodeConfig(
         network=network,
@@ -156,10 +156,10 @@ def _line(event: NodeEvent) -> None:
         return
     moment = datetime.fromtimestamp(event.at, UTC).strftime("%H:%M:%S")
     place = f" round {event.round}" if event.round is not None else ""
-    told = ", ".join(
+    fields = ", ".join(
         f"{name} {_brief(value)}" for name, value in event.fields.items() if value not in (None, "")
     )
-    typer.echo(f"{moment}{place} {event.kind}: {told}" if told else f"{moment}{place} {event.kind}")
+    typer.echo(f"{moment}{place} {event.kind}: {fields}" if fields else f"{moment}{place} {event.kind}")
 
 
 def _brief(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What a command starts from: settings, output, and the ways to a network, a wallet and a client."""
+"""A command's settings and output, and how it gets a network, a wallet and a client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from steelyard.chain.wallets import Keystores, Wallet
 
 T = TypeVar("T")
-COMMAND_OUTAGE_S = 6.0  # seconds that a person waits for an RPC that is away; nodes wait longer
+COMMAND_OUTAGE_S = 6.0  # seconds that a command waits for an unreachable RPC; nodes wait longer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Session:
     dry_run: bool = False
     log_json: bool = False
     verbose: bool = False
-    patient: bool = False  # wait for an RPC that is away as long as a node does
+    patient: bool = False  # wait for an unreachable RPC as long as a node does
     _passwords: list[Passwords] = field(default_factory=list, repr=False, compare=False)  # one at most
 
     def network(self) -> Network:
@@ -47,8 +47,9 @@ class Session:
 
         config = self.config
         if config.rpc_url and not config.rpc_url.startswith(("http://", "https://")):
-            raise ConfigError(  # which does not show it: it may hold a key
-                "rpc_url is no http(s) URL", remedy="give one like http://127.0.0.1:8545 or https://HOST/PATH"
+            raise ConfigError(  # without the value: it may hold a key
+                "rpc_url is not an http(s) URL",
+                remedy="give one like http://127.0.0.1:8545 or https://HOST/PATH",
             )
         network = Networks(config.networks_file).get(config.network)
         changes: dict[str, Any] = {
@@ -67,7 +68,7 @@ class Session:
         return Keystores(self.config.keystore_dir)
 
     def passwords(self) -> Passwords:
-        """The same object at every call, so that a command asks for a password once."""
+        """The same object at every call, so that a command asks for a password only once."""
         from steelyard.chain.passwords import Passwords
 
         if not self._passwords:
@@ -76,7 +77,7 @@ class Session:
         return self._passwords[0]
 
     def account_name(self) -> str:
-        """The account that signs: as set, or the only one.  Raises ConfigError where that is unclear."""
+        """The account that signs: as set, or the only one.  Raises ConfigError if that is ambiguous."""
         if self.config.account:
             return self.config.account
         accounts = self.keystores().list()
@@ -102,13 +103,13 @@ class Session:
         account = self.keystores().find(who or self.account_name())
         if account.address is None:
             raise ConfigError(
-                f"the keystore {account.path} does not say its address", remedy="give the address itself"
+                f"the keystore {account.path} does not contain its address", remedy="give the address itself"
             )
         return account.address
 
     @asynccontextmanager
     async def client(self, *, signing: bool = False) -> AsyncIterator[ChainClient]:
-        """A connected client, with the wallet where the command signs."""
+        """A connected client, with the wallet if the command signs."""
         from steelyard.chain.client import ChainClient
         from steelyard.chain.networks import default_state_dir
 
@@ -127,7 +128,7 @@ _current: ContextVar[Session] = ContextVar("session")
 
 
 def begin(session: Session) -> None:
-    """Make it the session of this process, and set logging up."""
+    """Make it the session of this process, and configure logging."""
     _current.set(session)
     level = logging.INFO if session.verbose else logging.WARNING
     handler = logging.StreamHandler()
@@ -148,7 +149,7 @@ def do(work: Coroutine[Any, Any, T]) -> T:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a log record."""
+    """One JSON object for each log record."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {

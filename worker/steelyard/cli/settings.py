@@ -24,7 +24,7 @@ PREFIX = "STEELYARD_"
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What a command runs with. Paths in the TOML file are relative to its folder; ~ is the user's home."""
+    """Settings of a command. Paths in the TOML file are relative to its folder; ~ is the user's home."""
 
     home: Path  # everything of this user or node: keystores, networks, content, journals
     network: str = "anvil"  # name of a known network, or of one in home/networks.toml
@@ -34,16 +34,16 @@ class Config:
     deployment_wait_s: float = 0.0  # seconds that the deployment file may take to appear
     keystore: Path | None = None  # folder of keystores; home/keystore
     password_file: Path | None = None  # its first line opens the keystore
-    state_dir: Path | None = None  # outbox and nonces of keys; one place for all processes that share a key
+    state_dir: Path | None = None  # outbox and nonces of keys; the same for all processes that share a key
     content: Path | None = None  # folder of the content store; home/content
-    store: str = ""  # "embedded", or "kubo", on an IPFS daemon; kubo where ipfs_api is set, else embedded
+    store: str = ""  # "embedded", or "kubo", on an IPFS daemon; kubo if ipfs_api is set, else embedded
     ipfs_api: str = field(default="", repr=False)  # its RPC; else IPFS_API, $IPFS_PATH/api, ~/.ipfs/api
     ipfs_auth_file: Path | None = None  # its first line is the RPC's secret; else STEELYARD_IPFS_AUTH
-    listen: str = "127.0.0.1:0"  # host:port at which the content store serves others; port 0 = any free one
+    listen: str = "127.0.0.1:0"  # host:port of the content store's server; port 0 = any free one
     peers: tuple[str, ...] = ()  # base URLs of content stores to fetch from
-    hints: bool = True  # nodes tell each other what is ready and where, beside the chain
+    hints: bool = True  # nodes send each other hints of new files and their addresses, off chain
     allow_private: bool = True  # whether peers in private address ranges are asked
-    fetch_timeout_s: float = 60.0  # seconds to wait for a file that nobody hands out
+    fetch_timeout_s: float = 60.0  # seconds to wait for a file that nobody serves
     max_fee_gwei: float | None = None  # ceiling of the fee per gas; the network's own if None
     max_spend_per_day: float | None = None  # ETH of one key in 24 h, gas and value; the network's own if None
 
@@ -75,7 +75,7 @@ class Config:
     def load(
         cls, flags: Mapping[str, Any], *, environ: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> Config:
-        """Put the settings together. A flag that is None was not given.
+        """Combine the settings. A flag that is None was not given.
 
         flags may hold `config`, the TOML file.  Raises ConfigError, naming the setting and its source.
         """
@@ -93,7 +93,7 @@ class Config:
 
 
 def default_home() -> Path:
-    """Where this user's files are kept on this system."""
+    """The folder of this user's files on this system."""
     return user_data_path("steelyard")
 
 

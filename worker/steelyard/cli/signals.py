@@ -12,7 +12,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @asynccontextmanager
 async def stopping() -> AsyncIterator[asyncio.Event]:
-    """An event that the first signal sets; a second one acts as it always does."""
+    """An event that the first signal sets; a second one has its default effect."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -1,4 +1,4 @@
-"""Label skew as a picture: in the terminal, and as SVG."""
+"""Label skew as a chart: in the terminal, and as SVG."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from xml.sax.saxutils import escape
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-MOST_LABELS = 32  # that are drawn; the rest is one column
-MOST_SHARDS = 64
+MAX_LABELS = 32  # that are drawn; the rest is one column
+MAX_SHARDS = 64
 BAR = 20  # characters of the longest
 _SHADES = " ░▒▓█"
 _CELL, _LEFT, _TOP, _WIDE = 26, 80, 90, 160  # SVG units
@@ -24,23 +24,23 @@ class SkewChart:
     parts: Sequence[str]  # names, "test" among them
     labels: Sequence[str]
     counts: Sequence[Sequence[int]]  # (parts, labels)
-    sizes: Sequence[int | None]  # bytes; None where no file was written
+    sizes: Sequence[int | None]  # bytes; None if no file was written
 
     def narrowed(self) -> SkewChart:
-        """With no more labels and parts than are drawn; the labels left over are added up."""
-        rows = list(self.counts)[:MOST_SHARDS]
+        """Limited to the labels and parts that are drawn; the other labels are added up."""
+        rows = list(self.counts)[:MAX_SHARDS]
         labels = list(self.labels)
-        if len(labels) > MOST_LABELS:
-            kept = MOST_LABELS - 1
-            labels = [*labels[:kept], f"{len(labels) - kept} more"]
-            rows = [[*row[:kept], sum(row[kept:])] for row in rows]
+        if len(labels) > MAX_LABELS:
+            shown = MAX_LABELS - 1
+            labels = [*labels[:shown], f"{len(labels) - shown} more"]
+            rows = [[*row[:shown], sum(row[shown:])] for row in rows]
         return SkewChart(
-            parts=self.parts[:MOST_SHARDS], labels=labels, counts=rows, sizes=self.sizes[:MOST_SHARDS]
+            parts=self.parts[:MAX_SHARDS], labels=labels, counts=rows, sizes=self.sizes[:MAX_SHARDS]
         )
 
 
-def drawn(picture: SkewChart) -> RenderableType:
-    """A line a part: rows, bytes, a bar, and a shade for each label's share of the part."""
+def terminal_table(picture: SkewChart) -> RenderableType:
+    """One line for each part: rows, bytes, a bar, and a shade for each label's share."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -71,8 +71,8 @@ def _cell(count: int, total: int) -> RenderableType:
     return Text(shade * 2 + f"{share:4.0%}", style=f"rgb({90},{green},{120})" if count else "dim")
 
 
-def svg(picture: SkewChart, title: str) -> str:
-    """The same as an SVG file, every part and label in it."""
+def svg_text(picture: SkewChart, title: str) -> str:
+    """The text of an SVG file with every part and label."""
     width = _LEFT + _CELL * len(picture.labels) + _WIDE
     height = _TOP + _CELL * len(picture.parts) + 20
     longest = max((sum(row) for row in picture.counts), default=1)

@@ -20,7 +20,7 @@ class _DaemonChoice(TypedDict):
 
 
 def serving(config: Config, listen: str = "") -> StoreConfig:
-    """Handing out what it provides, at `listen` or where the settings say."""
+    """Serves what it provides, at `listen` or at the address of the settings."""
     return StoreConfig(
         root=config.content_dir,
         listen=listen or config.listen,
@@ -31,7 +31,7 @@ def serving(config: Config, listen: str = "") -> StoreConfig:
 
 
 def fetching_only(config: Config) -> StoreConfig:
-    """Only holding and fetching, for a command that ends at once; peers are asked for theirs, as by nodes."""
+    """Only stores and fetches, for short commands; peers are asked for their peers, as by nodes."""
     return StoreConfig(
         root=config.content_dir,
         serve=False,
@@ -45,15 +45,15 @@ def how_to_serve(config: Config, what: str) -> str:
     """A line on how others get what was published.  what: "it", "its data"."""
     found = daemon(config)
     if found is None:
-        return f"hand {what} out: `steelyard content serve`"
+        return f"serve {what}: `steelyard content serve`"
     return (
-        f"the IPFS daemon at {found.url} hands {what} out; "
-        "for those without a daemon do so too: `steelyard content serve`"
+        f"the IPFS daemon at {found.url} serves {what}; "
+        "for peers without a daemon also run `steelyard content serve`"
     )
 
 
 def daemon(config: Config) -> DaemonAddress | None:
-    """The IPFS daemon's RPC where the store is to be on one.  Raises ConfigError where none is found."""
+    """The IPFS daemon's RPC; None for an embedded store.  Raises ConfigError if none is found."""
     kind = config.store or ("kubo" if config.ipfs_api else "embedded")
     if kind != "kubo":
         return None
@@ -66,7 +66,7 @@ def _on_daemon(config: Config) -> _DaemonChoice:
 
 
 def _secret(config: Config, environ: Mapping[str, str]) -> str:
-    """Of the daemon's RPC: STEELYARD_IPFS_AUTH, else the first line of the file in the settings."""
+    """The RPC's secret: STEELYARD_IPFS_AUTH, else the first line of the file in the settings."""
     path = config.ipfs_auth_file
     if environ.get(AUTH) or path is None:
         return environ.get(AUTH, "")

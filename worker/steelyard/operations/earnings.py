@@ -105,9 +105,9 @@ async def _withdraw(session: ChainSession, identity: str, tokens: dict[str, Toke
     if moved:
         payout = await session.client.read(session.contracts.registry.payout_of(identity))
         known = {**tokens, own.address: own}
-        said = " and ".join(known[address].format(units) for address, units in moved)
+        amounts = " and ".join(known[address].format(units) for address, units in moved)
         await session.send(
-            session.contracts.vault.withdraw(identity, list(known)), f"send {said} to {payout}"
+            session.contracts.vault.withdraw(identity, list(known)), f"send {amounts} to {payout}"
         )
     return [Withdrawal(token=address, units=units) for address, units in moved]
 

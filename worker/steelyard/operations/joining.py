@@ -138,10 +138,10 @@ def _free_shard(manifest: Manifest, view: View, wanted: int | None) -> int:
         return free[0]
     if wanted is not None and wanted in free:
         return wanted
-    said = f"shard {wanted} is not free" if wanted is not None else "no shard is free: the job is full"
+    message = f"shard {wanted} is not free" if wanted is not None else "no shard is free: the job is full"
     remedy = (
         f"free shards: {', '.join(map(str, free))}"
         if free
         else "wait until a member leaves, or choose another job"
     )
-    raise ConfigError(said, remedy=remedy)
+    raise ConfigError(message, remedy=remedy)

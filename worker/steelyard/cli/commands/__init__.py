@@ -1,4 +1,4 @@
-"""One module a command group; `install` hangs them all into the root."""
+"""One module for each command group; `install` adds them all to the root."""
 
 from __future__ import annotations
 

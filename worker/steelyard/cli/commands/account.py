@@ -22,7 +22,7 @@ def new(
     name: Name,
     light: Annotated[bool, typer.Option(help="Weak key stretching, for throw-away accounts only.")] = False,
 ) -> None:
-    """Make a key and store it under a password."""
+    """Make a key and store it, encrypted with a password."""
     session = current()
     password = session.passwords().get(name, confirm=True)
     made = session.keystores().new(name, password, light=light)
@@ -39,7 +39,7 @@ def import_(
     index: Annotated[int, typer.Option(min=0, help="Which account of the phrase.")] = 0,
     light: Annotated[bool, typer.Option(help="Weak key stretching, for throw-away accounts only.")] = False,
 ) -> None:
-    """Take in a keystore of another program, or an account of a BIP-39 phrase. A raw key is never taken."""
+    """Import a keystore of another program, or an account of a BIP-39 phrase. A raw key is never accepted."""
     session = current()
     name = name or source.stem
     keystores = session.keystores()
@@ -56,11 +56,11 @@ def import_(
 
 @app.command("list")
 def list_() -> None:
-    """Every account, without opening one."""
+    """List every account; none is unlocked."""
     session = current()
     accounts = session.keystores().list()
     document = [{"name": each.name, "address": each.address, "path": each.path} for each in accounts]
-    rows = [(each.name, each.address or "(not said)", each.path) for each in accounts]
+    rows = [(each.name, each.address or "(not in the file)", each.path) for each in accounts]
     session.out.emit(document, table(("account", "address", "keystore"), rows))
     if not accounts:
         session.out.say(
@@ -74,7 +74,7 @@ def show(
         str | None, typer.Argument(help="Name or address; the chosen account if left out.")
     ] = None,
 ) -> None:
-    """Address and, where the network answers, balance."""
+    """Address and, if the network answers, balance."""
     do(_show(who))
 
 

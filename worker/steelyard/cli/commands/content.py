@@ -18,7 +18,7 @@ Timeout = Annotated[float | None, typer.Option(min=0.1, help="Seconds to wait; t
 
 @app.command()
 def cid(path: Annotated[Path, typer.Argument(help="A file or a folder.")]) -> None:
-    """The CID of a file or folder, as Kubo computes it; nothing is stored or sent."""
+    """Print the CID of a file or folder, as Kubo computes it; nothing is stored or sent."""
     from steelyard.content import cid_of_path
 
     if not path.exists():
@@ -31,7 +31,7 @@ def cid(path: Annotated[Path, typer.Argument(help="A file or a folder.")]) -> No
 def serve(
     listen: Annotated[str, typer.Option(help="host:port; port 0 takes a free one.")] = "",
 ) -> None:
-    """Hand out what this home's store provides (a sponsor's data, say) until Ctrl-C."""
+    """Serve what this home's store provides, such as a sponsor's data, until Ctrl-C."""
     do(_serve(listen))
 
 
@@ -40,46 +40,46 @@ def ls(
     place: Annotated[str, typer.Argument(metavar="[CID[/PATH]]", help="A directory's names instead.")] = "",
     timeout: Timeout = None,
 ) -> None:
-    """What this home's store holds, how long it is pinned and whether it is handed out."""
+    """List what this home's store holds, until when it is pinned, and whether it is served."""
     from steelyard.cli import content
 
-    do(content.names(place, timeout) if place else content.holdings())
+    do(content.list_directory(place, timeout) if place else content.list_entries())
 
 
 @app.command()
 def pin(
-    cids: Annotated[list[str], typer.Argument(metavar="CID...", help="What is held here.")],
-    keep_for: Annotated[str, typer.Option("--for", help="30m, 12h, 7d; for good if left out.")] = "",
-    remove: Annotated[bool, typer.Option("--remove", help="Unpin: the next `gc` may have it.")] = False,
+    cids: Annotated[list[str], typer.Argument(metavar="CID...", help="Files or directories in this store.")],
+    keep_for: Annotated[str, typer.Option("--for", help="30m, 12h, 7d; permanently if left out.")] = "",
+    remove: Annotated[bool, typer.Option("--remove", help="Unpin: the next `gc` may delete it.")] = False,
 ) -> None:
-    """Keep files and directories, with all in them, whatever nodes let go."""
+    """Keep files and directories with their content, whatever nodes release."""
     from steelyard.cli import content
 
     if remove and keep_for:
-        raise typer.BadParameter("there is nothing to keep where a pin is removed", param_hint="--for")
+        raise typer.BadParameter("a pin that is removed has no duration", param_hint="--for")
     do(content.pin(cids, keep_for, remove=remove))
 
 
 @app.command()
 def gc(
-    grace: Annotated[str, typer.Option(help="Spare what came later than this ago.")] = "1h",
+    grace: Annotated[str, typer.Option(help="Spare what was added within this time.")] = "1h",
 ) -> None:
-    """Delete what no pin keeps. With --dry-run it only says how much that may be."""
+    """Delete what is not pinned. With --dry-run, only print its size."""
     from steelyard.cli import content
 
-    do(content.collect(grace))
+    do(content.collect_garbage(grace))
 
 
 @app.command()
 def fetch(
-    place: Annotated[str, typer.Argument(metavar="CID[/PATH]", help="A file, a folder, or what is in it.")],
+    place: Annotated[str, typer.Argument(metavar="CID[/PATH]", help="A file, a folder, or a path in it.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File or folder to make.")],
     max_bytes: FetchLimit = "4GiB",
     timeout: Timeout = None,
 ) -> None:
-    """Fetch a file or folder from peers (--peer), theirs, or an IPFS daemon (--ipfs); all of it is checked.
+    """Fetch a file or folder from peers (--peer), their peers, or an IPFS daemon (--ipfs), and check it.
 
-    Cut off, the same command goes on where it was. The file is read-only: the store keeps the same bytes.
+    After an interruption the same command resumes. The file is read-only: the store holds the same bytes.
     """
     from steelyard.cli import content
 
@@ -88,10 +88,12 @@ def fetch(
 
 @app.command()
 def provide(
-    what: Annotated[str, typer.Argument(metavar="PATH|CID", help="A file or folder, or what is held here.")],
-    withhold: Annotated[bool, typer.Option("--withhold", help="Hand it out no longer; it stays.")] = False,
+    what: Annotated[
+        str, typer.Argument(metavar="PATH|CID", help="A file, a folder, or a CID of this store.")
+    ],
+    withhold: Annotated[bool, typer.Option("--withhold", help="Stop serving it; it stays stored.")] = False,
 ) -> None:
-    """Put a file or folder into this home's store for good, and hand it out while anything serves it."""
+    """Add a file or folder to this home's store, pin it, and serve it while a server runs."""
     from steelyard.cli import content
 
     do(content.provide(what, withhold=withhold))

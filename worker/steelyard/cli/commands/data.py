@@ -1,4 +1,4 @@
-"""`steelyard data`: publishing rows as shards, and looking at them."""
+"""`steelyard data`: publishing and inspecting training data."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import typer
 
 from steelyard.cli.session import do
 
-app = typer.Typer(
-    name="data", help="Rows to train on: publish them as shards, look at them.", no_args_is_help=True
-)
+app = typer.Typer(name="data", help="Training data: publish it as shards, inspect it.", no_args_is_help=True)
 
-SOURCE = "File or folder (CSV, Parquet, pictures, texts), URL, hf://datasets/…, torchvision:CIFAR10 or mnist."
+SOURCE = "File or folder (CSV, Parquet, images, texts), URL, hf://datasets/…, torchvision:CIFAR10 or mnist."
 Source = Annotated[str, typer.Argument(help=SOURCE)]
 Partition = Annotated[str, typer.Option(help="iid, dirichlet:<alpha> or by:<column>.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the partition's draws.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the partition's random draws.")]
 Label = Annotated[str, typer.Option(help="Column of labels.")]
-Columns = Annotated[str, typer.Option(help="Columns of features, with commas between; else all others.")]
+Columns = Annotated[str, typer.Option(help="Columns of features, by commas; else all others.")]
 Text = Annotated[str, typer.Option(help="Column of texts to learn from.")]
 TextBytes = Annotated[int, typer.Option(min=8, max=1 << 16, help="Bytes kept of each text.")]
 Image = Annotated[str, typer.Option(help="Column of encoded images.")]
-ImageSize = Annotated[int, typer.Option(min=0, max=512, help="Scale images to squares of so many pixels.")]
+ImageSize = Annotated[
+    int, typer.Option(min=0, max=512, help="Scale images to squares of this many pixels a side.")
+]
 Delimiter = Annotated[str, typer.Option(help="Of CSV.")]
-Test = Annotated[float | None, typer.Option(help="Share held out for tests where the source has none: 0.1.")]
+Test = Annotated[float | None, typer.Option(help="Share held out for tests if the source has none: 0.1.")]
 Like = Annotated[str, typer.Option(help="Data manifest (CID or data.json) whose labels and columns to keep.")]
 
 
 @app.command()
 def publish(
     source: Source,
-    shards: Annotated[int, typer.Option(min=1, max=1 << 14, help="How many.")] = 4,
+    shards: Annotated[int, typer.Option(min=1, max=1 << 14, help="Number of shards.")] = 4,
     partition: Partition = "iid",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="New folder for the files; else NAME-shards.")
@@ -47,21 +47,21 @@ def publish(
     test: Test = None,
     like: Like = "",
     encrypt: Annotated[
-        bool, typer.Option("--encrypt", help="Seal the shards; `job grant` lets members read them.")
+        bool, typer.Option("--encrypt", help="Encrypt the shards; `job grant` lets members read them.")
     ] = False,
     at_home: Annotated[
-        bool, typer.Option("--at-home", help="Only write the files, for `run --data`: none enters the store.")
+        bool, typer.Option("--at-home", help="Only write the files, for `run --data`; store none.")
     ] = False,
 ) -> None:
-    """Make shard files and their manifest, and put them into this home's store.
+    """Make shard files and their manifest, and add them to this home's store.
 
-    Published data is public, unless it is encrypted; test rows and the manifest's counts always are.
+    Published data is public unless it is encrypted; test rows and the manifest's counts are always public.
     """
     from steelyard.cli.datasets import ChosenRows, publish_data
     from steelyard.learning.loaders import SourceOptions
 
     if encrypt and at_home:
-        raise typer.BadParameter("what stays at home is not encrypted for anybody", param_hint="--encrypt")
+        raise typer.BadParameter("data that stays at home is not encrypted", param_hint="--encrypt")
     options = SourceOptions(
         label=label, columns=_listed(columns), text=text, text_bytes=text_bytes, image=image,
         image_size=image_size, delimiter=delimiter,
@@ -76,9 +76,9 @@ def publish(
 @app.command()
 def inspect(
     source: Annotated[str, typer.Argument(help=SOURCE + " Or published data: its CID or its folder.")],
-    shards: Annotated[int, typer.Option(min=1, max=1 << 14, help="Show it split into so many.")] = 1,
+    shards: Annotated[int, typer.Option(min=1, max=1 << 14, help="Number of shards to split it into.")] = 1,
     partition: Partition = "iid",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Draw it into this .svg file, too.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also draw it into this .svg file.")] = None,
     seed: Seed = 1,
     label: Label = "",
     columns: Columns = "",
@@ -89,7 +89,7 @@ def inspect(
     delimiter: Delimiter = ",",
     test: Test = None,
 ) -> None:
-    """Rows, sizes, and which shard has how much of which label. Nothing is published."""
+    """Show rows, sizes and the label counts of each shard. Nothing is published."""
     from steelyard.cli.datasets import ChosenRows, inspect_data
     from steelyard.learning.loaders import SourceOptions
 

@@ -13,14 +13,14 @@ from steelyard.cli.session import begin, current, do
 
 
 class Chain(StrEnum):
-    """Development chains that the demo runs on."""
+    """Development chains on which the demo runs."""
 
     ANVIL = "anvil"
     GANACHE = "ganache"
 
 
 class Store(StrEnum):
-    """Where published files lie."""
+    """Stores of published files."""
 
     EMBEDDED = "embedded"
     KUBO = "kubo"
@@ -32,14 +32,14 @@ def install(app: typer.Typer) -> None:
 
 
 def demo(
-    chain: Annotated[Chain, typer.Option(envvar="CHAIN", help="Which chain to start.")] = Chain.ANVIL,
+    chain: Annotated[Chain, typer.Option(envvar="CHAIN", help="Chain to start.")] = Chain.ANVIL,
     cheat: Annotated[bool, typer.Option(envvar="CHEAT", help="Stage a wrong result in round 3.")] = True,
     keep: Annotated[bool, typer.Option(envvar="KEEP", help="Leave chain and nodes up at the end.")] = False,
     store: Annotated[Store | None, typer.Option(envvar="STORE", help="kubo: on your IPFS daemon.")] = None,
-    report: Annotated[Path, typer.Option(help="Where to write the report.")] = Path("report.json"),
+    report: Annotated[Path, typer.Option(help="File for the report.")] = Path("report.json"),
     check: Annotated[bool, typer.Option(help="Have the report checked by scripts/verify_report.py.")] = True,
 ) -> None:
-    """Train MNIST with four workers for money on a local chain, and catch a cheat."""
+    """Train MNIST with four paid workers on a local chain, and convict a cheat."""
     if store is not None:
         begin(dataclasses.replace(current(), config=dataclasses.replace(current().config, store=store.value)))
     do(_demo(chain, report, cheat=cheat, keep=keep, check=check))

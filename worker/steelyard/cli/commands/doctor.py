@@ -1,4 +1,4 @@
-"""`steelyard doctor`: what works on this machine and what does not, with the remedy."""
+"""`steelyard doctor`: checks of this machine and its settings, with remedies."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from steelyard.errors import ConfigError, SteelyardError
 
 GOOD, NOTE, BAD = "ok", "note", "bad"
 MARKS = {GOOD: "✓", NOTE: "·", BAD: "✗"}
-LEAST_FREE_BYTES = 1 << 30
-MOST_SKEW_S = 30.0
+MIN_FREE_BYTES = 1 << 30
+MAX_SKEW_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def doctor() -> None:
 
 
 def _machine(session: Session) -> Iterator[Finding]:
-    """Checks without a network."""
+    """Checks that need no network."""
     version = ".".join(map(str, sys.version_info[:3]))
     yield Finding(check="Python", state=GOOD, found=version)
     yield _checked("home folder", lambda: _writable(session))
@@ -78,7 +78,7 @@ def _machine(session: Session) -> Iterator[Finding]:
 
 
 async def _ipfs(session: Session) -> list[Finding]:
-    """The IPFS daemon, where the settings want one."""
+    """Check the IPFS daemon, if the settings use one."""
     from steelyard.cli.stores import daemon
     from steelyard.content.kubo.calls import Calls
 
@@ -99,7 +99,7 @@ async def _ipfs(session: Session) -> list[Finding]:
 
 
 async def _network(session: Session) -> list[Finding]:
-    """Checks of the chain, the contracts, the account's money and the content peers."""
+    """Check the chain, the contracts and the account's balance."""
     try:
         network = session.network()
         async with session.client() as client:
@@ -121,12 +121,12 @@ async def _network(session: Session) -> list[Finding]:
 
 
 def _clock(lag_s: float, *, development: bool) -> Finding:
-    """An idle development chain's clock stands still, and that is no problem."""
-    if lag_s < -MOST_SKEW_S:
+    """Compare the clocks. That of an idle development chain stands still, which is not a problem."""
+    if lag_s < -MAX_SKEW_S:
         found, remedy = f"this clock is {-lag_s:.0f} s behind the chain", "set the clock (NTP)"
         return Finding(check="clock", state=BAD, found=found, remedy=remedy, exit_code=ConfigError.exit_code)
     found = f"the latest block is {lag_s:.0f} s old"
-    late = lag_s > 20 * MOST_SKEW_S and not development
+    late = lag_s > 20 * MAX_SKEW_S and not development
     remedy = "the RPC may lag behind its chain, or this clock be ahead: try another RPC" if late else ""
     return Finding(check="clock", state=NOTE if late else GOOD, found=found, remedy=remedy)
 
@@ -158,13 +158,13 @@ def _writable(session: Session) -> str:
     with tempfile.TemporaryFile(dir=home) as probe:
         probe.write(b"\0" * 4096)
     free = shutil.disk_usage(home).free
-    if free < LEAST_FREE_BYTES:
+    if free < MIN_FREE_BYTES:
         raise ConfigError(f"{home} has {free >> 20} MiB left", remedy="free some space, or set --home")
     return f"{home}, {free >> 30} GiB free"
 
 
 def _arithmetic() -> str:
-    """A known tree root through whichever kernels this machine has."""
+    """Compute a known tree root with the kernels of this machine."""
     import numpy as np
 
     from steelyard.core.trees import EMPTY_LEAF, state_leaves

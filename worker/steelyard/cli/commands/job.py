@@ -15,7 +15,7 @@ from steelyard.cli.session import current, do
 if TYPE_CHECKING:
     from steelyard.operations.job_control import JobAction
 
-app = typer.Typer(name="job", help="Jobs: post, find, join, steer and end them.", no_args_is_help=True)
+app = typer.Typer(name="job", help="Jobs: post, find, join, control and end them.", no_args_is_help=True)
 
 Job = Annotated[int, typer.Argument(help="Number of the job.", min=1)]
 
@@ -32,7 +32,7 @@ def create(
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds, instead of the description's.")] = None,
     duration: Annotated[str, typer.Option(help="Time until the deadline, like 7d.")] = "",
 ) -> None:
-    """Publish a job's data and manifest, pay its bounty in, and post it."""
+    """Publish a job's data and manifest, pay its bounty into escrow, and post it."""
     given = {"pool": pool or None, "rounds": rounds, "duration": duration or None}
     do(_create(source, {key: value for key, value in given.items() if value is not None}))
 
@@ -102,9 +102,9 @@ def join(
     shard: Annotated[
         int | None, typer.Option(min=0, help="Which shard; the first free one if left out.")
     ] = None,
-    data: Annotated[str, typer.Option(help="In an open job: CID of your data, where it is published.")] = "",
+    data: Annotated[str, typer.Option(help="In an open job: CID of your data, if it is published.")] = "",
 ) -> None:
-    """Take a seat and lock the job's stake. Updates are public, and can leak training data."""
+    """Join a job and lock its stake. Updates are public, and can leak training data."""
     do(_join(job, shard, data))
 
 
@@ -123,7 +123,7 @@ async def _join(job: int, shard: int | None, data: str) -> None:
 
 @app.command()
 def leave(job: Job) -> None:
-    """Leave from the next round on; run again once your rounds are settled, it frees the stake."""
+    """Leave from the next round on. Run it again after your rounds are settled to free the stake."""
     do(_leave(job))
 
 
@@ -154,7 +154,7 @@ def start(job: Job) -> None:
 
 @app.command("next")
 def next_(job: Job) -> None:
-    """Open the next round, in a job whose rounds do not open by themselves."""
+    """Open the next round, in a job without automatic opening."""
     do(_control(job, "next"))
 
 
@@ -166,13 +166,13 @@ def stop(job: Job) -> None:
 
 @app.command()
 def abort(job: Job) -> None:
-    """End a job in which nothing can become final any more; unspent escrow goes back to the sponsor."""
+    """End a job in which no round can become final; unspent escrow goes back to the sponsor."""
     do(_control(job, "abort"))
 
 
 @app.command()
 def close(job: Job) -> None:
-    """End a job that is done; unearned shares go back to the sponsor."""
+    """End a finished job; unearned shares go back to the sponsor."""
     do(_control(job, "close"))
 
 

@@ -22,13 +22,13 @@ def pull(
     ),
     round_: Annotated[int | None, typer.Option("--round", min=0, help="Round; the latest final one.")] = None,
 ) -> None:
-    """Fetch a round's model, check it against the chain's root, and write it as float32 safetensors."""
-    _see_place(output)
+    """Fetch a round's model, check it against the root on chain, and write it as float32 safetensors."""
+    _check_output(output)
     do(_pull(job, output, round_))
 
 
-def _see_place(output: Path) -> None:
-    """Raise ConfigError where the file cannot be, or is there: nothing of a person's is written over."""
+def _check_output(output: Path) -> None:
+    """Raise ConfigError if the file exists or cannot be made: nothing is overwritten."""
     if output.exists() or output.is_symlink():
         raise ConfigError(f"{output} exists", remedy="give a name that is free: -o FILE")
     if not output.parent.is_dir():

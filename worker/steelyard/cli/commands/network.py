@@ -1,4 +1,4 @@
-"""`steelyard network`: which chains there are and where the contracts stand."""
+"""`steelyard network`: chains, their RPCs and deployments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ app = typer.Typer(name="network", help="Chains, their RPCs and deployments.", no
 
 @app.command("list")
 def list_() -> None:
-    """Known networks and those that were added."""
+    """List the known and the added networks."""
     from steelyard.chain.networks import Networks
     from steelyard.chain.rpc import redact
 
@@ -47,21 +47,21 @@ def list_() -> None:
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Name of the network; one of that name is changed.")],
+    name: Annotated[str, typer.Argument(help="Name of the network to add or change.")],
     rpc: Annotated[
         str, typer.Option("--rpc", help="URL of its RPC, kept in a file that only you can read.")
     ] = "",
     chain_id: Annotated[
-        int | None, typer.Option(min=1, help="Chain id, where the network is not known.")
+        int | None, typer.Option(min=1, help="Chain id, if the network is not known.")
     ] = None,
     confirmations: Annotated[
-        int | None, typer.Option(min=0, help="Blocks on top before an event counts.")
+        int | None, typer.Option(min=0, help="Blocks on top of an event before it counts.")
     ] = None,
     poll_s: Annotated[
-        float | None, typer.Option(min=0.01, help="Seconds between looks at the chain.")
+        float | None, typer.Option(min=0.01, help="Seconds between polls of the chain.")
     ] = None,
 ) -> None:
-    """Add or change a network; `--deployment FILE` says where the contracts are."""
+    """Add or change a network; `--deployment FILE` has the addresses of its contracts."""
     from steelyard.chain.networks import Deployment, Networks
 
     session = current()
@@ -92,7 +92,7 @@ def add(
 def _described(
     networks: Networks, name: str, deployment: Deployment | None, given: dict[str, Any]
 ) -> Network:
-    """The network of that name with what was given, or a new one.  Raises ConfigError for too little."""
+    """The network of that name with the given values, or a new one.  Raises ConfigError if one is missing."""
     from steelyard.chain.networks import KNOWN, Network
 
     if name in networks.names():
@@ -104,5 +104,5 @@ def _described(
         return dataclasses.replace(alike[0], name=name, **given)
     missing = [key for key in ("chain_id", "rpc_url") if key not in given]
     if missing:
-        raise ConfigError(f"{name} is no known network", remedy="give --chain-id and --rpc")
+        raise ConfigError(f"{name} is not a known network", remedy="give --chain-id and --rpc")
     return Network(name=name, **given)

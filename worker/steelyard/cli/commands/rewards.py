@@ -1,4 +1,4 @@
-"""`steelyard rewards`: what was earned."""
+"""`steelyard rewards`: claims and withdrawals."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from steelyard.cli.session import current, do
 app = typer.Typer(name="rewards", help="Shares of final rounds, credits, withdrawals.", no_args_is_help=True)
 
 Job = Annotated[int | None, typer.Argument(help="Number of the job; all of them if left out.", min=1)]
-Who = Annotated[str | None, typer.Option("--for", help="Account name or address whose rewards they are.")]
+Who = Annotated[str | None, typer.Option("--for", help="Account name or address that earned them.")]
 
 
 @app.command()
 def show(job: Job = None, who: Who = None) -> None:
-    """What may be claimed, and what waits to be withdrawn."""
+    """Show what can be claimed and what can be withdrawn."""
     do(_show(job, who))
 
 

@@ -20,22 +20,22 @@ def install(app: typer.Typer) -> None:
 def run(
     job: Annotated[int, typer.Option(help="Number of the job.", min=1)],
     role: Annotated[list[str], typer.Option(help="worker, aggregator or challenger; repeatable.")],
-    listen: Annotated[str, typer.Option(help="host:port at which files are handed out.")] = "",
-    data: Annotated[Path | None, typer.Option(help="Own rows, in an open job.")] = None,
+    listen: Annotated[str, typer.Option(help="host:port at which files are served.")] = "",
+    data: Annotated[Path | None, typer.Option(help="File of own rows.")] = None,
     evaluate: Annotated[bool, typer.Option(help="Test each rebuilt model on the job's test rows.")] = False,
-    claim: Annotated[bool, typer.Option(help="Claim the own shares once the job has ended.")] = False,
+    claim: Annotated[bool, typer.Option(help="Claim this identity's shares after the job's end.")] = False,
     train_on_held: Annotated[bool, typer.Option(help="Train on a held result before rebuilding it.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of training.")] = 1,
-    linger: Annotated[float, typer.Option(min=0, help="Seconds to hand out files after the end.")] = 0.0,
-    archive: Annotated[bool, typer.Option(help="Keep all files of the job for good.")] = False,
+    linger: Annotated[float, typer.Option(min=0, help="Seconds to serve files after the end.")] = 0.0,
+    archive: Annotated[bool, typer.Option(help="Keep all files of the job permanently.")] = False,
     keep_rounds: Annotated[int, typer.Option(min=1, help="Final rounds whose files are kept.")] = 2,
-    keep_for: Annotated[str, typer.Option(help="How much longer earlier rounds' files are kept.")] = "10m",
+    keep_for: Annotated[str, typer.Option(help="How much longer files of earlier rounds are kept.")] = "10m",
     wait: Annotated[float, typer.Option(min=0, help="Seconds for deployment, job and seat to appear.")] = 0.0,
-    with_parent: Annotated[bool, typer.Option(help="End once stdin is closed.", hidden=True)] = False,
+    with_parent: Annotated[bool, typer.Option(help="End when stdin is closed.", hidden=True)] = False,
 ) -> None:
-    """Take part in a job until it ends. Ctrl-C stops; the same command goes on where the chain stands.
+    """Take part in a job until it ends. After Ctrl-C or a crash the same command resumes.
 
-    Prints what happens, a line each; with --json one JSON object a line.
+    Prints one line for each event; with --json one JSON object a line.
     """
     from steelyard.cli.running import RunOptions, run_roles
     from steelyard.operations.units import parse_duration

@@ -21,7 +21,7 @@ Other = Annotated[
 def balance(
     who: Annotated[str | None, typer.Argument(help="Account name or address.")] = None, token: Other = ""
 ) -> None:
-    """How much an account holds in its own hands; `rewards show` has what the Vault holds for it."""
+    """Show an account's own tokens; `rewards show` has what the Vault holds for it."""
     do(_balance(who, token))
 
 
@@ -51,7 +51,7 @@ def mint(
         str | None, typer.Option(help="Account name or address; the chosen account if left out.")
     ] = None,
 ) -> None:
-    """Make tokens out of nothing, on development chains only."""
+    """Mint tokens, on development chains only."""
     do(_mint(amount, to))
 
 

@@ -23,7 +23,7 @@ def verify(
         int | None, typer.Option("--round", min=1, help="Round; the latest posted one.")
     ] = None,
 ) -> None:
-    """Recompute a posted round: right (exit 0), wrong and where (11), or files have expired (10)."""
+    """Recompute a posted round: right (exit 0), wrong, with the coordinate (11), or files expired (10)."""
     do(_verify(job, round_))
 
 

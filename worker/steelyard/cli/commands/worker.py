@@ -12,12 +12,12 @@ from steelyard.errors import ConfigError
 
 app = typer.Typer(name="worker", help="Registration, stake and reputation.", no_args_is_help=True)
 
-Operator = Annotated[str | None, typer.Option(help="Hot key that acts in jobs: account name or address.")]
-Payout = Annotated[str | None, typer.Option(help="Where money goes: account name or address.")]
+Operator = Annotated[str | None, typer.Option(help="Hot key for jobs: account name or address.")]
+Payout = Annotated[str | None, typer.Option(help="Address that receives money: account name or address.")]
 EncryptionKey = Annotated[
     str,
     typer.Option(
-        help="X25519 public key for private shards, 64 hex digits; `new` makes one and keeps it.",
+        help="X25519 public key for private shards, 64 hex digits; `new` makes one and stores it.",
         metavar="HEX|new",
     ),
 ]
@@ -33,7 +33,7 @@ def register(
         bool, typer.Option(help="Approve in a transaction instead of a signed permit.")
     ] = False,
 ) -> None:
-    """Register the account as an identity that may work, aggregate and be paid."""
+    """Register the account as an identity that can work, aggregate and be paid."""
     do(_register(stake, operator, payout, encryption_key, approve=approve))
 
 
@@ -89,7 +89,7 @@ async def _update(operator: str | None, payout: str | None, encryption_key: str)
 
 @app.command()
 def stake(amount: Annotated[str, typer.Argument(help="Tokens to add.")]) -> None:
-    """Add to the stake; a job locks its part of it when you join."""
+    """Add to the stake; joining a job locks a part of it."""
     from steelyard.chain.generated.structs import Purse
     from steelyard.cli.collateral import deposit
 

@@ -1,4 +1,4 @@
-"""`steelyard demo`: a job from an empty chain to paid workers, with a cheat that is caught.
+"""`steelyard demo`: a job from an empty chain to paid workers, with a cheat that is convicted.
 
-The nodes are the `steelyard run` that anybody starts; what is staged (one wrong number) is in `cheat` alone.
+The nodes are ordinary `steelyard run` processes; only `cheat` is staged (one wrong number).
 """

@@ -16,7 +16,7 @@ from steelyard.cli.settings import FILE_NAME, Config
 
 SPONSOR, CHALLENGER = "sponsor", "challenger"
 DEPLOYMENT = "deployment.json"
-RPC_TIMEOUT_S = 20.0  # all processes share two cores with the training
+RPC_TIMEOUT_S = 20.0  # all processes share the cores with the training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Actor:
         return self.home / FILE_NAME
 
     def session(self) -> Session:
-        """What its commands run with; they print nothing."""
+        """Settings and output of its commands; they print nothing."""
         config = Config.load({"config": str(self.config)}, environ={})
         return Session(config=config, out=Output(json=True), patient=True)
 

@@ -1,7 +1,7 @@
-"""The staged cheat: an aggregator whose first result of one round has one wrong number. For the demo alone.
+"""The staged cheat: an aggregator whose first result of one round has one wrong number. Only for the demo.
 
-`python -m steelyard.cli.demo.cheat 3 run --role aggregator ...` is `steelyard run ...` that cheats in round
-3, if it is this node's turn and nobody has cheated in that round before it.
+`python -m steelyard.cli.demo.cheat 3 run --role aggregator ...` is `steelyard run ...` that cheats in
+round 3, if this node aggregates it first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from steelyard.cli.app import main
-from steelyard.cli.running import STAGED_PARTS
+from steelyard.cli.running import STAGED_FACTORIES
 from steelyard.content import cid_of_path
 from steelyard.core.aggregation import PostedResult, roots_of
 from steelyard.core.files import open_state, write_state
@@ -28,14 +28,14 @@ WRONG_BY = 1 << 12
 
 
 class CheatingAggregator(AggregatorActions):
-    """Honest but for one number in one round."""
+    """Honest except for one number in one round."""
 
-    def __init__(self, desk: NodeContext, cheat_round: int) -> None:
-        super().__init__(desk)
+    def __init__(self, context: NodeContext, cheat_round: int) -> None:
+        super().__init__(context)
         self._cheat_round = cheat_round
 
     async def result_of(self, opening: Opening, included: int, parent: RebuiltResult) -> Computed:
-        """What the rules give, or nearly so."""
+        """The right result, or in the chosen round one with a wrong number."""
         right = await super().result_of(opening, included, parent)
         if opening.number != self._cheat_round or opening.posts:
             return right
@@ -63,5 +63,5 @@ def _with_one_wrong_number(right: Path, folder: Path, count: int) -> Path:
 
 if __name__ == "__main__":
     cheat_round = int(sys.argv[1])
-    STAGED_PARTS.set(NodeFactories(aggregator=lambda desk: CheatingAggregator(desk, cheat_round)))
+    STAGED_FACTORIES.set(NodeFactories(aggregator=lambda context: CheatingAggregator(context, cheat_round)))
     main(sys.argv[2:])

@@ -1,4 +1,4 @@
-"""After the last table: the independent check of the report, and what to try while everything is still up."""
+"""The independent check of the report, and commands to try while everything is still running."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHECK_S = 60.0
 
 
 async def check(report: Path, out: Output) -> str:
-    """Run the script that knows nothing of the demo.  Raises NodeError where it disagrees."""
+    """Run scripts/verify_report.py, which shares no code with the demo.  Raises NodeError if it disagrees."""
     script = project_root() / SCRIPT
     if not script.is_file():
         return "not checked: no checkout"
@@ -29,11 +29,11 @@ async def check(report: Path, out: Output) -> str:
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     try:
-        said, _ = await asyncio.wait_for(process.communicate(), CHECK_S)
+        output, _ = await asyncio.wait_for(process.communicate(), CHECK_S)
     finally:
         if process.returncode is None:
             process.kill()
-    text = said.decode(errors="replace").strip()
+    text = output.decode(errors="replace").strip()
     if process.returncode != 0:
         raise NodeError(f"{SCRIPT} disagrees with {report}: {text}", remedy="please report this")
     if not out.json:
@@ -41,7 +41,9 @@ async def check(report: Path, out: Output) -> str:
     return text.splitlines()[-1] if text else ""
 
 
-def invite(out: Output, chain: DevChain, actors: Sequence[Actor], report: Mapping[str, Any]) -> None:
+def print_next_steps(
+    out: Output, chain: DevChain, actors: Sequence[Actor], report: Mapping[str, Any]
+) -> None:
     """Addresses, and the next commands to try."""
     sponsor = next(actor for actor in actors if actor.name == SPONSOR)
     program = "steelyard" if shutil.which("steelyard") else Path(sys.executable).with_name("steelyard")
@@ -56,7 +58,7 @@ def invite(out: Output, chain: DevChain, actors: Sequence[Actor], report: Mappin
                 *((actor.name, actor.address) for actor in actors),
             ]
         ),
-        "Everything is still up, until Ctrl-C here. Try in another terminal:",
+        "Everything is still running, until Ctrl-C here. Try in another terminal:",
         f"  {steelyard} job show {job}",
         f"  {steelyard} verify {job} --round 3",
         f"  {steelyard} model pull {job} -o model.safetensors",

@@ -1,7 +1,7 @@
-"""A demo's folder, and what demos that were killed have left: folders, and pins in the user's IPFS daemon.
+"""A demo's folder, and leftovers of killed demos: folders, and pins in the user's IPFS daemon.
 
-A folder is locked while its demo or one of its nodes lives. What each store in it has put into the daemon
-stands in the store's own ledger, so nothing else is ever taken out.
+A folder is locked while its demo or one of its nodes lives. The ledger of each store in it lists what the
+store added to the daemon, so nothing else is ever removed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class DemoFolder:
-    """One demo's own."""
+    """The folder of one demo."""
 
     path: Path
     lock: int  # file descriptor; nodes inherit it
@@ -39,7 +39,7 @@ class DemoFolder:
 
 @contextmanager
 def own_folder(daemon: DaemonAddress | None) -> Iterator[DemoFolder]:
-    """A new folder, gone at the end."""
+    """A new folder, removed at the end."""
     path = Path(tempfile.mkdtemp(prefix=_PREFIX))
     lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -52,21 +52,21 @@ def own_folder(daemon: DaemonAddress | None) -> Iterator[DemoFolder]:
 
 
 async def sweep(daemon: DaemonAddress | None) -> int:
-    """Remove what killed demos left here and in this daemon; returns how many there were."""
+    """Remove leftovers of killed demos here and in this daemon; returns the number of demos."""
     found = 0
     for path in await asyncio.to_thread(lambda: sorted(Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"))):
         with _locked(path) as left, suppress(OSError):
             place = (path / _DAEMON).read_text() if left else None
             if place == "" or (place is not None and daemon is not None and place == daemon.url):
-                if place and daemon is not None and not await leave(daemon, path):
+                if place and daemon is not None and not await clear_daemon(daemon, path):
                     continue
                 await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
                 found += 1
     return found
 
 
-async def leave(daemon: DaemonAddress | None, folder: Path) -> bool:
-    """Take what a demo has put into the user's IPFS daemon out of it again; False where that failed."""
+async def clear_daemon(daemon: DaemonAddress | None, folder: Path) -> bool:
+    """Remove from the user's IPFS daemon what a demo added; False if that failed."""
     if daemon is None:
         return True
     from steelyard.content.kubo.store import KuboStore
@@ -84,13 +84,13 @@ async def leave(daemon: DaemonAddress | None, folder: Path) -> bool:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[bool]:
-    """Whether the folder is this user's, and nobody's at work there; nobody comes meanwhile."""
+    """True if the folder is this user's and not in use; it is locked within the context."""
     try:
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
             raise PermissionError(folder)
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:  # another user's, no demo's, or gone meanwhile
+    except OSError:  # another user's, not of a demo, or removed in the meantime
         yield False
         return
     try:

@@ -1,4 +1,4 @@
-"""The demo's nodes as operating system processes: started, listened to, and ended whatever happens.
+"""The demo's nodes as operating system processes: started, read, and ended in any case.
 
 A node ends when its stdin closes, so it does not outlive the demo even if that is killed.
 """
@@ -22,8 +22,8 @@ from steelyard.errors import NodeError
 
 WAIT_S = 120  # for deployment, job and seat
 LINGER_S = 7 * 86400  # with KEEP=1 the nodes stay
-END_S = 4.0  # to end in order, then they are killed
-HEAR_S = 2.0  # for the last words of a node that ended
+END_S = 4.0  # to end in order; then they are killed
+DRAIN_S = 2.0  # for the last output of a node that ended
 LINE_LIMIT = 1 << 20
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
@@ -32,7 +32,7 @@ Listener = Callable[[Actor, Mapping[str, Any]], None]
 
 @dataclass(frozen=True, kw_only=True)
 class NodeProcess:
-    """One process and who listens to it."""
+    """A process and the task that reads its output."""
 
     actor: Actor
     process: asyncio.subprocess.Process
@@ -41,7 +41,7 @@ class NodeProcess:
 
 
 def command(settings: DemoSettings, actor: Actor, job: int) -> list[str]:
-    """What a person would type, with the aggregators' staging put in front of it."""
+    """The command line of a node; for aggregators with the staged cheat."""
     staged = settings.cheat and actor.role == "aggregator"
     program = ["steelyard.cli.demo.cheat", str(CHEAT_ROUND)] if staged else ["steelyard.cli"]
     options = ["--config", str(actor.config), "--json", "--wait", str(WAIT_S), "--with-parent"]
@@ -50,7 +50,7 @@ def command(settings: DemoSettings, actor: Actor, job: int) -> list[str]:
 
 
 async def start(settings: DemoSettings, actor: Actor, job: int, listener: Listener, lock: int) -> NodeProcess:
-    """Start a node in a session of its own; its events go to `listener`. lock: file descriptor to hold."""
+    """Start a node; its events go to `listener`.  lock: file descriptor that it inherits."""
     log = actor.home / "node.log"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("STEELYARD_")}
     with log.open("wb") as errors:
@@ -70,7 +70,7 @@ async def start(settings: DemoSettings, actor: Actor, job: int, listener: Listen
 
 
 async def _listen(actor: Actor, process: asyncio.subprocess.Process, listener: Listener, log: Path) -> None:
-    """Pass events on; anything else, as the error that ends a node, goes to its log."""
+    """Pass events on; anything else, such as the error that ends a node, goes to its log."""
     if process.stdout is None:
         return
     while line := await process.stdout.readline():
@@ -91,7 +91,7 @@ def _event(line: bytes) -> dict[str, Any] | None:
 
 
 async def watch(nodes: list[NodeProcess]) -> None:
-    """Return never; raise NodeError when a node ends with an error, with what it said last."""
+    """Never returns; raises NodeError with the end of the log if a node fails."""
     endings = {asyncio.create_task(node.process.wait()): node for node in nodes}
     try:
         while endings:
@@ -99,10 +99,10 @@ async def watch(nodes: list[NodeProcess]) -> None:
             for task in done:
                 node = endings.pop(task)
                 if task.result() != 0:
-                    await asyncio.wait([node.listening], timeout=HEAR_S)
+                    await asyncio.wait([node.listening], timeout=DRAIN_S)
                     raise NodeError(
-                        f"{node.actor.name} ended with code {task.result()}; it said: {tail(node.log)}",
-                        remedy=f"its whole log was {node.log}; run the demo again with KEEP=1 to look at it",
+                        f"{node.actor.name} ended with code {task.result()}; its log ends: {tail(node.log)}",
+                        remedy=f"the whole log was {node.log}; run the demo again with KEEP=1 to read it",
                     )
         await asyncio.Event().wait()
     finally:

@@ -1,6 +1,6 @@
-"""What is known of the demo's job from its nodes' events. No I/O.
+"""The demo's job as its nodes' events show it. No I/O.
 
-Every node tells what it sees on the chain, so most things are heard several times and count once.
+Every node reports what it sees on the chain, so most events arrive several times and count once.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ ONCE = frozenset(
         "convicted",
         "ended",
     }
-)  # kinds that all nodes tell
+)  # kinds that all nodes report
 
 
 @dataclass(kw_only=True)
 class RoundProgress:
-    """One round, in whichever of its openings."""
+    """One round, in its latest opening."""
 
     number: int
     opened_at: float | None = None  # unix seconds
@@ -48,21 +48,21 @@ class DemoProgress:
 
     names: Mapping[str, str]  # by address
     rounds: dict[int, RoundProgress] = field(default_factory=dict)
-    activity: dict[str, str] = field(default_factory=dict)  # what each node does, by name
+    activity: dict[str, str] = field(default_factory=dict)  # of each node, by name
     convictions: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     updates: dict[int, list[str]] = field(default_factory=dict)  # CIDs by serial
     ended: bool = False
-    _heard: set[tuple[object, ...]] = field(default_factory=set)
+    _seen: set[tuple[object, ...]] = field(default_factory=set)
 
-    def take(self, who: str, event: Mapping[str, Any]) -> str | None:
-        """Note an event; returns a line where it is news."""
+    def apply(self, who: str, event: Mapping[str, Any]) -> str | None:
+        """Apply an event; returns a line for people if it is new."""
         kind = str(event["kind"])
         if kind in ONCE:
             key = (kind, event.get("serial"), event.get("id"), event.get("slot"), event.get("try"))
-            if key in self._heard:
+            if key in self._seen:
                 return None
-            self._heard.add(key)
+            self._seen.add(key)
         handler = _HANDLERS.get(kind)
         return handler(self, who, event) if handler else None
 
@@ -71,22 +71,24 @@ class DemoProgress:
         return self.names.get(str(address).lower(), str(address))
 
     def round(self, event: Mapping[str, Any]) -> RoundProgress:
-        """The round that an event is of."""
+        """The round of an event."""
         number = int(event.get("round") or 0)
         return self.rounds.setdefault(number, RoundProgress(number=number))
 
     @property
     def last_final(self) -> int:
-        """How many rounds are final."""
+        """Number of final rounds."""
         return sum(1 for each in self.rounds.values() if each.state == "final")
 
 
 def _opened(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> str:
-    at = p.round(e)
-    at.opened_at = at.opened_at if at.opened_at is not None and at.state == "void" else float(e["at"])
-    at.submitted = at.attested = 0
-    at.state = "training"
-    return f"round {at.number} is open"
+    round_ = p.round(e)
+    round_.opened_at = (
+        round_.opened_at if round_.opened_at is not None and round_.state == "void" else float(e["at"])
+    )
+    round_.submitted = round_.attested = 0
+    round_.state = "training"
+    return f"round {round_.number} is open"
 
 
 def _submission(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> None:
@@ -103,34 +105,35 @@ def _attestation(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> None:
 
 
 def _post(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> str:
-    at = p.round(e)
-    at.poster, at.state = p.name(e["poster"]), "posted"
-    at.result, at.cid, at.posted_at = str(e["id"]), str(e["cid"]), float(e["at"])
-    return f"round {at.number}: {at.poster} posts a model of {len(e['included'])} updates"
+    round_ = p.round(e)
+    round_.poster, round_.state = p.name(e["poster"]), "posted"
+    round_.result, round_.cid, round_.posted_at = str(e["id"]), str(e["cid"]), float(e["at"])
+    return f"round {round_.number}: {round_.poster} posts a model of {len(e['included'])} updates"
 
 
 def _held_by_all(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> None:
-    at = p.round(e)
-    at.final_at = int(e["final_at"])
-    at.state = "held" if at.state != "final" else at.state
+    round_ = p.round(e)
+    round_.final_at = int(e["final_at"])
+    round_.state = "held" if round_.state != "final" else round_.state
 
 
 def _final(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> str:
-    at = p.round(e)
-    at.state = "final"
-    return f"round {at.number} is final"
+    round_ = p.round(e)
+    round_.state = "final"
+    return f"round {round_.number} is final"
 
 
 def _void(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> str:
-    at = p.round(e)
-    at.state, at.result, at.cid, at.final_at, at.accuracy = "void", "", "", None, None
-    return f"round {at.number}: the result of {p.name(e['poster'])} is void: {e['cause']}"
+    round_ = p.round(e)
+    round_.state, round_.result, round_.cid, round_.final_at, round_.accuracy = "void", "", "", None, None
+    return f"round {round_.number}: the result of {p.name(e['poster'])} is void: {e['cause']}"
 
 
 def _convicted(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> str:
-    at = p.round(e)
-    p.convictions.append({**e, "round": at.number})
-    return f"round {at.number}: {p.name(e['prover'])} convicts {p.name(e['poster'])} in transaction {e['tx']}"
+    round_ = p.round(e)
+    p.convictions.append({**e, "round": round_.number})
+    prover, poster = p.name(e["prover"]), p.name(e["poster"])
+    return f"round {round_.number}: {prover} convicts {poster} in transaction {e['tx']}"
 
 
 def _training(p: DemoProgress, who: str, e: Mapping[str, Any]) -> None:
@@ -163,8 +166,8 @@ def _problem(p: DemoProgress, who: str, e: Mapping[str, Any]) -> None:
 
 
 def _started(p: DemoProgress, who: str, _e: Mapping[str, Any]) -> str:
-    p.activity[who] = "is up"
-    return f"{who} is up"
+    p.activity[who] = "is running"
+    return f"{who} is running"
 
 
 def _ended(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> str:

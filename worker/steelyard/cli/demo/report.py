@@ -1,4 +1,4 @@
-"""report.json: what happened, with every transaction's hash, for others to check against the chain."""
+"""report.json: rounds, accounts and every transaction's hash, for checks against the chain."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ def _round(
         "cid": str(post.cid),
         "poster": post.result.poster,
         "accuracy": seen.accuracy if seen else None,
-        "seconds": seconds,  # from the opening to the result that stands
-        "update_bytes": sum(sizes.get(str(sealed.cid), 0) for sealed in opening.submissions.values()),
+        "seconds": seconds,  # from the opening to the result that became final
+        "update_bytes": sum(sizes.get(str(each.cid), 0) for each in opening.submissions.values()),
         "result_bytes": sizes.get(str(post.cid), 0),
         "gas": dict(gas),
     }
@@ -159,7 +159,7 @@ async def _account(
 
 
 def _reward(events: Sequence[Event], address: str) -> int:
-    """What was earned: work, attesting, posts, and convictions."""
+    """Rewards for work, attesting, posts, and convictions."""
     total = 0
     for each in events:
         if isinstance(each, ev.Claimed) and each.worker == address:

@@ -1,4 +1,4 @@
-"""The demo from its first process to its last table."""
+"""The demo, from its first process to its last table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from steelyard.operations.earnings import claim_earnings, earnings_of
 
 
 class Demo:
-    """One run. `play` starts everything and ends everything, whatever happens in between."""
+    """One run. `play` starts everything, and ends everything in any case."""
 
     def __init__(self, settings: DemoSettings, out: Output, stop: asyncio.Event) -> None:
         self._settings, self._out, self._stop = settings, out, stop
@@ -37,17 +37,17 @@ class Demo:
         self._screen = Screen(out.errors if out.json else out.console, self._progress)
         self._nodes: list[processes.NodeProcess] = []
         self._tester: Tester | None = None
-        self._news = asyncio.Event()
+        self._event_seen = asyncio.Event()
 
     async def play(self) -> dict[str, Any]:
-        """Returns the report.  Raises NodeError where a node dies or time runs out."""
+        """Returns the report.  Raises NodeError if a node dies or time runs out."""
         async with AsyncExitStack() as stack:
             ipfs = self._settings.ipfs
             if swept := await leftovers.sweep(ipfs):
-                self._screen.say(f"removed what killed demos had left: {swept}")
+                self._screen.say(f"removed leftovers of killed demos: {swept}")
             own = stack.enter_context(leftovers.own_folder(ipfs))
             folder = own.path
-            stack.push_async_callback(leftovers.leave, ipfs, folder)
+            stack.push_async_callback(leftovers.clear_daemon, ipfs, folder)
             with self._screen:
                 self._screen.say(f"starting {self._settings.chain}")
                 chain = await asyncio.to_thread(
@@ -62,8 +62,8 @@ class Demo:
                 self._tester = Tester.of(store, folder, self._progress)
                 stack.push_async_callback(self._tester.close)
                 watching = asyncio.create_task(processes.watch(self._nodes))
-                acts = asyncio.create_task(self._acts(chain, store, actors, folder))
-                report = await self._first(acts, watching)
+                script = asyncio.create_task(self._run_job(chain, store, actors, folder))
+                report = await self._first(script, watching)
             await self._close(report, chain, actors, store.url or "")
             return report
 
@@ -75,11 +75,11 @@ class Demo:
         return StoreConfig(root=root, allow_private=True, ipfs=ipfs.url, ipfs_auth=ipfs.auth)
 
     async def _first(
-        self, acts: asyncio.Task[dict[str, Any]], watching: asyncio.Task[None]
+        self, script: asyncio.Task[dict[str, Any]], watching: asyncio.Task[None]
     ) -> dict[str, Any]:
-        """The report, or the first thing that goes wrong."""
+        """The report; raises the first error."""
         stopping = asyncio.create_task(self._stop.wait())
-        tasks: list[asyncio.Task[Any]] = [acts, watching, stopping]
+        tasks: list[asyncio.Task[Any]] = [script, watching, stopping]
         try:
             done, _ = await asyncio.wait(
                 tasks, timeout=self._settings.deadline_s, return_when=asyncio.FIRST_COMPLETED
@@ -87,9 +87,11 @@ class Demo:
             if stopping in done:
                 raise KeyboardInterrupt
             if not done:
-                said = "; ".join(self._progress.problems[-3:]) or "no node reported a problem"
-                raise NodeError(f"not done after {self._settings.deadline_s:g} s: {said}", remedy="try again")
-            return acts.result() if acts in done else await self._raised(watching)
+                problems = "; ".join(self._progress.problems[-3:]) or "no node reported a problem"
+                raise NodeError(
+                    f"not done after {self._settings.deadline_s:g} s: {problems}", remedy="try again"
+                )
+            return script.result() if script in done else await self._raised(watching)
         finally:
             for task in tasks:
                 task.cancel()
@@ -97,10 +99,10 @@ class Demo:
 
     async def _raised(self, watching: asyncio.Task[None]) -> dict[str, Any]:
         await watching
-        raise NodeError("the nodes are gone", remedy="try again")
+        raise NodeError("the nodes have ended", remedy="try again")
 
-    # ------------------------------------------------------------------ acts
-    async def _acts(
+    # ------------------------------------------------------------------ the job
+    async def _run_job(
         self, chain: DevChain, store: ContentStore, actors: list[Actor], folder: Path
     ) -> dict[str, Any]:
         tester = self._tester
@@ -133,8 +135,8 @@ class Demo:
             return report
 
     async def _claims(self, sessions: Mapping[str, ChainSession], actors: list[Actor]) -> None:
-        """Workers first, which makes the last round final; then whoever else is owed something."""
-        final_at = max(at.final_at or 0 for at in self._progress.rounds.values())
+        """Workers first, which makes the last round final; then everybody else."""
+        final_at = max(each.final_at or 0 for each in self._progress.rounds.values())
         client = sessions[SPONSOR].client
         await client.clock.reach(final_at, time.monotonic() + self._settings.deadline_s)
         workers = [actor for actor in actors if actor.role == "worker"]
@@ -149,25 +151,27 @@ class Demo:
         return last is not None and last.final_at is not None
 
     async def _until(self, condition: Callable[[], bool]) -> None:
-        """Looks after each event."""
+        """Wait; the condition is checked after each event."""
         while not condition():
-            self._news.clear()
-            await self._news.wait()
+            self._event_seen.clear()
+            await self._event_seen.wait()
 
     # ------------------------------------------------------------------ nodes
     async def _start_nodes(self, actors: list[Actor], lock: int) -> None:
         for actor in actors:
             if actor.role != "sponsor":
-                self._nodes.append(await processes.start(self._settings, actor, setup.JOB, self._hear, lock))
-        self._screen.say(f"{len(self._nodes)} nodes are starting, each in a process of its own")
+                self._nodes.append(
+                    await processes.start(self._settings, actor, setup.JOB, self._on_event, lock)
+                )
+        self._screen.say(f"{len(self._nodes)} nodes are starting, each in its own process")
 
     async def _end_nodes(self) -> None:
         await processes.end(self._nodes)
 
-    def _hear(self, actor: Actor, event: Mapping[str, Any]) -> None:
-        self._news.set()
+    def _on_event(self, actor: Actor, event: Mapping[str, Any]) -> None:
+        self._event_seen.set()
         kind, tester = event["kind"], self._tester
-        line = self._progress.take(actor.name, event)
+        line = self._progress.apply(actor.name, event)
         if line is not None:
             self._screen.say(line)
         if tester is None:
@@ -181,19 +185,19 @@ class Demo:
     async def _close(
         self, report: dict[str, Any], chain: DevChain, actors: list[Actor], content: str
     ) -> None:
-        """Print the tables, write the report, have it checked, and stay where that was asked."""
+        """Print the tables, write and check the report, and with KEEP=1 wait for Ctrl-C."""
         out, path = self._out, self._settings.report
         report.update({"rpc_url": chain.url, "content_url": content})
         text = json.dumps(report, indent=2, default=str) + "\n"
         await asyncio.to_thread(path.write_text, text, "utf-8")
         if not out.json:
-            for drawn in tables(report, decimals=18):
-                out.console.print(drawn)
+            for item in tables(report, decimals=18):
+                out.console.print(item)
             out.console.print(_summary(report), markup=False)
         if self._settings.check:
             report["check"] = await checking.check(path, out)
         if self._settings.keep:
-            checking.invite(out, chain, actors, report)
+            checking.print_next_steps(out, chain, actors, report)
             await self._stop.wait()
 
 

@@ -1,4 +1,4 @@
-"""The demo as it goes: a live picture on a terminal, a line a piece of news elsewhere."""
+"""The demo's progress: a live table on a terminal, else one line for each piece of news."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from steelyard.cli.demo.progress import DemoProgress, RoundProgress
 from steelyard.cli.output import table
 
 LINES = 8
-FRAMES = 4  # a second
+FRAMES = 4  # per second
 
 
 class Screen:
-    """Shows a `DemoProgress`; use as a context."""
+    """Shows a `DemoProgress`; a context manager."""
 
     def __init__(self, console: Console, progress: DemoProgress) -> None:
         self._console, self._progress = console, progress
-        self._begun = time.monotonic()
-        self._news: deque[str] = deque(maxlen=LINES)
+        self._started = time.monotonic()
+        self._lines: deque[str] = deque(maxlen=LINES)
         self._live: Live | None = None
 
     def __enter__(self) -> Screen:
         if self._console.is_terminal:
             self._live = Live(
-                get_renderable=self._picture, console=self._console, refresh_per_second=FRAMES, transient=True
+                get_renderable=self._frame, console=self._console, refresh_per_second=FRAMES, transient=True
             )
             self._live.start()
         return self
@@ -43,27 +43,27 @@ class Screen:
 
     @property
     def seconds(self) -> float:
-        """Since the first process was started."""
-        return time.monotonic() - self._begun
+        """Seconds since the first process was started."""
+        return time.monotonic() - self._started
 
     def say(self, text: str) -> None:
-        """A piece of news."""
+        """Show a line."""
         line = f"{self.seconds:6.1f} s  {text}"
-        self._news.append(line)
+        self._lines.append(line)
         if self._live is None:
             self._console.print(line, markup=False, highlight=False)
 
-    def _picture(self) -> RenderableType:
+    def _frame(self) -> RenderableType:
         rounds = [_row(self._progress.rounds[number]) for number in sorted(self._progress.rounds) if number]
         nodes = sorted(self._progress.activity.items())
         return Group(
             Text(f"{self.seconds:.0f} s", style="bold"),
             table((">round", "state", ">submitted", ">attested", "poster", ">accuracy"), rounds),
             table(("node", "does"), nodes),
-            Text("\n".join(self._news)),
+            Text("\n".join(self._lines)),
         )
 
 
-def _row(at: RoundProgress) -> tuple[object, ...]:
-    accuracy = f"{at.accuracy:.2%}" if at.accuracy is not None else ""
-    return (at.number, at.state, at.submitted, at.attested, at.poster, accuracy)
+def _row(round_: RoundProgress) -> tuple[object, ...]:
+    accuracy = f"{round_.accuracy:.2%}" if round_.accuracy is not None else ""
+    return (round_.number, round_.state, round_.submitted, round_.attested, round_.poster, accuracy)

@@ -1,4 +1,4 @@
-"""What the demo plays: its cast, its job, its windows."""
+"""The demo's job, members and windows."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ CHEAT_ROUND = 3
 WORKERS = 4
 AGGREGATORS = 2
 STAKE, BOND, POOL = 100, 500, 100  # tokens
-EPOCH_ROWS = 10_000  # that a worker draws of its shard in a round: the large shards would set the pace
+EPOCH_ROWS = 10_000  # that a worker samples of its shard in a round, or large shards would delay all
 MINIMUM_WINDOW_S = 1
 UNBONDING_S = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSettings:
-    """What may be chosen."""
+    """Options of the demo."""
 
     chain: Kind = "anvil"
     cheat: bool = True
@@ -31,7 +31,7 @@ class DemoSettings:
     report: Path = Path("report.json")
     check: bool = True  # let the independent script check the report at the end
     ipfs: DaemonAddress | None = None  # RPC of an IPFS daemon that all nodes share; None = embedded stores
-    poll_s: float = 0.15  # seconds between a node's looks at the chain; 7 nodes share it with the training
+    poll_s: float = 0.15  # seconds between a node's polls of the chain; 7 nodes share the cores
     deadline_s: float = 600.0  # for everything
 
 

@@ -29,12 +29,12 @@ from steelyard.operations.joining import join_job
 from steelyard.operations.publishing import PublishedJob
 from steelyard.operations.registration import register_aggregator, register_worker
 
-BONDS = 6  # that an aggregator brings: one for each result that is not settled, and one to lose
+BONDS = 6  # of an aggregator: one for each unsettled result, and one to lose
 JOB = 1  # the first on a fresh chain
 
 
 def deploy_contracts(chain: DevChain, folder: Path) -> dict[str, Any]:
-    """Deploy all contracts and write the deployment file, at once or not at all.  Returns its content."""
+    """Deploy all contracts and write the deployment file atomically.  Returns its content."""
     from web3 import HTTPProvider, Web3
 
     from steelyard.chain.deploy import Web3Creator, deploy
@@ -52,7 +52,7 @@ def deploy_contracts(chain: DevChain, folder: Path) -> dict[str, Any]:
 async def publish_job(store: ContentStore, folder: Path) -> PublishedJob:
     """Put data, first model and manifest into the sponsor's store."""
     scratch = folder / "published"
-    scratch.mkdir()  # local, once
+    scratch.mkdir()
     return await publishing.publish_job(description(), store, scratch)
 
 
@@ -69,16 +69,16 @@ async def chain_sessions(actors: list[Actor]) -> AsyncIterator[dict[str, ChainSe
 
 async def register_all(actors: list[Actor], sessions: dict[str, ChainSession]) -> None:
     """Mint tokens, register workers with their stake and aggregators with their bonds."""
-    acts: list[Coroutine[Any, Any, None]] = []
+    tasks: list[Coroutine[Any, Any, None]] = []
     for actor in actors:
         session = sessions[actor.name]
         if actor.role == "sponsor":
-            acts.append(_mint(session, POOL * ROUNDS))
+            tasks.append(_mint(session, POOL * ROUNDS))
         elif actor.role == "worker":
-            acts.append(_worker(session))
+            tasks.append(_worker(session))
         elif actor.role == "aggregator":
-            acts.append(_aggregator(session))
-    await asyncio.gather(*acts)
+            tasks.append(_aggregator(session))
+    await asyncio.gather(*tasks)
 
 
 async def post_job(published: PublishedJob, sessions: dict[str, ChainSession]) -> int:
@@ -90,7 +90,7 @@ async def post_job(published: PublishedJob, sessions: dict[str, ChainSession]) -
 
 
 async def join_all(actors: list[Actor], sessions: dict[str, ChainSession], job: int) -> None:
-    """Every worker joins with a shard of its own; then the sponsor opens the first round."""
+    """Every worker joins with its own shard; then the sponsor opens the first round."""
     workers = [actor for actor in actors if actor.role == "worker"]
     await asyncio.gather(
         *(_join(actor, sessions[actor.name], job, shard) for shard, actor in enumerate(workers))

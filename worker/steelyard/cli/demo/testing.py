@@ -1,4 +1,4 @@
-"""The sponsor's side of the demo: it mirrors what is posted, and tests each model on the test rows."""
+"""The sponsor's side of the demo: it mirrors posted files, and evaluates each model on the test rows."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from steelyard.jobs.manifest import Manifest
 from steelyard.learning.trainer import Trainer, TrainerSettings
 
 FETCH_S = 30.0
-MOST_BYTES = 1 << 24
+MAX_BYTES = 1 << 24
 TEST_S = 60.0
-NICE = 10  # training goes first
+NICE = 10  # training has priority
 
 
 @dataclass(kw_only=True)
 class Tester:
-    """Tests posted models, one after the other; keeps every update and result in the sponsor's store."""
+    """Tests posted models, one after the other; pins every update and result in the sponsor's store."""
 
     store: ContentStore
     folder: Path
@@ -33,12 +33,12 @@ class Tester:
 
     @classmethod
     def of(cls, store: ContentStore, folder: Path, progress: DemoProgress) -> Tester:
-        """With a folder and a training process of its own."""
+        """With its own folder and training process."""
         trainer = Trainer(folder / "testing", TrainerSettings(nice=NICE))
         return cls(store=store, folder=folder / "tested", progress=progress, trainer=trainer)
 
     def mirror(self, cid: str) -> None:
-        """Fetch a public file and keep it: nodes drop those of settled rounds."""
+        """Fetch a public file and pin it: nodes release those of settled rounds."""
         task = asyncio.create_task(self._mirror(cid))
         self._fetching.add(task)
         task.add_done_callback(self._fetching.discard)
@@ -48,16 +48,16 @@ class Tester:
         self._wanted.put_nowait((round_, result, cid))
 
     async def run(self, manifest: Manifest, test: Path) -> None:
-        """Test what is wanted, for ever; a result that became void meanwhile is passed over."""
+        """Test the queued models, forever; results that became void are skipped."""
         while True:
             number, result, cid = await self._wanted.get()
-            at = self.progress.rounds[number]
-            if at.result == result:
+            progress = self.progress.rounds[number]
+            if progress.result == result:
                 with contextlib.suppress(ContentError, TrainingError):
                     state = await self._get(cid)
                     found = await self.trainer.evaluate(manifest, state=state, data=test, deadline_s=TEST_S)
-                    if at.result == result:
-                        at.accuracy = found.accuracy
+                    if progress.result == result:
+                        progress.accuracy = found.accuracy
             self._wanted.task_done()
 
     async def settled(self) -> None:
@@ -80,7 +80,7 @@ class Tester:
         if cid not in self.sizes:
             self.folder.mkdir(exist_ok=True)
             await self.store.get(
-                Cid.parse(cid), path, max_bytes=MOST_BYTES, timeout_s=FETCH_S, provide=True, pin_until=FOREVER
+                Cid.parse(cid), path, max_bytes=MAX_BYTES, timeout_s=FETCH_S, provide=True, pin_until=FOREVER
             )
             self.sizes[cid] = path.stat().st_size
         return path

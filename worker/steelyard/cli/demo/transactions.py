@@ -1,4 +1,4 @@
-"""Every transaction of a development chain, read back from it: who, what, gas, and in which round."""
+"""Every transaction of a development chain: sender, function, gas and round."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from steelyard.chain.client import ChainClient
 from steelyard.chain.codec import Interface
 from steelyard.chain.networks import Deployment
 
-ROUND_OF = {  # the event that says which round a transaction is of
+ROUND_OF = {  # the event with the round of a transaction
     "submit": "Submitted",
     "attest": "Attested",
     "post": "Posted",
@@ -32,7 +32,7 @@ class Transaction:
     hash: str
     block: int
     sender: str
-    what: str  # function, or the contract that it created
+    what: str  # function name, or "deploy"
     round: int | None
     gas_used: int
     cost_wei: int
@@ -78,11 +78,11 @@ def _read(
     data = bytes.fromhex(str(tx["input"]).removeprefix("0x"))
     target = str(tx["to"] or "").lower()
     what = functions.get((target, data[:4]), "transfer") if target else "deploy"
-    told = [
+    serials = [
         (type(event).__name__, getattr(event, "serial", 0))
         for event in client.registry.events(receipt["logs"])
     ]
-    known = [rounds[serial] for name, serial in told if serial in rounds and name == ROUND_OF.get(what)]
+    known = [rounds[serial] for name, serial in serials if serial in rounds and name == ROUND_OF.get(what)]
     return Transaction(
         hash=str(tx["hash"]),
         block=int(tx["blockNumber"], 16),

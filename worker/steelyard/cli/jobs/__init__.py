@@ -1,1 +1,1 @@
-"""Behind `steelyard job`: describing, publishing, posting, joining and showing jobs."""
+"""Behind `steelyard job`: access to shards, and printing jobs."""

@@ -1,4 +1,4 @@
-"""A job for people and programs: terms, money, members, rounds, and what is going on now."""
+"""A job's terms, money, members, rounds and present phase, as documents and tables."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def overview(session: ChainSession) -> tuple[list[dict[str, Any]], list[tu
 
 
 def phase_of(view: View, terms: JobTerms, now: int) -> str:
-    """What the job waits for, in a few words."""
+    """The job's present phase in a few words."""
     if view.ended is not None:
         return "ended"
     head = view.head
@@ -171,7 +171,7 @@ def _round(opening: Opening) -> dict[str, Any]:
         "round": opening.number,
         "serial": opening.serial,
         "state": _state(opening),
-        "submitted": [sealed.worker for sealed in opening.submissions.values()],
+        "submitted": [each.worker for each in opening.submissions.values()],
         "result": post.id if post else None,
         "poster": post.result.poster if post else None,
         "state_root": post.result.state_root if post else None,
