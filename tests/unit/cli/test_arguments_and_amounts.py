@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steelyard.chain.units import format_amount
 from steelyard.cli.arguments import forward
 from steelyard.errors import ConfigError
-from steelyard.operations.units import format_amount, parse_amount
+from steelyard.operations.units import parse_amount
 
 
 def test_options_of_the_root_may_stand_behind_a_command() -> None:

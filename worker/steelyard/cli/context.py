@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from steelyard.chain.units import format_ether
 from steelyard.cli.session import current
 from steelyard.cli.stores import fetching_only
-from steelyard.cli.units import format_ether
 from steelyard.content import EmbeddedStore, make_store
 from steelyard.errors import ConfigError
 from steelyard.operations.chain_session import ChainSession, PricedTransaction

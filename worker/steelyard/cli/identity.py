@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from steelyard.chain.generated.structs import Balance, Purse
+from steelyard.chain.generated.structs import Account, Balance, Purse
 from steelyard.cli.units import format_time
 
 if TYPE_CHECKING:
@@ -13,12 +13,8 @@ if TYPE_CHECKING:
 
 async def statement(session: ChainSession, identity: str) -> tuple[dict[str, Any], list[tuple[str, object]]]:
     """The JSON document, and the lines for people."""
-    registry, vault, token = (
-        session.contracts.registry,
-        session.contracts.vault,
-        await session.deployment_token(),
-    )
-    account = await session.client.read(registry.account_of(identity))
+    vault, token = session.contracts.vault, await session.deployment_token()
+    account = await session.client.read(session.contracts.registry.account_of(identity))
     stake = await session.client.read(vault.balance_of(identity, Purse.STAKE))
     bond = await session.client.read(vault.balance_of(identity, Purse.BOND))
     credit = await session.client.read(vault.credit_of(token.address, identity))
@@ -38,19 +34,25 @@ async def statement(session: ChainSession, identity: str) -> tuple[dict[str, Any
             "slashed": account.slashed,
         },
     }
-    pairs: list[tuple[str, object]] = [
+    return document, [
         ("identity", identity),
-        ("registered", "yes" if account.registered else "no: `steelyard worker register`"),
-        *([("operator", account.operator), ("payout", account.payout)] if account.registered else []),
+        *_registration(account),
         ("stake", _collateral(token, stake)),
         ("bond", _collateral(token, bond)),
         ("credits", token.format(credit)),
-        (
-            "rounds",
-            f"{account.submitted} submitted, {account.included} included, {account.slashed} convictions",
-        ),
+        ("rounds", _reputation(account)),
     ]
-    return document, pairs
+
+
+def _registration(account: Account) -> list[tuple[str, object]]:
+    if not account.registered:
+        return [("registered", "no: `steelyard worker register`")]
+    return [("registered", "yes"), ("operator", account.operator), ("payout", account.payout)]
+
+
+def _reputation(account: Account) -> str:
+    counts = f"{account.submitted} submitted, {account.included} included"
+    return f"{counts}, {account.slashed} convictions"
 
 
 def _collateral(token: Token, balance: Balance) -> str:

@@ -115,13 +115,8 @@ async def node_config(session: Session, options: RunOptions) -> NodeConfig:
     ready = dataclasses.replace(session.config, deployment_wait_s=0)
     session = dataclasses.replace(session, config=ready, patient=True)
     account = session.account_name()
-    address = session.address_of(account)
-    async with session.client() as client:
-        operator = address if Role.WORKER in options.roles else None
-        await wait_for_job(client, options.job, operator=operator, timeout_s=options.wait_s)
-        genesis = client.genesis[2:10]
+    home = await _node_home(session, options, session.address_of(account))
     session.passwords().get(account)  # here, because a prompt in another thread cannot be interrupted
-    home = session.config.home / "nodes" / f"{network.chain_id}-{genesis}-{options.job}-{address.lower()}"
     return NodeConfig(
         network=network,
         home=home,
@@ -144,6 +139,15 @@ async def node_config(session: Session, options: RunOptions) -> NodeConfig:
         keep_rounds=options.keep_rounds,
         keep_s=options.keep_s,
     )
+
+
+async def _node_home(session: Session, options: RunOptions, address: str) -> Path:
+    """The node's folder, after the job and, for a worker, the seat are on chain.  Raises ConfigError."""
+    operator = address if Role.WORKER in options.roles else None
+    async with session.client() as client:
+        await wait_for_job(client, options.job, operator=operator, timeout_s=options.wait_s)
+        name = f"{client.network.chain_id}-{client.genesis[2:10]}-{options.job}-{address.lower()}"
+    return session.config.home / "nodes" / name
 
 
 def _json_line(event: NodeEvent) -> None:

@@ -1,4 +1,4 @@
-"""Sizes, times and ether for people."""
+"""Sizes and times for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ _UNITS = {"": 1, "b": 1}
 _UNITS |= {f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}
 _UNITS |= {f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)}
 _SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,3}))?\s*([a-z]{0,3})", re.IGNORECASE)
-_WEI = 10**18  # of one ether
 
 
 def parse_size(text: str, name: str) -> int:
@@ -39,8 +38,3 @@ def format_time(timestamp: int) -> str:
     stamp = datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     away = timestamp - time.time()
     return f"{stamp} (in {away:.0f} s)" if away > 0 else f"{stamp} ({-away:.0f} s ago)"
-
-
-def format_ether(wei: int) -> str:
-    """Wei as ETH with six significant digits."""
-    return f"{wei / _WEI:.6g} ETH"

@@ -11,8 +11,9 @@ from steelyard.chain.client import ChainClient
 from steelyard.chain.contracts import Contracts, erc20
 from steelyard.chain.generated.token import TestToken
 from steelyard.chain.types import Receipt
+from steelyard.chain.units import format_amount
 from steelyard.errors import ConfigError, InsufficientFunds, Reverted, WrongNetwork
-from steelyard.operations.units import format_amount, parse_amount
+from steelyard.operations.units import parse_amount
 
 ProgressCallback = Callable[[str], None]
 """Called with a line of text for people before each step that takes time."""

@@ -1,4 +1,4 @@
-"""Token amounts and durations as people write them."""
+"""Token amounts and durations as people write them; steelyard.chain.units prints amounts."""
 
 from __future__ import annotations
 
@@ -20,16 +20,6 @@ def parse_amount(text: str, decimals: int) -> int:
     if len(fraction) > decimals:
         raise ConfigError(f"{text} is finer than the token's {decimals} decimals", remedy="round it")
     return int(whole + fraction.ljust(decimals, "0"))
-
-
-def format_amount(units: int, decimals: int, symbol: str = "") -> str:
-    """An amount for people, exact, without trailing zeros."""
-    sign, units = ("-", -units) if units < 0 else ("", units)
-    whole, fraction = divmod(units, 10**decimals)
-    text = f"{sign}{whole:,}"
-    if fraction:
-        text += "." + f"{fraction:0{decimals}}".rstrip("0")
-    return f"{text} {symbol}".rstrip()
 
 
 def parse_duration(value: object, name: str) -> int:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from steelyard.chain.units import format_ether
 from steelyard.cli.output import facts, table
 from steelyard.cli.session import current, do
-from steelyard.cli.units import format_ether
 from steelyard.errors import ChainError, ConfigError
 
 app = typer.Typer(name="account", help="Keystores: keys encrypted in V3 files.", no_args_is_help=True)

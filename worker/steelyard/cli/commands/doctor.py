@@ -13,9 +13,9 @@ from typing import Any
 
 import typer
 
+from steelyard.chain.units import format_ether
 from steelyard.cli.output import table
 from steelyard.cli.session import Session, current, do
-from steelyard.cli.units import format_ether
 from steelyard.errors import ConfigError, SteelyardError
 
 GOOD, NOTE, BAD = "ok", "note", "bad"

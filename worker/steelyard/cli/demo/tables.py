@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from steelyard.chain.units import format_amount
 from steelyard.cli.output import table
-from steelyard.operations.units import format_amount
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
