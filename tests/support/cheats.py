@@ -20,7 +20,7 @@ from steelyard.nodes.actions.aggregator import AggregatorActions
 from steelyard.nodes.actions.training import TrainingActions, own_update
 from steelyard.nodes.actions.types import Train
 from steelyard.nodes.context import NodeContext
-from steelyard.nodes.files.result_files import Computed, publishable
+from steelyard.nodes.files.result_files import ComputedResult, publishable
 from steelyard.nodes.state.local import RebuiltResult
 from steelyard.nodes.state.view import Opening
 
@@ -31,11 +31,11 @@ class OneWrongNumber(AggregatorActions):
     Is honest otherwise. times: results of an opening that are wrong, whoever posts them.
     """
 
-    def __init__(self, desk: NodeContext, rounds: frozenset[int], value: int = 1, times: int = 1) -> None:
-        super().__init__(desk)
-        self._of, self._rounds, self._value, self._times = desk, rounds, value, times
+    def __init__(self, context: NodeContext, rounds: frozenset[int], value: int = 1, times: int = 1) -> None:
+        super().__init__(context)
+        self._of, self._rounds, self._value, self._times = context, rounds, value, times
 
-    async def result_of(self, opening: Opening, included: int, parent: RebuiltResult) -> Computed:
+    async def result_of(self, opening: Opening, included: int, parent: RebuiltResult) -> ComputedResult:
         right = await super().result_of(opening, included, parent)
         if opening.number not in self._rounds or opening.posts >= self._times:
             return right
@@ -44,7 +44,7 @@ class OneWrongNumber(AggregatorActions):
         return await asyncio.to_thread(wrong_result, inputs, right, place, self._value)
 
 
-def wrong_result(inputs: Inputs, right: Computed, place: Path, value: int) -> Computed:
+def wrong_result(inputs: Inputs, right: ComputedResult, place: Path, value: int) -> ComputedResult:
     """The result `right` with its third value moved by `value`, and all that a post carries made anew."""
     place.mkdir(parents=True, exist_ok=True)
     data = bytearray(right.state.read_bytes())
@@ -62,7 +62,7 @@ def wrong_result(inputs: Inputs, right: Computed, place: Path, value: int) -> Co
     )
     roots: Roots = roots_of(inputs, posted)
     path = publishable(state, momentum)
-    return Computed(
+    return ComputedResult(
         roots=roots,
         table_hash=right.table_hash,
         cid=cid_of_path(path),
@@ -78,11 +78,11 @@ class Unholdable(AggregatorActions):
     A transcript of something else, a table of something else, and a wrong model whose file is withheld.
     """
 
-    def __init__(self, desk: NodeContext) -> None:
-        super().__init__(desk)
-        self._of = desk
+    def __init__(self, context: NodeContext) -> None:
+        super().__init__(context)
+        self._of = context
 
-    async def result_of(self, opening: Opening, included: int, parent: RebuiltResult) -> Computed:
+    async def result_of(self, opening: Opening, included: int, parent: RebuiltResult) -> ComputedResult:
         right = await super().result_of(opening, included, parent)
         if opening.posts:
             return right
@@ -102,27 +102,27 @@ class RefusedBlock(TrainingActions):
 
     async def train(self, action: Train) -> None:
         await super().train(action)
-        desk, step = self._desk, self._desk.info.step
-        path = own_update(desk, action.serial)
+        context, step = self._context, self._context.info.step
+        path = own_update(context, action.serial)
         data = bytearray(path.read_bytes())
         data[HEADER.size + (step.block_count + 7) // 8] = 32  # a shift over 31
         path.write_bytes(data)
         update = open_update(
             path,
             encoding=step.encoding,
-            job=desk.info.job,
+            job=context.info.job,
             serial=action.serial,
             block_count=step.block_count,
         )
-        intent = desk.journal.intent(f"update:{action.serial}")
+        intent = context.journal.intent(f"update:{action.serial}")
         if intent is None:
             raise ValueError("nothing was trained")
-        sealed = desk.info.seal(action.serial, desk.local.identity, update.summary.update_root)
-        cid = await desk.store.cid_of(path)
+        sealed = context.info.seal(action.serial, context.local.identity, update.summary.update_root)
+        cid = await context.store.cid_of(path)
         body = {**intent.body, "cid": str(cid), "sealed": sealed.hex()}
-        desk.journal.write(f"update:{action.serial}", body)
+        context.journal.write(f"update:{action.serial}", body)
 
 
 def one_wrong_number(*rounds: int, times: int = 1) -> Callable[[NodeContext], AggregatorActions]:
     """A factory for `Parts.aggregator`."""
-    return lambda desk: OneWrongNumber(desk, frozenset(rounds), times=times)
+    return lambda context: OneWrongNumber(context, frozenset(rounds), times=times)

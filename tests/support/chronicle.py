@@ -101,11 +101,11 @@ class Chronicle:
         parent: bytes,
         above: int,
         at: int,
-        with_post: bool = False,
+        opened_by_post: bool = False,
     ) -> None:
         """Submissions open at time `at`."""
         self.tell(
-            ev.RoundOpened, same_block=with_post, serial=serial, number=number, parent=parent,
+            ev.RoundOpened, same_block=opened_by_post, serial=serial, number=number, parent=parent,
             parent_serial=above, members=(1 << members) - 1, awaited=members, submit_by=at + WINDOW,
         )  # fmt: skip
 

@@ -21,7 +21,7 @@ from steelyard.nodes.config import Role
 from steelyard.nodes.factories import NodeFactories
 from support.cheats import RefusedBlock, Unholdable, one_wrong_number
 from support.crashing import check_all_is_right
-from support.fleet import PARTS, SHORT, Fleet, Windows, run_all, staged
+from support.fleet import FACTORIES, SHORT, Fleet, Windows, run_all, staged
 
 AGGREGATORS = ("agg0", "agg1")
 DAY_S = 86_400
@@ -114,7 +114,7 @@ async def run(chain: DevChain, root: Path, trouble: Trouble, timeout_s: float = 
         patient = {name: {"fetch_s": 15.0} for name in roles}
         try:
             ended = await run_all(
-                fleet, roles, _parts(trouble), timeout_s, settings=patient, stops={trouble.last: stop}
+                fleet, roles, _factories(trouble), timeout_s, settings=patient, stops={trouble.last: stop}
             )
         finally:
             for task in troubles:
@@ -128,14 +128,14 @@ async def run(chain: DevChain, root: Path, trouble: Trouble, timeout_s: float = 
         return End(outcomes=set(ended.values()), events=await _checked(fleet, trouble))
 
 
-def _parts(trouble: Trouble) -> dict[str, NodeFactories]:
+def _factories(trouble: Trouble) -> dict[str, NodeFactories]:
     """Whom the cheats are."""
     found: dict[str, NodeFactories] = {}
     if trouble.wrong or trouble.unholdable:
         cheat = Unholdable if trouble.unholdable else one_wrong_number(*trouble.wrong, times=trouble.times)
-        found = dict.fromkeys(AGGREGATORS, dataclasses.replace(PARTS, aggregator=cheat))
+        found = dict.fromkeys(AGGREGATORS, dataclasses.replace(FACTORIES, aggregator=cheat))
     if trouble.spoils:
-        found[trouble.last] = dataclasses.replace(PARTS, training=RefusedBlock)
+        found[trouble.last] = dataclasses.replace(FACTORIES, training=RefusedBlock)
     return found
 
 
@@ -164,7 +164,7 @@ def _troubles(fleet: Fleet, chain: DevChain, trouble: Trouble, stop: asyncio.Eve
 
 
 async def _at(fleet: Fleet, moment: Moment, act: Callable[[], Happening]) -> None:
-    while not any((event.round or 0) >= moment.round for event in fleet.said(moment.kind)):
+    while not any((event.round or 0) >= moment.round for event in fleet.reported(moment.kind)):
         await asyncio.sleep(0.02)
     await act()
 
@@ -173,7 +173,7 @@ async def _openings(fleet: Fleet) -> None:
     """The sponsor opens each next round, whenever it gets round to it."""
     dice, _, longest_s = chance.get()
     async with fleet.client("sponsor") as client:
-        while not fleet.said("ended"):
+        while not fleet.reported("ended"):
             await asyncio.sleep(0.2 + dice.random() * longest_s)
             with contextlib.suppress(Reverted):
                 await client.send(client.contracts.coordinator.open_round(fleet.job))
@@ -181,8 +181,8 @@ async def _openings(fleet: Fleet) -> None:
 
 async def _checked(fleet: Fleet, trouble: Trouble) -> Counter[str]:
     """Only cheats are slashed, tokens add up, nothing happens twice, and no bond stays locked."""
-    final = len({event.fields["id"] for event in fleet.said("final")})
-    malformed = len({(event.serial, event.fields["worker"]) for event in fleet.said("malformed")})
+    final = len({event.fields["id"] for event in fleet.reported("final")})
+    malformed = len({(event.serial, event.fields["worker"]) for event in fleet.reported("malformed")})
     cheats = {fleet.wallets[name].address for name in AGGREGATORS} if trouble.wrong else set()
     cheats |= {fleet.wallets[trouble.last].address} if trouble.spoils else set()
     events = await check_all_is_right(fleet, final, cheats, malformed)

@@ -39,7 +39,7 @@ from support.trainers import StepTrainer
 PASSWORD = "a password of no worth"
 UNIT = 10**18
 STAKE, BOND, POOL = 10 * UNIT, 20 * UNIT, 6 * UNIT
-PARTS = NodeFactories(trainer=StepTrainer)
+FACTORIES = NodeFactories(trainer=StepTrainer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +127,7 @@ class Fleet:
         """Keeps a node's events."""
         return lambda event: self.events.append((name, event))
 
-    def said(self, kind: str, name: str | None = None) -> list[NodeEvent]:
+    def reported(self, kind: str, name: str | None = None) -> list[NodeEvent]:
         """Events of a kind, of one node or of all."""
         return [event for who, event in self.events if event.kind == kind and name in (None, who)]
 
@@ -334,7 +334,7 @@ SHORT = Windows(submit=6, attest=3, turn=2, post=5, challenge=2)
 async def run_all(
     fleet: Fleet,
     roles: Mapping[str, tuple[Role, ...]],
-    parts: Mapping[str, NodeFactories] | None = None,
+    factories: Mapping[str, NodeFactories] | None = None,
     timeout_s: float = 90,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     stops: Mapping[str, asyncio.Event] | None = None,
@@ -345,7 +345,7 @@ async def run_all(
             run_node(
                 fleet.config(name, *mine, **(settings or {}).get(name, {})),
                 on_event=fleet.listener(name),
-                parts=(parts or {}).get(name, PARTS),
+                factories=(factories or {}).get(name, FACTORIES),
                 stop=(stops or {}).get(name),
             )
         )

@@ -34,7 +34,7 @@ from steelyard.jobs.schema import TensorSpec
 from steelyard.learning.data import read_rows
 from steelyard.learning.safetensors_file import read_tensors
 from steelyard.learning.vector import safetensors_to_state, state_to_safetensors
-from steelyard.nodes.gossip.hints import GossipTopic, Hint, checked_body, signed
+from steelyard.nodes.gossip.hints import GossipTopic, Hint, checked_body, sign_hint
 from support import jobs
 
 BLOCKS, JOB, SERIAL = 9, 7, 3
@@ -270,7 +270,7 @@ def hints(_folder: Path) -> Kind:
         "peer": {"url": "http://1.2.3.4:4100"},
         "progress": {"round": 1, "step": 2, "steps": 3},
     }
-    seeds = [signed(wallet, place, kind=kind, body=body, sequence=1) for kind, body in bodies.items()]
+    seeds = [sign_hint(wallet, place, kind=kind, body=body, sequence=1) for kind, body in bodies.items()]
 
     def read(data: bytes, _path: Path) -> object:
         line = parse_line(b'{"from":"12D3","data":"u' + data[:50] + b'"}'), parse_line(data)

@@ -1,4 +1,4 @@
-"""A store with a hint desk at work, measured: `python hints_process.py <folder> <operator address>`.
+"""A store with gossip running, measured: `python hints_process.py <folder> <operator address>`.
 
 Prints its base URL, and after a line on stdin what it spent and heard meanwhile.
 """
@@ -26,18 +26,18 @@ def anonymous() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) * 1024
 
 
-def desk_of(store: EmbeddedStore, operator: str, heard: list[str]) -> NodeContext:
-    """As much of a desk as hints need: one member."""
+def context_of(store: EmbeddedStore, operator: str, heard: list[str]) -> NodeContext:
+    """The part of a node context that gossip uses, with one member."""
     seat = SimpleNamespace(operator=operator, worker=operator)
-    desk = SimpleNamespace(
+    context = SimpleNamespace(
         info=SimpleNamespace(chain_id=CHAIN, job=JOB),
         coordinator=SimpleNamespace(address=COORDINATOR),
         view=SimpleNamespace(seats={operator: seat}, aggregators={}),
         client=SimpleNamespace(address="0x" + "00" * 20),
         store=store,
-        report=SimpleNamespace(say=lambda _kind, **fields: heard.append(str(fields["what"]))),
+        report=SimpleNamespace(emit=lambda _kind, **fields: heard.append(str(fields["what"]))),
     )
-    return cast("NodeContext", desk)
+    return cast("NodeContext", context)
 
 
 async def main() -> None:
@@ -46,8 +46,8 @@ async def main() -> None:
     config = StoreConfig(root=Path(sys.argv[1]), allow_private=True, exchange=False)
     async with EmbeddedStore(config) as store:
         cid = await store.add_bytes(bytes(1 << 20))
-        hints = PeerGossip(desk_of(store, sys.argv[2], heard), [store.board])
-        store.board.subscribe(f"steelyard-1-{CHAIN}-{COORDINATOR}-{JOB}", hints.take)
+        gossip = PeerGossip(context_of(store, sys.argv[2], heard), [store.board])
+        store.board.subscribe(f"steelyard-1-{CHAIN}-{COORDINATOR}-{JOB}", gossip.handle)
         print(json.dumps({"url": store.url, "cid": str(cid)}), flush=True)
         while (line := await asyncio.to_thread(sys.stdin.readline)).strip():
             if line.startswith("begin"):

@@ -15,7 +15,7 @@ from steelyard.nodes.config import NodeConfig, Role
 from steelyard.nodes.reporting import NodeEvent
 from steelyard.nodes.runner import run_node
 from support import lan
-from support.fleet import PARTS, Fleet
+from support.fleet import FACTORIES, Fleet
 
 
 def run_in_place(root: Path, name: str, roles: list[str], out: Path, changes: Mapping[str, Any]) -> None:
@@ -51,7 +51,7 @@ def _configured(fleet: Fleet, name: str, roles: list[str], changes: Mapping[str,
 
 
 async def _main(config: NodeConfig) -> None:
-    outcome = await run_node(config, on_event=_say, parts=PARTS)
+    outcome = await run_node(config, on_event=_say, factories=FACTORIES)
     _print({"kind": "outcome", "status": outcome.status})
 
 

@@ -20,7 +20,7 @@ from steelyard.nodes.crashpoints import arm
 from steelyard.nodes.reporting import NodeEvent
 from steelyard.nodes.runner import run_node
 from support.cheats import one_wrong_number
-from support.fleet import PARTS, Fleet, seated
+from support.fleet import FACTORIES, Fleet, seated
 
 Listener = Callable[[NodeEvent], None]
 
@@ -72,12 +72,12 @@ def _print_to(out: Path) -> None:
 async def _main(root: Path, name: str, roles: list[str], listener: Listener = _say) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    parts = PARTS
+    factories = FACTORIES
     if os.environ.get("CHEAT"):
         rounds = [int(number) for number in os.environ["CHEAT"].split(",")]
-        parts = dataclasses.replace(PARTS, aggregator=one_wrong_number(*rounds))
+        factories = dataclasses.replace(FACTORIES, aggregator=one_wrong_number(*rounds))
     config = Fleet.load(root).config(name, *(Role(role) for role in roles))
-    outcome = await run_node(config, on_event=listener, stop=stop, parts=parts)
+    outcome = await run_node(config, on_event=listener, stop=stop, factories=factories)
     sys.stdout.write(json.dumps({"kind": "outcome", "status": outcome.status}) + "\n")
     sys.stdout.flush()
 

@@ -20,7 +20,7 @@ from steelyard.core.kernels.arrays import Bytes
 from steelyard.core.numbers import STATE_BLOCK
 from steelyard.core.transcript import PostedResult, roots_of
 from steelyard.core.trees import EMPTY_LEAF, NODE, TABLE, TRANSCRIPT_LEAF, depth_of, state_leaves
-from steelyard.nodes.files.result_files import Computed
+from steelyard.nodes.files.result_files import ComputedResult
 from support.rounds import Random
 
 
@@ -29,7 +29,7 @@ class Right:
     """A right result as it would be posted, and what it was made of."""
 
     inputs: Inputs
-    computed: Computed
+    computed: ComputedResult
     result: Result
     published: bytes  # the file that it names
     public: tuple[bytes, ...]  # other files that are handed out: the parent's, the updates

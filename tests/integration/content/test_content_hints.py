@@ -22,7 +22,7 @@ from eth_account import Account as Keys
 from steelyard.chain.wallets import Wallet
 from steelyard.content import Cid
 from steelyard.content.gossip import MAX_MESSAGE
-from steelyard.nodes.gossip.hints import GossipTopic, Hint, signed
+from steelyard.nodes.gossip.hints import GossipTopic, Hint, sign_hint
 from support.hints_process import CHAIN, COORDINATOR, JOB
 from support.stores import MakeStore
 
@@ -68,14 +68,14 @@ async def listener(folder: Path) -> AsyncIterator[Listener]:
 async def post(session: aiohttp.ClientSession, url: str, data: bytes) -> tuple[int, bool]:
     """Status of a hint, and whether the connection was ended; 0 where it broke."""
     try:
-        async with session.post(f"{url}/hints/{PLACE.topic}", data=data) as response:
+        async with session.post(f"{url}/hints/{PLACE.name}", data=data) as response:
             return response.status, response.headers.get("Connection") == "close"
     except (aiohttp.ClientError, OSError):
         return 0, True
 
 
 def hint(sequence: int, wallet: Wallet = MEMBER) -> bytes:
-    return signed(wallet, PLACE, kind="peer", body={"url": "http://127.0.0.1:9"}, sequence=sequence)
+    return sign_hint(wallet, PLACE, kind="peer", body={"url": "http://127.0.0.1:9"}, sequence=sequence)
 
 
 def forged(sequence: int) -> bytes:

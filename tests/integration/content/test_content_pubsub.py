@@ -22,9 +22,9 @@ from steelyard.content import EmbeddedStore, StoreConfig
 from steelyard.content.gossip import MAX_MESSAGE, MessageVerdict
 from steelyard.content.kubo.pubsub import PubSub
 from steelyard.nodes.gossip import hints, peer_gossip
-from steelyard.nodes.gossip.hints import GossipTopic, Hint, signed
+from steelyard.nodes.gossip.hints import GossipTopic, Hint, sign_hint
 from steelyard.nodes.gossip.peer_gossip import PeerGossip
-from support.hints_process import CHAIN, COORDINATOR, JOB, desk_of
+from support.hints_process import CHAIN, COORDINATOR, JOB, context_of
 from support.kubo import NEEDS_IPFS
 from support.stores import Yard
 
@@ -111,9 +111,9 @@ async def connect(yard: Yard) -> None:
 @on_daemons
 async def test_messages_go_from_daemon_to_daemon(yard: Yard) -> None:
     messages = [bytes(range(256)), b"\xff" * MAX_MESSAGE, b"x"]
-    async with listening(yard, PLACE.topic) as (found, mouth):
+    async with listening(yard, PLACE.name) as (found, mouth):
         for message in messages:
-            await mouth.publish(PLACE.topic, message)
+            await mouth.publish(PLACE.name, message)
             async with asyncio.timeout(LONG_S):
                 assert await found.get() == message
 
@@ -159,18 +159,18 @@ async def test_a_forged_hint_costs_its_sender_the_connection_and_it_is_heard_no_
     store = EmbeddedStore(StoreConfig(root=tmp_path / "store", serve=False, allow_private=True))
     sender = await own_id(yard, 1)
     async with gossiping(yard.apis[0]) as ears, AsyncExitStack() as stack:
-        ears.subscribe(PLACE.topic, PeerGossip(desk_of(store, MEMBER.address, heard), []).take)
+        ears.subscribe(PLACE.name, PeerGossip(context_of(store, MEMBER.address, heard), []).handle)
         await asyncio.sleep(QUIET_S)
-        all_that_comes, mouth = await stack.enter_async_context(listening(yard, PLACE.topic))
-        await mouth.publish(PLACE.topic, right)
+        all_that_comes, mouth = await stack.enter_async_context(listening(yard, PLACE.name))
+        await mouth.publish(PLACE.name, right)
         await until(lambda: heard == ["peer"])
         assert sender in await peers_of(yard, 0)
-        await mouth.publish(PLACE.topic, forged)
+        await mouth.publish(PLACE.name, forged)
         await asyncio.sleep(QUIET_S)
         assert sender not in await peers_of(yard, 0)
         await connect(yard)
-        await known(yard, PLACE.topic)
-        await mouth.publish(PLACE.topic, later)
+        await known(yard, PLACE.name)
+        await mouth.publish(PLACE.name, later)
         async with asyncio.timeout(LONG_S):
             assert [await all_that_comes.get() for _ in range(3)] == [right, forged, later]
         await asyncio.sleep(QUIET_S)
@@ -187,7 +187,7 @@ async def test_a_real_daemon_without_pub_sub_only_costs_the_hints(yard: Yard) ->
 
 
 def told_by(wallet: Wallet, sequence: int) -> bytes:
-    return signed(wallet, PLACE, kind="peer", body={"url": "http://127.0.0.1:9"}, sequence=sequence)
+    return sign_hint(wallet, PLACE, kind="peer", body={"url": "http://127.0.0.1:9"}, sequence=sequence)
 
 
 def multibase(text: str) -> str:

@@ -14,7 +14,7 @@ from steelyard.nodes.state.committee import SEED_AGE, SEEDED
 from support import delays
 from support.chains import StartChain
 from support.delays import End, Moment, Trouble, run
-from support.fleet import PARTS, Windows, open_first, run_all, staged
+from support.fleet import FACTORIES, Windows, open_first, run_all, staged
 
 BRISK = Windows(submit=4, attest=2, turn=1, post=3, challenge=1)
 JOBS = {
@@ -102,7 +102,7 @@ async def test_the_seed_of_a_draw_is_recorded_where_nobody_submits_for_long(
                 run_node(
                     fleet.config(name, Role.AGGREGATOR),
                     on_event=fleet.listener(name),
-                    parts=PARTS,
+                    factories=FACTORIES,
                     stop=stop,
                 )
             )
@@ -117,8 +117,8 @@ async def test_the_seed_of_a_draw_is_recorded_where_nobody_submits_for_long(
         await asyncio.sleep(1.0)  # in which the other one could try as well
         stop.set()
         await asyncio.gather(*nodes)
-        assert [event.fields["what"] for event in fleet.said("tx")].count("recordSeed") == 1
-        assert not fleet.said("problem")
+        assert [event.fields["what"] for event in fleet.reported("tx")].count("recordSeed") == 1
+        assert not fleet.reported("problem")
 
 
 async def test_a_job_that_stands_still_says_where(start_chain: StartChain, tmp_path: Path) -> None:

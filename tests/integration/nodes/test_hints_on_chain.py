@@ -17,9 +17,9 @@ from eth_account import Account as Keys
 from steelyard.chain.wallets import Wallet
 from steelyard.content import Cid
 from steelyard.content.kubo.store import KuboStore
-from steelyard.nodes.gossip.hints import GossipTopic, Hint, signed
+from steelyard.nodes.gossip.hints import GossipTopic, Hint, sign_hint
 from support.chains import StartChain
-from support.fleet import ALL, PARTS, Fleet, run_all, staged
+from support.fleet import ALL, FACTORIES, Fleet, run_all, staged
 from support.kubo import Daemon, daemons, ipfs_program
 
 
@@ -37,12 +37,12 @@ async def test_nodes_hear_of_files_and_addresses_from_each_other(
     async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), rounds=3) as fleet:
         ended = await run_all(fleet, ALL)
         assert set(ended.values()) == {"closed"}
-        assert not fleet.said("problem")
-        heard = fleet.said("hint")
+        assert not fleet.reported("problem")
+        heard = fleet.reported("hint")
         senders = {(who, event.fields["worker"]) for who, event in fleet.events if event.kind == "hint"}
         assert {event.fields["what"] for event in heard} >= {"file"}
         files = {event.fields["cid"] for event in heard if event.fields["what"] == "file"}
-        public = {event.fields["cid"] for kind in ("submission", "post") for event in fleet.said(kind)}
+        public = {event.fields["cid"] for kind in ("submission", "post") for event in fleet.reported(kind)}
         assert files
         assert files <= public
         assert all(fleet.wallets[who].address != sender for who, sender in senders), "nobody hears itself"
@@ -55,9 +55,9 @@ async def test_a_job_without_hints_ends_as_well(start_chain: StartChain, tmp_pat
         settings = {name: {"hints": False} for name in ALL}
         ended = await run_all(fleet, ALL, settings=settings)
         assert set(ended.values()) == {"closed"}
-        assert not fleet.said("problem")
-        assert not fleet.said("hint")
-        assert len({event.fields["id"] for event in fleet.said("final")}) == 3
+        assert not fleet.reported("problem")
+        assert not fleet.reported("hint")
+        assert len({event.fields["id"] for event in fleet.reported("final")}) == 3
 
 
 class QuietStore(KuboStore):
@@ -78,8 +78,10 @@ async def test_nodes_on_daemons_hear_each_other_over_pub_sub(start_chain: StartC
             for number, name in enumerate(ALL):
                 store = dataclasses.replace(fleet.config(name, *ALL[name]).store, ipfs=found[number % 2].api)
                 settings[name] = {"store": store}
-            parts = {name: dataclasses.replace(PARTS, store=store_beside(found, seen)) for name in ALL}
-            ended = await run_all(fleet, ALL, parts, timeout_s=200, settings=settings)
+            factories = {
+                name: dataclasses.replace(FACTORIES, store=store_beside(found, seen)) for name in ALL
+            }
+            ended = await run_all(fleet, ALL, factories, timeout_s=200, settings=settings)
             assert set(ended.values()) == {"closed"}
             heard = {(who, event.fields["worker"]) for who, event in fleet.events if event.kind == "hint"}
     daemon = {name: number % 2 for number, name in enumerate(ALL)}
@@ -114,20 +116,20 @@ class Enemy:
         stranger = Wallet(Keys.create())
         place, victim = place_of(fleet), fleet.wallets["w0"].address
         body = {"url": "http://127.0.0.1:1"}
-        mine = Hint.parse(signed(stranger, place, kind="peer", body=body, sequence=1))
+        mine = Hint.parse(sign_hint(stranger, place, kind="peer", body=body, sequence=1))
         self._messages = [
             mine.encode(),
             dataclasses.replace(mine, sender=victim).encode(),
             b"\xff" * 900,
             b"x" * 100_000,
         ]
-        self._path = f"/hints/{place.topic}"
+        self._path = f"/hints/{place.name}"
 
     async def send(self) -> None:
         """To all, until cancelled."""
         async with aiohttp.ClientSession() as session:
             while True:
-                urls = [str(event.fields["url"]) for event in self._fleet.said("started")]
+                urls = [str(event.fields["url"]) for event in self._fleet.reported("started")]
                 for number, url in enumerate(urls * len(self._messages)):
                     await self._one(session, url, self._messages[number % len(self._messages)])
                 await asyncio.sleep(0.001)
@@ -159,8 +161,8 @@ async def test_rounds_go_on_under_a_flood_of_forged_hints(start_chain: StartChai
         async with attacked(fleet) as enemy:
             ended = await run_all(fleet, ALL, timeout_s=150)
         assert set(ended.values()) == {"closed"}
-        assert len({event.fields["id"] for event in fleet.said("final")}) == 3
+        assert len({event.fields["id"] for event in fleet.reported("final")}) == 3
         assert enemy.sent > 100
         assert enemy.taken <= len(ALL), "but what a node seems to have said itself"
         assert enemy.cut >= 0.9 * enemy.sent, "each costs the connection"
-        assert not [e for e in fleet.said("hint") if e.fields["url"] == "http://127.0.0.1:1"]
+        assert not [e for e in fleet.reported("hint") if e.fields["url"] == "http://127.0.0.1:1"]

@@ -117,10 +117,10 @@ async def test_rounds_go_on_beside_peers_that_lie_stall_and_flood(
         settings = {name: among(fleet, name, peers) for name in ALL}
         ended = await run_all(fleet, ALL, settings=settings, timeout_s=150)
         assert set(ended.values()) == {"closed"}
-        assert len({event.fields["id"] for event in fleet.said("final")}) == 3
-        assert not fleet.said("void")
-        assert not fleet.said("unfit")
-        assert {event.fields["verdict"] for event in fleet.said("rebuilt")} == {"right"}
+        assert len({event.fields["id"] for event in fleet.reported("final")}) == 3
+        assert not fleet.reported("void")
+        assert not fleet.reported("unfit")
+        assert {event.fields["verdict"] for event in fleet.reported("rebuilt")} == {"right"}
     asked = {peer.kind: peer.asked for peer in peers}
     assert all(count > 0 for count in asked.values()), asked
     nodes = len(ALL)

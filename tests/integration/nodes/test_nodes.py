@@ -19,16 +19,16 @@ from steelyard.nodes.config import Role
 from steelyard.nodes.runner import run_node
 from support.chains import StartChain
 from support.cheats import one_wrong_number
-from support.fleet import ALL, BOND, PARTS, POOL, SHORT, run_all, staged
+from support.fleet import ALL, BOND, FACTORIES, POOL, SHORT, run_all, staged
 
 
 async def test_a_job_runs_from_its_first_opening_to_its_end(start_chain: StartChain, tmp_path: Path) -> None:
     async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1")) as fleet:
         ended = await run_all(fleet, ALL)
         assert set(ended.values()) == {"closed"}
-        assert len({event.fields["id"] for event in fleet.said("final")}) == 3
-        assert not fleet.said("void")
-        assert not fleet.said("problem")
+        assert len({event.fields["id"] for event in fleet.reported("final")}) == 3
+        assert not fleet.reported("void")
+        assert not fleet.reported("problem")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ async def test_every_arithmetic_is_rebuilt_by_all(
     async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), step=step, rounds=2) as fleet:
         ended = await run_all(fleet, ALL)
         assert set(ended.values()) == {"closed"}
-        verdicts = {event.fields["verdict"] for event in fleet.said("rebuilt")}
+        verdicts = {event.fields["verdict"] for event in fleet.reported("rebuilt")}
         assert verdicts == {"right"}
 
 
@@ -53,15 +53,15 @@ async def test_a_wrong_number_is_convicted_and_the_right_result_posted(
     start_chain: StartChain, tmp_path: Path
 ) -> None:
     async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1")) as fleet:
-        cheat = dataclasses.replace(PARTS, aggregator=one_wrong_number(2))
+        cheat = dataclasses.replace(FACTORIES, aggregator=one_wrong_number(2))
         ended = await run_all(fleet, ALL, {"agg0": cheat, "agg1": cheat})
         assert set(ended.values()) == {"closed"}
-        convictions = {event.fields["tx"]: event for event in fleet.said("convicted")}
+        convictions = {event.fields["tx"]: event for event in fleet.reported("convicted")}
         assert len(convictions) == 1
         (convicted,) = convictions.values()
         assert convicted.fields["prover"] == fleet.wallets["challenger"].address
         assert convicted.fields["rewarded"]
-        assert len({event.fields["id"] for event in fleet.said("final")}) == 3
+        assert len({event.fields["id"] for event in fleet.reported("final")}) == 3
         async with fleet.client("sponsor") as client:
             contracts = client.contracts
             poster = str(convicted.fields["poster"])
@@ -78,15 +78,15 @@ async def test_a_job_ends_though_what_is_anyones_is_always_done_late(
 ) -> None:
     """So late that the last result is posted before the holds of the one below it were counted."""
 
-    async def late(self: CommonActions, action: Upkeep, rank: float) -> None:
+    async def late(self: CommonActions, action: Upkeep) -> None:
         await asyncio.sleep(1.5)
-        await at_once(self, action, rank)
+        await at_once(self, action)
 
     at_once = CommonActions.upkeep
     monkeypatch.setattr(CommonActions, "upkeep", late)
     async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), rounds=2) as fleet:
         assert set((await run_all(fleet, ALL)).values()) == {"closed"}
-        assert len({event.fields["id"] for event in fleet.said("final")}) == 2
+        assert len({event.fields["id"] for event in fleet.reported("final")}) == 2
 
 
 async def test_everything_earned_is_claimed_once(start_chain: StartChain, tmp_path: Path) -> None:
@@ -121,13 +121,13 @@ async def test_a_worker_that_dies_for_good_after_attesting_does_not_stop_the_job
                 stop.set()
 
         dying = asyncio.create_task(
-            run_node(fleet.config("w1", Role.WORKER), on_event=die, stop=stop, parts=PARTS)
+            run_node(fleet.config("w1", Role.WORKER), on_event=die, stop=stop, factories=FACTORIES)
         )
         roles = {name: roles for name, roles in ALL.items() if name != "w1"}
         ended = await run_all(fleet, roles, timeout_s=200)
         assert (await dying).status == "stopped"
         assert set(ended.values()) == {"closed"}
-        assert len({event.fields["id"] for event in fleet.said("final")}) == 2
+        assert len({event.fields["id"] for event in fleet.reported("final")}) == 2
 
 
 async def test_files_of_settled_rounds_leave_the_disk(start_chain: StartChain, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from steelyard.chain.dev.devnet import Kind
 from support.chains import StartChain
 from support.cheats import one_wrong_number
-from support.fleet import ALL, PARTS, Windows, run_all, staged
+from support.fleet import ALL, FACTORIES, Windows, run_all, staged
 
 ROUNDS = 2
 WINDOWS = Windows(submit=30, attest=20, turn=8, post=30, challenge=6)
@@ -60,8 +60,8 @@ async def whole_job(start_chain: StartChain, root: Path, place: Place) -> None:
         confirmations=place.confirmations,
         poll_s=0.1,
     ) as fleet:
-        cheat = dataclasses.replace(PARTS, aggregator=one_wrong_number(1))
+        cheat = dataclasses.replace(FACTORIES, aggregator=one_wrong_number(1))
         ended = await run_all(fleet, ALL, {"agg0": cheat, "agg1": cheat}, timeout_s=200)
         assert set(ended.values()) == {"closed"}
-        assert len({event.fields["id"] for event in fleet.said("final")}) == ROUNDS
-        assert len({event.fields["tx"] for event in fleet.said("convicted")}) == 1
+        assert len({event.fields["id"] for event in fleet.reported("final")}) == ROUNDS
+        assert len({event.fields["tx"] for event in fleet.reported("convicted")}) == 1

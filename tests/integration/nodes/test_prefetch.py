@@ -16,7 +16,7 @@ from steelyard.errors import ContentMissing
 from steelyard.nodes.config import Role
 from steelyard.nodes.runner import run_node
 from support.chains import StartChain
-from support.fleet import ALL, PARTS, Fleet, Windows, run_all, staged
+from support.fleet import ALL, FACTORIES, Fleet, Windows, run_all, staged
 
 WORKERS = ("w0", "w1", "w2")
 
@@ -43,7 +43,7 @@ def updates_of(fleet: Fleet, names: Sequence[str], serials: Sequence[int]) -> se
     addresses = {fleet.wallets[name].address for name in names}
     return {
         str(event.fields["cid"])
-        for event in fleet.said("submission")
+        for event in fleet.reported("submission")
         if event.fields["worker"] in addresses and event.serial in serials
     }
 
@@ -61,18 +61,18 @@ async def test_a_worker_that_never_gets_an_update_trains_on_the_result_that_came
                 self.lacking = updates_of(fleet, ["w0"], range(1, 9))
                 return await super().get(cid, dest, **how)
 
-        parts = {"w2": dataclasses.replace(PARTS, store=Lacking)}
-        ended = await run_all(fleet, {**ALL, "w2": (Role.WORKER,)}, parts, timeout_s=150)
+        factories = {"w2": dataclasses.replace(FACTORIES, store=Lacking)}
+        ended = await run_all(fleet, {**ALL, "w2": (Role.WORKER,)}, factories, timeout_s=150)
         assert set(ended.values()) == {"closed"}
-        ahead = {event.round: event for event in fleet.said("prefetched", "w2")}
-        training = {event.round: event.at for event in fleet.said("training", "w2")}
+        ahead = {event.round: event for event in fleet.reported("prefetched", "w2")}
+        training = {event.round: event.at for event in fleet.reported("training", "w2")}
         assert {1, 2} <= set(ahead), "the results that it cannot work out"
         for number in (1, 2):
             assert ahead[number].fields["fits"]
             assert ahead[number].at < training[number + 1]
-        submitted = [event for event in fleet.said("tx", "w2") if event.fields["what"] == "submit"]
+        submitted = [event for event in fleet.reported("tx", "w2") if event.fields["what"] == "submit"]
         assert len(submitted) == 3
-        assert not fleet.said("prefetched", "w0"), "who can work a result out fetches no file of it"
+        assert not fleet.reported("prefetched", "w0"), "who can work a result out fetches no file of it"
 
 
 @pytest.mark.slow
@@ -97,18 +97,18 @@ async def test_a_latecomer_has_the_updates_of_later_rounds_while_it_rebuilds_ear
                 return await super().get(cid, dest, **how)
 
         async def comes_late() -> str:
-            while not any(event.serial == 2 for event in fleet.said("post")):
+            while not any(event.serial == 2 for event in fleet.reported("post")):
                 await asyncio.sleep(0.05)
             node = await run_node(
                 fleet.config("w2", Role.WORKER),
                 on_event=fleet.listener("w2"),
-                parts=dataclasses.replace(PARTS, store=Late),
+                factories=dataclasses.replace(FACTORIES, store=Late),
             )
             return node.status
 
         late = asyncio.create_task(comes_late())
         ended = await run_all(fleet, ALL, timeout_s=200)
         assert {*ended.values(), await late} == {"closed"}
-        rebuilt = {event.serial: event.at for event in fleet.said("rebuilt", "w2")}
+        rebuilt = {event.serial: event.at for event in fleet.reported("rebuilt", "w2")}
         second = updates_of(fleet, ["w0", "w1"], [2])
         assert all(noted[cid] < rebuilt[1] for cid in second), "they came while the first was rebuilt"

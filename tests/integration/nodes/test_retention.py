@@ -11,7 +11,7 @@ from steelyard.content import FOREVER, EmbeddedStore, Entry, StoreConfig
 from steelyard.nodes.reporting import NodeEvent
 from steelyard.nodes.runner import run_node
 from support.chains import StartChain
-from support.fleet import ALL, PARTS, Fleet, open_first, run_all, staged
+from support.fleet import ALL, FACTORIES, Fleet, open_first, run_all, staged
 
 MARGIN_S = 300.0
 
@@ -32,8 +32,8 @@ async def test_pins_run_out_with_the_rounds_and_models_stay(start_chain: StartCh
             "agg0": {"archive": True},
         }
         assert set((await run_all(fleet, ALL, settings=settings)).values()) == {"closed"}
-        posts = {str(event.fields["cid"]): event.round for event in fleet.said("post")}
-        updates = {str(event.fields["cid"]): event.round for event in fleet.said("submission")}
+        posts = {str(event.fields["cid"]): event.round for event in fleet.reported("post")}
+        updates = {str(event.fields["cid"]): event.round for event in fleet.reported("submission")}
         final = next(cid for cid, number in posts.items() if number == 5)
         assert sorted(posts.values()) == [1, 2, 3, 4, 5]
 
@@ -54,7 +54,7 @@ async def test_pins_run_out_with_the_rounds_and_models_stay(start_chain: StartCh
         for held in (bare, margin, archive):
             assert len([entry for entry in held.values() if entry.pinned_until == FOREVER]) >= 3
 
-        last = fleet.said("holding", "agg0")[-1].json()
+        last = fleet.reported("holding", "agg0")[-1].json()
         assert last["files"] == len(archive)
         assert last["held_bytes"] == last["pinned_bytes"] == sum(entry.size for entry in archive.values())
 
@@ -74,11 +74,11 @@ async def test_nodes_that_never_come_back_leave_nothing_of_a_round_pinned_for_go
             return listen
 
         nodes = [
-            run_node(fleet.config(name, *roles), on_event=listener(name), stop=stop, parts=PARTS)
+            run_node(fleet.config(name, *roles), on_event=listener(name), stop=stop, factories=FACTORIES)
             for name, roles in ALL.items()
         ]
         await asyncio.gather(open_first(fleet), *nodes)
-        updates = {str(event.fields["cid"]) for event in fleet.said("submission") if event.serial == 1}
+        updates = {str(event.fields["cid"]) for event in fleet.reported("submission") if event.serial == 1}
         for name in ("w0", "w1"):
             held = await left_in(fleet, name)
             for cid in updates:

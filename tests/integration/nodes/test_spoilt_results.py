@@ -29,9 +29,10 @@ from steelyard.core.rules import AggregationConfig
 from steelyard.errors import ContentMissing
 from steelyard.nodes.actions.types import Convict, Hold, Publish, Submit, Train
 from steelyard.nodes.config import Role
-from steelyard.nodes.decisions.aggregator import aggregator, challenger
+from steelyard.nodes.decisions.aggregator import aggregator_actions
+from steelyard.nodes.decisions.challenger import challenger_actions
 from steelyard.nodes.decisions.common import Snapshot
-from steelyard.nodes.decisions.worker import worker
+from steelyard.nodes.decisions.worker import worker_actions
 from steelyard.nodes.files.results import Results
 from steelyard.nodes.files.updates import Updates
 from steelyard.nodes.job_info import JobInfo
@@ -42,7 +43,7 @@ from steelyard.nodes.state.local import LocalState, ResultVerdict
 from steelyard.nodes.state.view import NOT_HELD, View
 from support.chains import StartChain
 from support.crashing import log_of
-from support.fleet import BOND, PARTS, Fleet, Windows, open_first, staged
+from support.fleet import BOND, FACTORIES, Fleet, Windows, open_first, staged
 from support.spoiling import SPOILERS, Right, Spoilt
 
 WORKERS = ("w0", "w1", "w2")
@@ -109,7 +110,11 @@ class Court:
         situation = Snapshot(
             view=view, local=self.local, terms=self.info.terms, now=now, block=view.openings[1].block
         )
-        wanted = [*worker(situation), *aggregator(situation, enlist=False), *challenger(situation)]
+        wanted = [
+            *worker_actions(situation),
+            *aggregator_actions(situation, enlist=False),
+            *challenger_actions(situation),
+        ]
         return [act for act in wanted if isinstance(act, Hold | Train | Submit | Publish | Convict)]
 
     def _ends_void(self, post: ev.Posted) -> None:
@@ -202,7 +207,7 @@ async def all_attest(fleet: Fleet) -> None:
 
     nodes = [
         asyncio.create_task(
-            run_node(fleet.config(name, Role.WORKER), on_event=listen, stop=stop, parts=PARTS)
+            run_node(fleet.config(name, Role.WORKER), on_event=listen, stop=stop, factories=FACTORIES)
         )
         for name in WORKERS
     ]

@@ -17,7 +17,7 @@ from steelyard.nodes.runner import run_node
 from steelyard.nodes.verify import pull_model, verify_round
 from support.chains import StartChain
 from support.cheats import RefusedBlock, Unholdable, one_wrong_number
-from support.fleet import ALL, BOND, PARTS, SHORT, STAKE, Fleet, Windows, open_first, run_all, staged
+from support.fleet import ALL, BOND, FACTORIES, SHORT, STAKE, Fleet, Windows, open_first, run_all, staged
 
 
 async def dying(fleet: Fleet, name: str, role: Role, moment: str, **wanted: object) -> str:
@@ -29,7 +29,7 @@ async def dying(fleet: Fleet, name: str, role: Role, moment: str, **wanted: obje
         if event.kind == moment and all(event.fields.get(key) == value for key, value in wanted.items()):
             stop.set()
 
-    outcome = await run_node(fleet.config(name, role), on_event=listen, stop=stop, parts=PARTS)
+    outcome = await run_node(fleet.config(name, role), on_event=listen, stop=stop, factories=FACTORIES)
     return outcome.status
 
 
@@ -39,12 +39,12 @@ async def test_a_malformed_update_costs_its_worker_the_stake_and_the_round_goes_
     async with staged(
         start_chain("anvil"), tmp_path, workers=("w0", "w1", "w2"), windows=SHORT, rounds=2
     ) as fleet:
-        cheat = dataclasses.replace(PARTS, training=RefusedBlock)
+        cheat = dataclasses.replace(FACTORIES, training=RefusedBlock)
         ended = await run_all(fleet, {**ALL, "w2": (Role.WORKER,)}, {"w2": cheat}, timeout_s=200)
         assert ended["w0"] == ended["w1"] == "closed"
-        (malformed,) = {event.fields["tx"]: event for event in fleet.said("malformed")}.values()
+        (malformed,) = {event.fields["tx"]: event for event in fleet.reported("malformed")}.values()
         assert malformed.fields["worker"] == fleet.wallets["w2"].address
-        assert len({event.fields["id"] for event in fleet.said("final")}) == 2
+        assert len({event.fields["id"] for event in fleet.reported("final")}) == 2
         async with fleet.client("sponsor") as client:
             vault = client.contracts.vault
             stakes = [
@@ -59,15 +59,15 @@ async def test_what_nobody_can_rebuild_is_held_by_nobody_and_the_round_goes_on_w
     start_chain: StartChain, tmp_path: Path
 ) -> None:
     async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), windows=SHORT, rounds=3) as fleet:
-        cheat = dataclasses.replace(PARTS, aggregator=Unholdable)
+        cheat = dataclasses.replace(FACTORIES, aggregator=Unholdable)
         ended = await run_all(fleet, ALL, {"agg0": cheat, "agg1": cheat}, timeout_s=200)
         assert set(ended.values()) == {"closed"}
-        voids = {event.fields["id"]: event for event in fleet.said("void")}
+        voids = {event.fields["id"]: event for event in fleet.reported("void")}
         assert {event.round for event in voids.values()} == {1, 2, 3}
         assert {event.fields["cause"] for event in voids.values()} == {"not held"}
-        assert not {event.fields["id"] for event in fleet.said("held")} & set(voids)
-        assert not [event for event in fleet.said("tx") if event.fields["what"] == "convict"]
-        assert len({event.fields["id"] for event in fleet.said("final")}) == 3
+        assert not {event.fields["id"] for event in fleet.reported("held")} & set(voids)
+        assert not [event for event in fleet.reported("tx") if event.fields["what"] == "convict"]
+        assert len({event.fields["id"] for event in fleet.reported("final")}) == 3
         async with fleet.client("sponsor") as client:
             vault, wallets = client.contracts.vault, fleet.wallets
             purses = {"w0": Purse.STAKE, "w1": Purse.STAKE, "agg0": Purse.BOND, "agg1": Purse.BOND}
@@ -91,16 +91,18 @@ async def test_a_worker_that_was_away_rebuilds_what_it_missed_and_takes_part_aga
 
         async def comes_back() -> str:
             await late
-            while not any(event.serial == 2 for event in fleet.said("submission")):
+            while not any(event.serial == 2 for event in fleet.reported("submission")):
                 await asyncio.sleep(0.05)
-            node = await run_node(fleet.config("w1", Role.WORKER), on_event=fleet.listener("w1"), parts=PARTS)
+            node = await run_node(
+                fleet.config("w1", Role.WORKER), on_event=fleet.listener("w1"), factories=FACTORIES
+            )
             return node.status
 
         back = asyncio.create_task(comes_back())
         roles = {name: roles for name, roles in ALL.items() if name != "w1"}
         ended = await run_all(fleet, roles, timeout_s=200)
         assert {*ended.values(), await back} == {"closed"}
-        submits = [event for event in fleet.said("tx", "w1") if event.fields["what"] == "submit"]
+        submits = [event for event in fleet.reported("tx", "w1") if event.fields["what"] == "submit"]
         assert len(submits) >= 2
 
 
@@ -108,7 +110,7 @@ async def test_anyone_verifies_a_round_and_pulls_its_model_from_public_data(
     start_chain: StartChain, tmp_path: Path
 ) -> None:
     async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), rounds=2) as fleet:
-        cheat = dataclasses.replace(PARTS, aggregator=one_wrong_number(2))
+        cheat = dataclasses.replace(FACTORIES, aggregator=one_wrong_number(2))
         roles = {name: roles for name, roles in ALL.items() if name != "challenger"}
         ended = await run_all(fleet, roles, {"agg0": cheat, "agg1": cheat}, timeout_s=120)
         assert set(ended.values()) == {"closed"}
@@ -158,7 +160,7 @@ async def test_a_committee_is_drawn_among_more_than_sixteen(start_chain: StartCh
             fleet, {**roles, "agg0": (Role.AGGREGATOR,), "challenger": (Role.CHALLENGER,)}, timeout_s=240
         )
         assert set(ended.values()) == {"closed"}
-        attested = {event.fields["slot"] for event in fleet.said("attestation")}
+        attested = {event.fields["slot"] for event in fleet.reported("attestation")}
         assert len(attested) <= 16
 
 
@@ -173,7 +175,7 @@ async def test_an_aggregator_that_stays_away_is_removed_and_the_job_goes_on(
             await client.send(client.contracts.coordinator.enlist(fleet.job))
         roles = {name: roles for name, roles in ALL.items() if name != "agg1"}
         assert set((await run_all(fleet, roles, timeout_s=200)).values()) == {"closed"}
-        removed = [e for e in fleet.said("tx") if e.fields["what"] == "removeAggregator"]
+        removed = [e for e in fleet.reported("tx") if e.fields["what"] == "removeAggregator"]
         assert len(removed) == 1
 
 
@@ -188,7 +190,7 @@ async def test_a_node_that_starts_again_on_a_chain_that_stands_still_goes_on(
         assert await worker == "stopped"  # nobody else is there: no block comes until it acts again
         roles = {"w0": (Role.WORKER,), "agg0": (Role.AGGREGATOR,)}
         nodes = [
-            run_node(fleet.config(name, *mine), on_event=fleet.listener(name), parts=PARTS)
+            run_node(fleet.config(name, *mine), on_event=fleet.listener(name), factories=FACTORIES)
             for name, mine in roles.items()
         ]
         async with asyncio.timeout(60):
@@ -201,7 +203,7 @@ async def test_a_reorganisation_is_followed(start_chain: StartChain, tmp_path: P
     async with staged(chain, tmp_path, workers=("w0", "w1"), windows=SHORT, rounds=2) as fleet:
 
         async def reorganise() -> None:
-            while not fleet.said("attestation"):
+            while not fleet.reported("attestation"):
                 await asyncio.sleep(0.02)
             await asyncio.to_thread(chain.rpc, "anvil_rollback", 2)
 
@@ -209,7 +211,7 @@ async def test_a_reorganisation_is_followed(start_chain: StartChain, tmp_path: P
         ended = await run_all(fleet, ALL, timeout_s=200)
         await shaking
         assert set(ended.values()) == {"closed"}
-        assert len({event.fields["id"] for event in fleet.said("final")}) == 2
+        assert len({event.fields["id"] for event in fleet.reported("final")}) == 2
 
 
 async def test_on_ganache_as_on_anvil(start_chain: StartChain, tmp_path: Path) -> None:
@@ -217,11 +219,11 @@ async def test_on_ganache_as_on_anvil(start_chain: StartChain, tmp_path: Path) -
     async with staged(
         start_chain("ganache"), tmp_path, workers=("w0", "w1"), windows=windows, rounds=2
     ) as fleet:
-        cheat = dataclasses.replace(PARTS, aggregator=one_wrong_number(1))
+        cheat = dataclasses.replace(FACTORIES, aggregator=one_wrong_number(1))
         ended = await run_all(fleet, ALL, {"agg0": cheat, "agg1": cheat}, timeout_s=200)
         assert set(ended.values()) == {"closed"}
-        assert len({event.fields["id"] for event in fleet.said("final")}) == 2
-        assert len({event.fields["tx"] for event in fleet.said("convicted")}) == 1
+        assert len({event.fields["id"] for event in fleet.reported("final")}) == 2
+        assert len({event.fields["tx"] for event in fleet.reported("convicted")}) == 1
 
 
 async def test_several_roles_in_one_process(start_chain: StartChain, tmp_path: Path) -> None:
@@ -239,6 +241,6 @@ async def test_several_roles_in_one_process(start_chain: StartChain, tmp_path: P
 async def test_a_worker_without_a_seat_is_told_to_join(start_chain: StartChain, tmp_path: Path) -> None:
     async with staged(start_chain("anvil"), tmp_path, workers=("w0",)) as fleet:
         with pytest.raises(NodeError, match="job join"):
-            await run_node(fleet.config("challenger", Role.WORKER), parts=PARTS)
+            await run_node(fleet.config("challenger", Role.WORKER), factories=FACTORIES)
         with pytest.raises(ConfigError, match="there is no job 7"):
-            await run_node(fleet.config("w0", Role.WORKER, job=7), parts=PARTS)
+            await run_node(fleet.config("w0", Role.WORKER, job=7), factories=FACTORIES)

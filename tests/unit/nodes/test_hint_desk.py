@@ -14,9 +14,9 @@ from eth_account import Account as Keys
 
 from steelyard.chain.wallets import Wallet
 from steelyard.content.gossip import MessageVerdict
-from steelyard.nodes.gossip.hints import MOST_LIFE_S, GossipTopic, Hint, signed
+from steelyard.nodes.gossip.hints import MAX_LIFE_S, GossipTopic, Hint, sign_hint
 from steelyard.nodes.gossip.peer_gossip import PeerGossip
-from support.hints_process import CHAIN, COORDINATOR, JOB, desk_of
+from support.hints_process import CHAIN, COORDINATOR, JOB, context_of
 
 MEMBER, STRANGER = Wallet(Keys.create()), Wallet(Keys.create())
 PLACE = GossipTopic(chain_id=CHAIN, coordinator=COORDINATOR, job=JOB)
@@ -30,27 +30,29 @@ class Heard:
         self.kinds: list[str] = []
         self.urls: list[str] = []
         store: Any = SimpleNamespace(add_peers=self.urls.extend, url="http://127.0.0.1:1")
-        self.desk = PeerGossip(desk_of(store, MEMBER.address, self.kinds), [])
+        self.gossip = PeerGossip(context_of(store, MEMBER.address, self.kinds), [])
 
 
 def hint(sequence: int = 1, wallet: Wallet = MEMBER, **changes: Any) -> bytes:
-    data = signed(wallet, PLACE, kind="peer", body={"url": "http://10.0.0.7:4100"}, sequence=sequence)
+    data = sign_hint(wallet, PLACE, kind="peer", body={"url": "http://10.0.0.7:4100"}, sequence=sequence)
     return dataclasses.replace(Hint.parse(data), **changes).encode()
 
 
 async def test_a_members_address_is_handed_to_the_store_as_a_peer() -> None:
     heard = Heard()
-    assert await heard.desk.take(hint()) is MessageVerdict.TAKEN
+    assert await heard.gossip.handle(hint()) is MessageVerdict.TAKEN
     assert (heard.kinds, heard.urls) == (["peer"], ["http://10.0.0.7:4100"])
 
 
 async def test_what_is_known_expired_or_of_the_far_future_is_passed_over() -> None:
     heard = Heard()
     data, now = hint(), int(time.time())
-    assert await heard.desk.take(data) is MessageVerdict.TAKEN
-    assert await heard.desk.take(data) is MessageVerdict.PASSED_OVER
-    assert await heard.desk.take(hint(2, expires=now - 5)) is MessageVerdict.PASSED_OVER
-    assert await heard.desk.take(hint(3, expires=now + int(MOST_LIFE_S) + 60)) is MessageVerdict.PASSED_OVER
+    assert await heard.gossip.handle(data) is MessageVerdict.TAKEN
+    assert await heard.gossip.handle(data) is MessageVerdict.PASSED_OVER
+    assert await heard.gossip.handle(hint(2, expires=now - 5)) is MessageVerdict.PASSED_OVER
+    assert (
+        await heard.gossip.handle(hint(3, expires=now + int(MAX_LIFE_S) + 60)) is MessageVerdict.PASSED_OVER
+    )
     assert heard.kinds == ["peer"]
 
 
@@ -59,15 +61,15 @@ async def test_what_is_known_expired_or_of_the_far_future_is_passed_over() -> No
     [
         lambda: hint(1, STRANGER),
         lambda: dataclasses.replace(Hint.parse(hint(1)), sequence=2).encode(),
-        lambda: signed(MEMBER, ELSEWHERE, kind="peer", body={"url": "http://h"}, sequence=1),
-        lambda: signed(MEMBER, PLACE, kind="peer", body={"url": "ftp://h"}, sequence=1),
+        lambda: sign_hint(MEMBER, ELSEWHERE, kind="peer", body={"url": "http://h"}, sequence=1),
+        lambda: sign_hint(MEMBER, PLACE, kind="peer", body={"url": "ftp://h"}, sequence=1),
         lambda: b"\x00" * 100,
     ],
     ids=["a stranger's", "changed", "of another job", "no address", "garbage"],
 )
 async def test_bad_hints_are_refused_and_lead_to_nothing(made: Callable[[], bytes]) -> None:
     heard = Heard()
-    assert await heard.desk.take(made()) is MessageVerdict.REFUSED
+    assert await heard.gossip.handle(made()) is MessageVerdict.REFUSED
     assert (heard.kinds, heard.urls) == ([], [])
 
 
@@ -75,7 +77,7 @@ async def test_a_thousand_forged_hints_from_anywhere_cost_a_few_signatures() -> 
     heard, good = Heard(), Hint.parse(hint())
     forged = [dataclasses.replace(good, sequence=10 + number).encode() for number in range(1000)]
     spent = time.process_time()
-    verdicts = Counter([await heard.desk.take(data) for data in forged])
+    verdicts = Counter([await heard.gossip.handle(data) for data in forged])
     spent = time.process_time() - spent
     assert verdicts[MessageVerdict.TAKEN] == 0
     assert verdicts[MessageVerdict.REFUSED] < 40, "those whose signature was looked at"
@@ -86,6 +88,6 @@ async def test_a_thousand_forged_hints_from_anywhere_cost_a_few_signatures() -> 
 async def test_a_member_that_floods_is_heard_a_few_times() -> None:
     heard = Heard()
     many = [hint(number) for number in range(60)]
-    verdicts = Counter([await heard.desk.take(data) for data in many])
+    verdicts = Counter([await heard.gossip.handle(data) for data in many])
     assert 0 < verdicts[MessageVerdict.TAKEN] <= 30
     assert len(heard.kinds) == verdicts[MessageVerdict.TAKEN]

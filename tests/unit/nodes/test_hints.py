@@ -14,7 +14,7 @@ from steelyard.content import Cid
 from steelyard.content.gossip import MAX_MESSAGE
 from steelyard.content.kubo.pubsub import parse
 from steelyard.errors import FormatError
-from steelyard.nodes.gossip.hints import LIFE_S, GossipTopic, Hint, checked_body, signed
+from steelyard.nodes.gossip.hints import LIFE_S, GossipTopic, Hint, checked_body, sign_hint
 
 WALLET = Wallet(Keys.from_key(bytes(31) + b"\x07"))
 OTHER = Wallet(Keys.from_key(bytes(31) + b"\x08"))
@@ -23,13 +23,13 @@ CID = str(Cid.of_block(0x55, b"x"))
 
 
 def told(**changes: object) -> Hint:
-    data = signed(WALLET, PLACE, kind="file", body={"cid": CID, "url": "http://h:1"}, sequence=5)
+    data = sign_hint(WALLET, PLACE, kind="file", body={"cid": CID, "url": "http://h:1"}, sequence=5)
     return dataclasses.replace(Hint.parse(data), **changes)  # type: ignore[arg-type]
 
 
 def test_what_was_signed_is_read_again_and_is_of_its_sender() -> None:
     hint = Hint.parse(told().encode())
-    assert hint.is_of_its_sender(PLACE)
+    assert hint.is_signed_by_sender(PLACE)
     assert hint.sender == WALLET.address
     assert time.time() < hint.expires <= time.time() + LIFE_S
     assert checked_body(hint) == {"cid": CID, "url": "http://h:1"}
@@ -49,12 +49,12 @@ def test_what_was_signed_is_read_again_and_is_of_its_sender() -> None:
     ],
 )
 def test_anything_changed_is_forged(changes: dict[str, object]) -> None:
-    assert not told(**changes).is_of_its_sender(PLACE)
+    assert not told(**changes).is_signed_by_sender(PLACE)
 
 
 @pytest.mark.parametrize("change", [{"job": 4}, {"chain_id": 1}, {"coordinator": "0x" + "ac" * 20}])
 def test_a_hint_means_nothing_in_another_job_chain_or_contract(change: dict[str, object]) -> None:
-    assert not told().is_of_its_sender(dataclasses.replace(PLACE, **change))  # type: ignore[arg-type]
+    assert not told().is_signed_by_sender(dataclasses.replace(PLACE, **change))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_what_is_no_hint_is_refused(data: bytes) -> None:
 def test_no_hint_is_large() -> None:
     body = {"cid": CID, "url": "http://h:1/" + "x" * 180, "a": "y" * 200, "b": "z" * 200, "c": "z" * 200}
     with pytest.raises(FormatError, match="bytes"):
-        signed(WALLET, PLACE, kind="file", body=body, sequence=1)
+        sign_hint(WALLET, PLACE, kind="file", body=body, sequence=1)
     with pytest.raises(FormatError):
         Hint.parse(told().encode() + b" " * MAX_MESSAGE)
 

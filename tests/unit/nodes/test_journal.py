@@ -93,7 +93,7 @@ def test_two_nodes_on_one_home_are_refused(tmp_path: Path) -> None:
 
 def test_a_journal_of_another_job_is_refused(tmp_path: Path) -> None:
     Journal(tmp_path / "journal", WHO).close()
-    with pytest.raises(JournalError, match=r"is of job 1, and this node's is 2"):
+    with pytest.raises(JournalError, match=r"is the journal of job 1, this node has job 2"):
         Journal(tmp_path / "journal", {**WHO, "job": "2"})
 
 

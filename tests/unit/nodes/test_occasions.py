@@ -9,16 +9,16 @@ from typing import Any
 from steelyard.chain.rpc import RpcRefused
 from steelyard.nodes.actions.common import CommonActions
 from steelyard.nodes.actions.types import Upkeep
-from steelyard.nodes.context import NodeContext as RealDesk
+from steelyard.nodes.context import NodeContext
 from steelyard.nodes.state.local import LocalState, RebuiltResult, ResultVerdict, UpdateCheck
 
-SETTLE = Upkeep(act="settle", serial=1, mark=1)
+SETTLE = Upkeep(function="settle", serial=1, occasion=1)
 
 
-class Desk:
-    """A key's transactions by name: the same name again is the same receipt."""
+class FakeContext:
+    """Sends nothing: gives each intent a receipt, and the same intent the same one."""
 
-    config = SimpleNamespace(wait_turn_s=0.0)
+    config = SimpleNamespace(effective_rank_delay_s=0.0)
     info = SimpleNamespace(job=1)
     view = SimpleNamespace(failures=0)
     coordinator = SimpleNamespace(
@@ -26,10 +26,10 @@ class Desk:
     )
 
     def __init__(self) -> None:
-        self.seen = self.block = 10
+        self.last_block = self.block = 10
         self.mined: dict[str, int] = {}
 
-    def name(self, *parts: object) -> str:
+    def intent_name(self, *parts: object) -> str:
         return ":".join(map(str, parts))
 
     async def send(self, _call: object, intent: str, _body: object, **_given: object) -> Any:
@@ -40,18 +40,18 @@ class Desk:
 
 
 async def test_a_node_that_starts_again_finds_what_it_sent() -> None:
-    desk = Desk()
+    context = FakeContext()
     for _life in range(2):
-        await CommonActions(desk).upkeep(SETTLE, rank=0)  # type: ignore[arg-type]
-    assert list(desk.mined.values()) == [11]
+        await CommonActions(context, lambda: 0.0).upkeep(SETTLE)  # type: ignore[arg-type]
+    assert list(context.mined.values()) == [11]
 
 
 async def test_what_is_wanted_though_the_view_shows_that_it_was_done_is_done_anew() -> None:
-    desk = Desk()
+    context = FakeContext()
     for _occasion in range(3):
-        await CommonActions(desk).upkeep(SETTLE, rank=0)  # type: ignore[arg-type]
-        desk.seen = desk.block
-    assert list(desk.mined.values()) == [11, 12, 13]
+        await CommonActions(context, lambda: 0.0).upkeep(SETTLE)  # type: ignore[arg-type]
+        context.last_block = context.block
+    assert list(context.mined.values()) == [11, 12, 13]
 
 
 def test_after_a_reorganisation_what_lost_its_files_is_found_anew(tmp_path: Path) -> None:
@@ -66,9 +66,9 @@ def test_after_a_reorganisation_what_lost_its_files_is_found_anew(tmp_path: Path
         (1, 1): UpdateCheck(path=gone, held=True),
         (1, 2): UpdateCheck(path=gone, held=False),
     }
-    local = LocalState(identity="me", rebuilt=dict(rebuilt), ahead=dict(rebuilt), checked=checked)
+    local = LocalState(identity="me", rebuilt=dict(rebuilt), prefetched=dict(rebuilt), checked=checked)
     local.forget_lost()
-    assert set(local.rebuilt) == set(local.ahead) == {b"here", b"none"}
+    assert set(local.rebuilt) == set(local.prefetched) == {b"here", b"none"}
     assert set(local.checked) == {(1, 0), (1, 2)}
 
 
@@ -85,15 +85,15 @@ async def test_a_server_without_the_block_is_asked_again_and_ends_no_node() -> N
             raise answer
         return answer
 
-    desk: Any = SimpleNamespace(
+    context: Any = SimpleNamespace(
         coordinator=SimpleNamespace(round_of=lambda job, serial: (job, serial)),
         info=SimpleNamespace(job=1),
         client=SimpleNamespace(read=read),
-        report=SimpleNamespace(say=lambda kind, **_: said.append(kind)),
+        report=SimpleNamespace(emit=lambda kind, **_: said.append(kind)),
     )
-    opening: Any = SimpleNamespace(serial=1, clock=None, seeded=False)
+    opening: Any = SimpleNamespace(serial=1, clock=None, seed_recorded=False)
     for clock in (None, 7):
-        await RealDesk.ask_round(desk, opening, 40)
+        await NodeContext.refresh_round(context, opening, 40)
         assert opening.clock == clock
-    assert opening.seeded
+    assert opening.seed_recorded
     assert said == ["problem"]

@@ -7,8 +7,8 @@ from typing import Any
 
 from steelyard.chain.generated import events as ev
 from steelyard.nodes.actions.types import Action, Adopt, Prefetch, Train
-from steelyard.nodes.decisions.common import Snapshot, common
-from steelyard.nodes.decisions.worker import worker
+from steelyard.nodes.decisions.common import Snapshot, common_actions
+from steelyard.nodes.decisions.worker import worker_actions
 from steelyard.nodes.state.folding import fold
 from steelyard.nodes.state.local import LocalState, RebuiltResult, ResultVerdict, UpdateCheck
 from support.chronicle import START, WINDOW, Chronicle, id_of, terms, two_at_work, who
@@ -23,7 +23,7 @@ def posted() -> Chronicle:
     story.submitted(1, 0, 1, close=True)
     story.attested(1, 0, 3)
     story.posted(1, id_of(1), poster=10, included=3, size=2, hold_by=START + 2 * WINDOW)
-    story.opened(2, 2, 2, parent=id_of(1), above=1, at=START + 20, with_post=True)
+    story.opened(2, 2, 2, parent=id_of(1), above=1, at=START + 20, opened_by_post=True)
     return story
 
 
@@ -50,27 +50,29 @@ def fetched(state: Path | None = PLACE) -> dict[bytes, RebuiltResult]:
 
 
 def test_a_result_is_fetched_ahead_where_an_update_in_it_is_missing() -> None:
-    assert ahead_of(common(seen(posted(), held=(0,)))) == [Prefetch(id=id_of(1))]
-    assert ahead_of(common(seen(posted(), held=(0,), ahead=fetched()))) == []
+    assert ahead_of(common_actions(seen(posted(), held=(0,)))) == [Prefetch(id=id_of(1))]
+    assert ahead_of(common_actions(seen(posted(), held=(0,), prefetched=fetched()))) == []
 
 
 def test_a_result_that_follows_from_held_updates_is_not_fetched() -> None:
-    assert ahead_of(common(seen(posted(), held=(0, 1)))) == []
+    assert ahead_of(common_actions(seen(posted(), held=(0, 1)))) == []
 
 
 def test_a_held_result_that_came_ahead_is_trained_on_where_the_operator_wants_it() -> None:
     story = posted()
     for slot in (0, 1):
         story.tell(ev.Held, serial=1, id=id_of(1), worker=who(slot), slot=slot)
-    assert Train(serial=2) in worker(seen(story, held=(0,), ahead=fetched(), train_on_held=True))
-    assert Train(serial=2) not in worker(seen(story, held=(0,), ahead=fetched()))
-    assert Train(serial=2) not in worker(seen(story, held=(0,), ahead=fetched(None), train_on_held=True))
+    assert Train(serial=2) in worker_actions(seen(story, held=(0,), prefetched=fetched(), train_on_held=True))
+    assert Train(serial=2) not in worker_actions(seen(story, held=(0,), prefetched=fetched()))
+    assert Train(serial=2) not in worker_actions(
+        seen(story, held=(0,), prefetched=fetched(None), train_on_held=True)
+    )
 
 
 def test_a_final_result_that_came_ahead_is_built_on_though_its_updates_are_gone() -> None:
     story = posted()
     story.tell(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 25)
     story.tell(ev.Final, serial=1, number=1, id=id_of(1))
-    assert ahead_of(common(seen(story, held=(0,)))) == [Prefetch(id=id_of(1))]
-    assert ahead_of(common(seen(story, held=(0,), ahead=fetched()))) == [Adopt(id=id_of(1))]
-    assert ahead_of(common(seen(story, held=(0,), ahead=fetched(None)))) == []
+    assert ahead_of(common_actions(seen(story, held=(0,)))) == [Prefetch(id=id_of(1))]
+    assert ahead_of(common_actions(seen(story, held=(0,), prefetched=fetched()))) == [Adopt(id=id_of(1))]
+    assert ahead_of(common_actions(seen(story, held=(0,), prefetched=fetched(None)))) == []

@@ -41,7 +41,7 @@ class Place:
     said: list[Any] = field(default_factory=list)
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def desk(self) -> Any:
+    def context(self) -> Any:
         shard = SimpleNamespace(cid=str(self.cid), size=self.sealed.stat().st_size)
         return SimpleNamespace(
             folder=self.folder / "node",
@@ -57,7 +57,7 @@ class Place:
                 manifest=SimpleNamespace(shards=[shard]),
                 unsettled_until=time.time() + 60,
             ),
-            report=SimpleNamespace(say=lambda kind, **fields: self.events.append((kind, fields))),
+            report=SimpleNamespace(emit=lambda kind, **fields: self.events.append((kind, fields))),
         )
 
     @property
@@ -109,7 +109,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 async def test_a_granted_shard_is_opened_to_a_private_file(place: Place) -> None:
     await place.grant(place.cid, place.key, place.sealed.stat().st_size)
 
-    rows = await PrivateRows(place.desk()).of(place.seat)
+    rows = await PrivateRows(place.context()).path_for(place.seat)
 
     assert rows.read_bytes() == ROWS
     assert rows.stat().st_mode & 0o777 == 0o600
@@ -119,9 +119,9 @@ async def test_a_granted_shard_is_opened_to_a_private_file(place: Place) -> None
 
 async def test_it_is_opened_once_for_all_rounds(place: Place) -> None:
     await place.grant(place.cid, place.key, place.sealed.stat().st_size)
-    private = PrivateRows(place.desk())
+    private = PrivateRows(place.context())
 
-    first, second = await private.of(place.seat), await private.of(place.seat)
+    first, second = await private.path_for(place.seat), await private.path_for(place.seat)
 
     assert first == second
     assert len(place.events) == 1
@@ -129,7 +129,7 @@ async def test_it_is_opened_once_for_all_rounds(place: Place) -> None:
 
 async def test_without_a_grant_it_says_whom_to_ask(place: Place) -> None:
     with pytest.raises(NodeError, match="is encrypted") as caught:
-        await PrivateRows(place.desk()).of(place.seat)
+        await PrivateRows(place.context()).path_for(place.seat)
 
     assert SPONSOR in caught.value.remedy
     assert f"job grant 1 --worker {ME}" in caught.value.remedy
@@ -137,57 +137,57 @@ async def test_without_a_grant_it_says_whom_to_ask(place: Place) -> None:
 
 
 async def test_a_grant_that_comes_later_is_used(place: Place) -> None:
-    desk = place.desk()
-    private = PrivateRows(desk)
+    context = place.context()
+    private = PrivateRows(context)
     with pytest.raises(NodeError):
-        await private.of(place.seat)
+        await private.path_for(place.seat)
 
     await place.grant(place.cid, place.key, place.sealed.stat().st_size)
-    desk.view = place.view
+    context.view = place.view
 
-    assert (await private.of(place.seat)).read_bytes() == ROWS
+    assert (await private.path_for(place.seat)).read_bytes() == ROWS
 
 
 async def test_what_was_opened_goes_when_access_is_withdrawn(place: Place) -> None:
     await place.grant(place.cid, place.key, place.sealed.stat().st_size)
-    desk = place.desk()
-    private = PrivateRows(desk)
-    await private.of(place.seat)
+    context = place.context()
+    private = PrivateRows(context)
+    await private.path_for(place.seat)
 
     place.withdrawn()
-    desk.view = place.view
-    private.tidy()
+    context.view = place.view
+    private.remove_withdrawn()
 
     assert not place.opened
     with pytest.raises(NodeError, match="may no longer read it since block 2"):
-        await private.of(place.seat)
+        await private.path_for(place.seat)
 
 
 async def test_a_withdrawal_from_another_worker_changes_nothing(place: Place) -> None:
     await place.grant(place.cid, place.key, place.sealed.stat().st_size)
     place.granted(place.cid, worker=OTHER)
-    desk = place.desk()
-    private = PrivateRows(desk)
-    rows = await private.of(place.seat)
+    context = place.context()
+    private = PrivateRows(context)
+    rows = await private.path_for(place.seat)
 
     place.withdrawn(OTHER)
-    desk.view = place.view
-    private.tidy()
+    context.view = place.view
+    private.remove_withdrawn()
 
     assert rows.exists()
 
 
 async def test_content_that_was_sealed_anew_takes_the_place_of_the_old(place: Place) -> None:
     await place.grant(place.cid, place.key, place.sealed.stat().st_size)
-    desk = place.desk()
-    private = PrivateRows(desk)
-    before = await private.of(place.seat)
+    context = place.context()
+    private = PrivateRows(context)
+    before = await private.path_for(place.seat)
     renewed = place.folder / "renewed"
     key = reseal_file(place.sealed, place.key, renewed)
 
     await place.grant(await place.store.add(renewed), key, renewed.stat().st_size)
-    desk.view = place.view
-    after = await private.of(place.seat)
+    context.view = place.view
+    after = await private.path_for(place.seat)
 
     assert (before.exists(), after.read_bytes() == ROWS) == (False, True)
     assert place.opened == [after]
@@ -195,20 +195,20 @@ async def test_content_that_was_sealed_anew_takes_the_place_of_the_old(place: Pl
 
 async def test_nothing_opened_survives_the_node_or_its_death(place: Place) -> None:
     await place.grant(place.cid, place.key, place.sealed.stat().st_size)
-    private = PrivateRows(place.desk())
-    await private.of(place.seat)
+    private = PrivateRows(place.context())
+    await private.path_for(place.seat)
     private.close()
     assert not place.opened
 
-    await private.of(place.seat)  # and now it is killed
-    PrivateRows(place.desk())
+    await private.path_for(place.seat)  # and now it is killed
+    PrivateRows(place.context())
 
     assert not place.opened
 
 
 async def test_what_was_opened_is_in_no_store(place: Place) -> None:
     await place.grant(place.cid, place.key, place.sealed.stat().st_size)
-    rows = await PrivateRows(place.desk()).of(place.seat)
+    rows = await PrivateRows(place.context()).path_for(place.seat)
 
     assert not await place.store.has(await place.store.cid_of(rows))
 
@@ -218,28 +218,28 @@ async def test_an_envelope_for_another_key_names_the_key_that_is_missing(place: 
     await place.grant(place.cid, place.key, place.sealed.stat().st_size, recipient=theirs)
 
     with pytest.raises(ContentSealed, match=theirs.hex()[:16]):
-        await PrivateRows(place.desk()).of(place.seat)
+        await PrivateRows(place.context()).path_for(place.seat)
 
 
 async def test_a_grant_of_something_else_is_refused(place: Place) -> None:
     place.granted(await place.store.add_bytes(b"no envelope"))
 
     with pytest.raises(ContentCorrupt, match="no envelope"):
-        await PrivateRows(place.desk()).of(place.seat)
+        await PrivateRows(place.context()).path_for(place.seat)
 
 
 async def test_an_envelope_cannot_make_a_worker_fetch_without_end(place: Place) -> None:
     await place.grant(place.cid, place.key, 1 << 40)
 
     with pytest.raises(ContentCorrupt, match="more than"):
-        await PrivateRows(place.desk()).of(place.seat)
+        await PrivateRows(place.context()).path_for(place.seat)
 
 
 async def test_a_worker_opens_what_it_sealed_itself(place: Place) -> None:
     size = place.sealed.stat().st_size
     place.ring.own(Envelope.seal(place.key, content=place.cid, size=size, recipient=place.public))
 
-    rows = await PrivateRows(place.desk()).of(place.seat)
+    rows = await PrivateRows(place.context()).path_for(place.seat)
 
     assert rows.read_bytes() == ROWS
 
@@ -248,10 +248,10 @@ async def test_open_rows_are_used_as_they_were_published(place: Place) -> None:
     plain = place.folder / "open"
     plain.write_bytes(ROWS)
     place.cid, place.sealed = await place.store.add(plain), plain
-    desk = place.desk()
-    desk.keys = SecretKeys()
+    context = place.context()
+    context.keys = SecretKeys()
 
-    rows = await PrivateRows(desk).of(place.seat)
+    rows = await PrivateRows(context).path_for(place.seat)
 
     assert rows.read_bytes() == ROWS
     assert not place.opened

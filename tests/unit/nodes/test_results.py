@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from steelyard.chain.contracts import result_id
-from steelyard.chain.generated.structs import Result
+from steelyard.chain.generated.structs import Result, Submission
 from steelyard.content import EmbeddedStore, StoreConfig
 from steelyard.core.encodings import Encoding
 from steelyard.core.files import open_state, write_state, write_update
@@ -22,12 +22,12 @@ from steelyard.core.numbers import ONE
 from steelyard.core.rules import AggregationConfig
 from steelyard.errors import ContentMissing
 from steelyard.jobs.manifest import InitialModel
-from steelyard.nodes.files.result_files import Computed
+from steelyard.nodes.files.result_files import ComputedResult
 from steelyard.nodes.files.results import Results
 from steelyard.nodes.files.updates import Updates
 from steelyard.nodes.job_info import JobInfo
 from steelyard.nodes.state.local import LocalState, ResultVerdict
-from steelyard.nodes.state.view import Opening, Post, Sealed, View
+from steelyard.nodes.state.view import Opening, Post, View
 from support.cheats import wrong_result
 from support.chronicle import terms, who
 
@@ -55,8 +55,8 @@ class Bench:
         if root is None:
             raise ValueError("name the root that the seal opens to")
         cid = await (self.theirs.add(path) if provide else self.theirs.cid_of(path))
-        self.opening.submissions[slot] = Sealed(
-            slot=slot, worker=who(slot), weight=slot + 1,
+        self.opening.submissions[slot] = Submission(
+            job=1, serial=1, slot=slot, worker=who(slot), weight=slot + 1,
             sealed_root=self.info.seal(1, who(slot), root), codec=cid.codec, digest=cid.digest,
         )  # fmt: skip
 
@@ -69,7 +69,7 @@ class Bench:
         )
         return path, write_update(path, **shape, delta=delta).update_root
 
-    async def posted(self, computed: Computed, **changes: Any) -> Post:
+    async def posted(self, computed: ComputedResult, **changes: Any) -> Post:
         """The chain shows this result, with some fields changed."""
         cid = await self.theirs.add(computed.published)
         result = Result(
@@ -86,12 +86,12 @@ class Bench:
         self.opening.post = post
         return post
 
-    async def right(self) -> Computed:
+    async def right(self) -> ComputedResult:
         """What the rules give."""
         parent = await self.results.rebuild(self.view, PARENT, 2)
         return await self.results.compute(self.opening, 3, parent, 2)
 
-    async def wrong(self, value: int = 1) -> Computed:
+    async def wrong(self, value: int = 1) -> ComputedResult:
         """A result with one wrong number, all roots rebuilt."""
         right = await self.right()
         inputs = await self.results.inputs(
@@ -155,7 +155,7 @@ async def test_one_whose_root_does_not_open_the_seal_is_not_held(bench: Bench) -
     await bench.sealed(0, path, root=bytes(32))
     checked = await bench.updates.check(bench.opening, 0, 5)
     assert (checked.held, checked.proof) == (False, None)
-    assert "does not open the seal" in checked.why
+    assert "does not open the submitted commitment" in checked.why
 
 
 @pytest.mark.parametrize("header", [{"job": 2}, {"serial": 2}])
@@ -182,8 +182,8 @@ async def test_one_with_a_refused_block_is_proven_malformed(bench: Bench) -> Non
     data[33] = 32  # the first block's shift: over 31
     path.unlink()
     path.write_bytes(data)
-    looked = Updates(bench.info, bench.ours, bench.folder)._look(path, 1)
-    await bench.sealed(0, path, root=looked.update_root)
+    inspection = Updates(bench.info, bench.ours, bench.folder)._inspect(path, 1)
+    await bench.sealed(0, path, root=inspection.update_root)
     checked = await bench.updates.check(bench.opening, 0, 5)
     assert not checked.held
     assert checked.proof is not None

@@ -36,7 +36,7 @@ async def test_an_action_runs_once_however_often_it_is_wanted() -> None:
 
     tasks, _ = made(perform)
     for bitmap in (1, 3, 7):  # the same effect, with what is known by now
-        tasks.want([Attest(serial=1, tries=0, bitmap=bitmap, not_before=0)])
+        tasks.reconcile([Attest(serial=1, tries=0, bitmap=bitmap, not_before=0)])
         await settle()
     assert len(done) == 1
 
@@ -48,9 +48,9 @@ async def test_what_was_not_wanted_for_a_while_is_done_again() -> None:
         done.append(action)
 
     tasks, _ = made(perform)
-    opening = Upkeep(act="openRound", serial=1, mark=1)
+    opening = Upkeep(function="openRound", serial=1, occasion=1)
     for wanted in ([opening], [opening], [], [opening]):  # the round that it opened failed, and was dropped
-        tasks.want(wanted)
+        tasks.reconcile(wanted)
         await settle()
     assert done == [opening, opening]
 
@@ -64,14 +64,14 @@ async def test_at_the_end_a_file_ahead_is_asked_for_once_and_a_payment_again_and
         raise ContentMissing("nobody has it")
 
     tasks, _ = made(perform)
-    file, payment = Prefetch(id=bytes(32)), Collect(what="claimPosts", number=1)
-    assert not tasks.hopeless([file])
+    file, payment = Prefetch(id=bytes(32)), Collect(function="claimPosts", number=1)
+    assert not tasks.exhausted([file])
     for times in range(1, 6):
-        assert not tasks.hopeless([file, payment])
-        tasks.want([file, payment])
+        assert not tasks.exhausted([file, payment])
+        tasks.reconcile([file, payment])
         await settle()
-        assert tasks.hopeless([file])
-        assert tasks.hopeless([file, payment]) is (times == 5)
+        assert tasks.exhausted([file])
+        assert tasks.exhausted([file, payment]) is (times == 5)
 
 
 async def test_a_rollback_makes_transactions_wanted_again() -> None:
@@ -82,11 +82,11 @@ async def test_a_rollback_makes_transactions_wanted_again() -> None:
 
     tasks, _ = made(perform)
     for _time in range(2):
-        tasks.want([Submit(serial=1)])
+        tasks.reconcile([Submit(serial=1)])
         await settle()
     assert len(done) == 1
     tasks.roll_back()
-    tasks.want([Submit(serial=1)])
+    tasks.reconcile([Submit(serial=1)])
     await settle()
     assert len(done) == 2
 
@@ -102,10 +102,10 @@ async def test_what_is_no_longer_wanted_stops_but_not_a_transaction() -> None:
             raise
 
     tasks, told = made(perform)
-    waiting = Upkeep(act="retry", serial=1, mark=0)
-    tasks.want([Train(serial=1), Submit(serial=1), waiting])
+    waiting = Upkeep(function="retry", serial=1, occasion=0)
+    tasks.reconcile([Train(serial=1), Submit(serial=1), waiting])
     await settle()
-    tasks.want([])
+    tasks.reconcile([])
     await settle()
     assert stopped == [Train(serial=1), waiting]
     assert tasks.busy
@@ -127,7 +127,7 @@ async def test_a_failure_is_told_and_tried_again_after_a_pause(monkeypatch) -> N
     tasks, told = made(perform)
     async with asyncio.timeout(5):
         while tries < 3:
-            tasks.want([Submit(serial=1)])
+            tasks.reconcile([Submit(serial=1)])
             await asyncio.sleep(0.001)
     assert told == [(Submit(serial=1), 1), (Submit(serial=1), 2)]
 
@@ -137,7 +137,7 @@ async def test_that_somebody_was_first_is_no_news() -> None:
         raise Reverted("too late", name="AlreadyPosted")
 
     tasks, told = made(perform)
-    tasks.want([Attest(serial=1, tries=0, bitmap=1, not_before=0)])
+    tasks.reconcile([Attest(serial=1, tries=0, bitmap=1, not_before=0)])
     await settle()
     assert not told
 
@@ -149,7 +149,7 @@ async def test_a_full_disk_ends_the_node_and_so_does_a_bug() -> None:
             raise error
 
         tasks, told = made(perform)
-        tasks.want([Train(serial=1)])
+        tasks.reconcile([Train(serial=1)])
         await settle()
         assert tasks.fatal is error
         assert not told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from steelyard.chain.generated import events as ev
 from steelyard.nodes.state.folding import fold
-from steelyard.nodes.state.view import CONVICTED, NOT_HELD, PARENT_VOID
+from steelyard.nodes.state.view import CONVICTED, NOT_HELD, PARENT_VOID, update_cid
 from support.chronicle import START, Chronicle, id_of, two_at_work, who
 
 
@@ -17,7 +17,7 @@ def posted_twice() -> Chronicle:
         story.attested(serial, 1, 3)
         story.posted(serial, id_of(serial), poster=10, included=3, size=2, hold_by=START + 500)
         story.opened(
-            serial + 1, serial + 1, 2, parent=id_of(serial), above=serial, at=START + 100, with_post=True
+            serial + 1, serial + 1, 2, parent=id_of(serial), above=serial, at=START + 100, opened_by_post=True
         )
     return story
 
@@ -36,7 +36,7 @@ def test_a_rollback_is_a_fold_of_the_shorter_log() -> None:
     assert view.head is not None
     assert view.head.serial == 2
     assert view.head.post is None
-    assert view.head.heard == {0: 3, 1: 3}
+    assert view.head.attestations == {0: 3, 1: 3}
 
 
 def test_a_conviction_voids_what_is_built_on_the_result_and_keeps_the_bitmaps() -> None:
@@ -47,10 +47,10 @@ def test_a_conviction_voids_what_is_built_on_the_result_and_keeps_the_bitmaps() 
     view = fold(1, story.events)
     head = view.head
     assert head is not None
-    assert (head.serial, head.post, head.heard, head.clock) == (1, None, {0: 3, 1: 3}, None)
+    assert (head.serial, head.post, head.attestations, head.clock) == (1, None, {0: 3, 1: 3}, None)
     assert head.demoted == 1
     assert not view.unsettled()
-    assert view.left_bonds == {(2, who(10)): 1}
+    assert view.unreleased_bonds == {(2, who(10)): 1}
 
 
 def test_a_retry_asks_for_fresh_bitmaps_of_the_committee_that_the_chain_names() -> None:
@@ -61,7 +61,7 @@ def test_a_retry_asks_for_fresh_bitmaps_of_the_committee_that_the_chain_names() 
     story.attested(2, 0, 3, tries=0)  # of the try before: counts no more
     head = fold(1, story.events).head
     assert head is not None
-    assert (head.tries, head.drawn, head.heard, head.demoted) == (1, 2, {}, 2)
+    assert (head.tries, head.drawn, head.attestations, head.demoted) == (1, 2, {}, 2)
 
 
 def test_submissions_hold_the_parent_that_their_opening_came_with() -> None:
@@ -92,7 +92,7 @@ def test_what_is_no_cid_on_chain_is_none_here() -> None:
     )  # fmt: skip
     head = fold(1, story.events).head
     assert head is not None
-    assert head.submissions[0].cid is None
+    assert update_cid(head.submissions[0]) is None
 
 
 def test_events_of_other_jobs_change_nothing() -> None:

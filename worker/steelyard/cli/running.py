@@ -71,7 +71,7 @@ async def run_roles(options: RunOptions) -> None:
         if trainer is not None:
             parts = dataclasses.replace(parts, trainer=lambda _scratch, _settings: trainer)
         show = _json_line if session.out.json else _line
-        outcome = await run_node(config, on_event=show, stop=stop, parts=parts)
+        outcome = await run_node(config, on_event=show, stop=stop, factories=parts)
         if not session.out.json:
             typer.echo(f"the node ended: {outcome.status}")
 

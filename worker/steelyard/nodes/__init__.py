@@ -1,1 +1,1 @@
-"""Worker, attestor, aggregator and challenger; the journal lets them be killed at any moment."""
+"""The nodes of a job: workers (which also attest), aggregators and challengers, crash-safe by a journal."""

@@ -1,4 +1,4 @@
-"""Rewards: what is claimable, found in the chain's events, and claimed in batches (protocol.md section 8)."""
+"""Claimable rewards, found in the chain's events and claimed in batches (protocol.md section 8)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T", "Share", Result)
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """A submission in a final round whose share was not claimed yet, for its work and its attesting."""
+    """The unclaimed share of a submission in a final round, for its update and its attestation."""
 
     result: Result
     submission: Submission
@@ -30,12 +30,12 @@ class Share:
 
     @property
     def worker(self) -> str:
-        """Who earned it; the money goes to its payout address, whoever claims."""
+        """Identity that earned the share. It is paid to its payout address, whoever claims."""
         return self.submission.worker
 
 
 async def read_view(client: ChainClient, job: int) -> View:
-    """A job's whole log, folded; follows nothing. Raises Unreachable."""
+    """Fold all events of a job up to the confirmed head. Raises Unreachable."""
     follower = client.follow(addresses=[client.contracts.coordinator.address])
     events: list[Event] = []
     head = await client.head(fresh=True)
@@ -55,15 +55,15 @@ async def claimable(client: ChainClient, job: int, account: str | None = None) -
 
 
 async def claimable_posts(client: ChainClient, job: int, account: str | None = None) -> list[Result]:
-    """Final results whose poster was not paid yet."""
+    """Final results whose poster was not paid, of `account` or of every poster."""
     view = await read_view(client, job)
     return posts_of(view, account, await client.chain_time())
 
 
 async def in_batches(items: Sequence[T], claim: Callable[[list[T]], Awaitable[None]]) -> None:
-    """Call `claim` with at most ten at a time, without those that somebody else has claimed meanwhile.
+    """Call `claim` with at most ten items at a time, leaving out those that others claim meanwhile.
 
-    Anybody may claim for anybody, so that a node and a person at its keyboard often do so at once.
+    Anyone may claim for anyone, so a node and its operator may claim the same items at the same time.
     """
     for start in range(0, len(items), BATCH):
         batch = list(items[start : start + BATCH])
@@ -76,38 +76,40 @@ async def in_batches(items: Sequence[T], claim: Callable[[list[T]], Awaitable[No
 
 
 def _without_claimed(batch: list[T], error: Reverted) -> list[T]:
-    """The batch without the item that was refused as paid before. Raises any other refusal again."""
+    """The batch without the item that was refused as already claimed. Re-raises any other error."""
     paid = error.args_by_name if error.name == "AlreadyClaimed" else {}
-    left = [item for item in batch if _place(item) != (paid.get("job"), paid.get("serial"), paid.get("slot"))]
+    left = [
+        item for item in batch if _claim_key(item) != (paid.get("job"), paid.get("serial"), paid.get("slot"))
+    ]
     if len(left) == len(batch):
         raise error
     return left
 
 
-def _place(item: Share | Result) -> tuple[int, int, int]:
-    """Job, serial and slot, as AlreadyClaimed names them; a post has slot 0."""
+def _claim_key(item: Share | Result) -> tuple[int, int, int]:
+    """Job, serial and slot as in AlreadyClaimed; a post has slot 0."""
     if isinstance(item, Result):
         return item.job, item.serial, 0
     return item.submission.job, item.submission.serial, item.submission.slot
 
 
 async def claim_shares(client: ChainClient, shares: Sequence[Share]) -> list[Receipt]:
-    """Claim shares, at most ten a transaction; those that others claimed meanwhile are left out."""
+    """Claim shares, at most ten per transaction, leaving out those that others claim meanwhile."""
     receipts: list[Receipt] = []
 
     async def send(batch: list[Share]) -> None:
         call = client.contracts.coordinator.claim(
             [share.result for share in batch], [share.submission for share in batch]
         )
-        places = ",".join(f"{share.submission.serial}/{share.submission.slot}" for share in batch)
-        receipts.append(await client.send(call, intent=f"claim:{batch[0].submission.job}:{places}"))
+        slots = ",".join(f"{share.submission.serial}/{share.submission.slot}" for share in batch)
+        receipts.append(await client.send(call, intent=f"claim:{batch[0].submission.job}:{slots}"))
 
     await in_batches(shares, send)
     return receipts
 
 
 async def claim_posts(client: ChainClient, posts: Sequence[Result]) -> list[Receipt]:
-    """Have posters paid and their bonds unlocked, at most ten a transaction; paid ones are left out."""
+    """Pay posters and unlock their bonds, at most ten per transaction, leaving out those paid meanwhile."""
     receipts: list[Receipt] = []
 
     async def send(batch: list[Result]) -> None:
@@ -119,13 +121,13 @@ async def claim_posts(client: ChainClient, posts: Sequence[Result]) -> list[Rece
     return receipts
 
 
-async def claim_own(desk: NodeContext) -> None:
-    """Claim what this node's account has earned in its job."""
-    client, job = desk.client, desk.info.job
-    receipts = await claim_shares(client, await claimable(client, job, desk.local.identity))
-    receipts += await claim_posts(client, await claimable_posts(client, job, desk.local.identity))
+async def claim_own(context: NodeContext) -> None:
+    """Claim all rewards of this node's account in its job."""
+    client, job = context.client, context.info.job
+    receipts = await claim_shares(client, await claimable(client, job, context.local.identity))
+    receipts += await claim_posts(client, await claimable_posts(client, job, context.local.identity))
     for receipt in receipts:
-        desk.report.say(
+        context.report.emit(
             "tx",
             what=receipt.what.rpartition(".")[2],
             intent=receipt.intent,
@@ -137,7 +139,7 @@ async def claim_own(desk: NodeContext) -> None:
 
 
 def final_now(view: View, now: int) -> list[Post]:
-    """Results that are final, or that a claim makes final: held, with the window over, on final parents."""
+    """Results that are final, or that a claim finalizes: held, challenge window over, on final parents."""
     found = view.final_posts()
     for post in view.unsettled():
         if post.final_at is None or now < post.final_at:
@@ -147,22 +149,12 @@ def final_now(view: View, now: int) -> list[Post]:
 
 
 def shares_of(view: View, account: str | None, now: int) -> list[Share]:
-    """Unclaimed shares in final rounds."""
+    """Unclaimed shares in final rounds, of `account` or of every worker."""
     found = []
     for post in final_now(view, now):
-        for slot, sealed in sorted(view.openings[post.serial].submissions.items()):
-            if (post.serial, slot) in view.claimed or account not in (None, sealed.worker):
+        for slot, submission in sorted(view.openings[post.serial].submissions.items()):
+            if (post.serial, slot) in view.claimed or account not in (None, submission.worker):
                 continue
-            submission = Submission(
-                job=view.job,
-                serial=post.serial,
-                slot=slot,
-                worker=sealed.worker,
-                weight=sealed.weight,
-                sealed_root=sealed.sealed_root,
-                codec=sealed.codec,
-                digest=sealed.digest,
-            )
             included = bool(post.result.included >> slot & 1)
             found.append(
                 Share(result=post.result, submission=submission, number=post.number, included=included)
@@ -171,7 +163,7 @@ def shares_of(view: View, account: str | None, now: int) -> list[Share]:
 
 
 def posts_of(view: View, account: str | None, now: int) -> list[Result]:
-    """Final results whose poster was not paid."""
+    """Final results whose poster was not paid, of `account` or of every poster."""
     return [
         post.result
         for post in final_now(view, now)

@@ -1,4 +1,4 @@
-"""What the parts of one node share: its job, its files, its journal, and the way to the chain."""
+"""The context that all components of a node share: job, chain client, store, journal and state."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from steelyard.chain.calls import Call
 from steelyard.chain.client import ChainClient
 from steelyard.chain.generated.coordinator import Coordinator
+from steelyard.chain.generated.structs import Submission
 from steelyard.chain.rpc import RpcRefused
 from steelyard.chain.types import Receipt
 from steelyard.content import ContentStore
@@ -23,15 +24,15 @@ from steelyard.nodes.journal import Journal
 from steelyard.nodes.reporting import Reporter
 from steelyard.nodes.state.committee import SEEDED
 from steelyard.nodes.state.local import LocalState
-from steelyard.nodes.state.view import Opening, Post, Sealed, View
+from steelyard.nodes.state.view import Opening, Post, View
 from steelyard.sealing.keyring import SecretKeys
 
-_FORKED = "it was reorganised; the node goes on with what it shows now"
+_REORGANISED = "nothing to do: the chain was reorganised, and the node goes on with its present state"
 
 
 @dataclass(kw_only=True)
 class NodeContext:
-    """One node's tools. `view` is replaced at a rollback; everything else stays."""
+    """Shared by the components of one node. Only `view` is replaced, at a rollback."""
 
     config: NodeConfig
     client: ChainClient
@@ -45,68 +46,68 @@ class NodeContext:
     folder: Path
     keys: SecretKeys = field(default_factory=SecretKeys)  # a worker's encryption keys
     view: View = field(default_factory=lambda: View(0))
-    seen: int = 0  # the last block that `view` knows
+    last_block: int = 0  # the last block applied to `view`
 
     @property
     def coordinator(self) -> Coordinator:
-        """Typed calls."""
+        """Typed calls of the Coordinator contract."""
         return self.info.contracts.coordinator
 
     @property
     def fetch_s(self) -> float:
-        """Seconds that one attempt to get a file may take."""
+        """Seconds that one attempt to fetch a file may take."""
         return self.config.fetch_s
 
     def opening(self, serial: int) -> Opening:
-        """An opening of the chain as it is now. Raises NodeError where a reorganisation took it away."""
+        """An opening by serial. Raises NodeError if a reorganisation removed it."""
         found = self.view.openings.get(serial)
         if found is None:
-            raise NodeError(f"the chain shows no opening {serial} any more", remedy=_FORKED)
+            raise NodeError(f"opening {serial} is no longer on chain", remedy=_REORGANISED)
         return found
 
     def post(self, id_: bytes) -> Post:
-        """A posted result, likewise."""
+        """A posted result by id. Raises NodeError if a reorganisation removed it."""
         found = self.view.posts.get(id_)
         if found is None:
-            raise NodeError(f"the chain shows no result 0x{id_.hex()} any more", remedy=_FORKED)
+            raise NodeError(f"result 0x{id_.hex()} is no longer on chain", remedy=_REORGANISED)
         return found
 
-    def sealed(self, serial: int, slot: int) -> Sealed:
-        """A submission, likewise."""
+    def submission(self, serial: int, slot: int) -> Submission:
+        """A submission by serial and slot. Raises NodeError if a reorganisation removed it."""
         found = self.opening(serial).submissions.get(slot)
         if found is None:
-            raise NodeError(f"the chain shows no submission {serial}/{slot} any more", remedy=_FORKED)
+            raise NodeError(f"submission {serial}/{slot} is no longer on chain", remedy=_REORGANISED)
         return found
 
-    async def ask_round(self, opening: Opening, block: int) -> None:
-        """Fill in what no event carries, as of `block`; the next look asks again where that fails.
+    async def refresh_round(self, opening: Opening, block: int) -> None:
+        """Read the fields of a round that no event carries, as of `block`.
 
-        A server may lack the block: after a reorganisation, or as the late one of several behind the URL.
-        Raises Unreachable.
+        An RPC server may not have the block, after a reorganisation or behind a load balancer. This is
+        reported, and the next poll tries again. Raises Unreachable.
         """
         call = self.coordinator.round_of(self.info.job, opening.serial)
         try:
             found = await self.client.read(call, block=block)
         except RpcRefused as error:
-            self.report.say("problem", what="round", error=type(error).__name__, message=error.message)
+            self.report.emit("problem", what="round", error=type(error).__name__, message=error.message)
             return
         opening.clock = found.round.clock
-        opening.seeded = opening.seeded or bool(found.round.flags & SEEDED)
+        opening.seed_recorded = opening.seed_recorded or bool(found.round.flags & SEEDED)
 
-    def name(self, act: str, *parts: object) -> str:
-        """An intent's name; it is unique among all contracts, since the client adds the address."""
-        return ":".join((act, str(self.info.job), *map(str, parts)))
+    def intent_name(self, function: str, *parts: object) -> str:
+        """Name of an intent, unique within the contract; the client adds the contract's address."""
+        return ":".join((function, str(self.info.job), *map(str, parts)))
 
     async def send(
         self, call: Call[Any], intent: str, body: Mapping[str, Any], *, not_before: int | None = None
     ) -> Receipt:
-        """Write the intent down, send it, and say so. The same intent again is the same transaction."""
+        """Journal an intent, send its transaction and report it. The same intent is never sent twice."""
         self.journal.write(intent, body)
         crashpoint("send.before")
         receipt = await self.client.send(call, intent=intent, not_before=not_before)
         crashpoint("send.after")
         self.journal.mark_done(intent)
-        self.report.say(
+        self.report.emit(
             "tx",
             what=call.function,
             intent=intent,

@@ -1,9 +1,9 @@
-"""A hook for tests: die by SIGKILL at a named place.
+"""A hook for tests: kill the process with SIGKILL at a named point.
 
-STEELYARD_CRASH="point:count" kills the process the count-th time that `point` is passed, "*:count" at the
+STEELYARD_CRASH="point:count" kills the process when `point` is passed for the count-th time, "*:count" at the
 count-th point of any name. Points: journal.before, journal.after (around each write of an intent),
-send.before (the intent is on disk, the client has not seen it), the client's tx.signed, tx.broadcast,
-tx.sent, tx.mined and tx.settled, send.after (the receipt is known, the journal does not say so yet),
+send.before (the intent is on disk, but not yet with the client), the client's tx.signed, tx.broadcast,
+tx.sent, tx.mined and tx.settled, send.after (the receipt is known, but not yet in the journal),
 train.after, aggregate.after, fetch.after, batch.before and batch.after (around each write of events).
 Without the variable a point costs one comparison.
 """
@@ -17,7 +17,7 @@ VARIABLE = "STEELYARD_CRASH"
 
 
 class _Plan:
-    """Where to die, and how often the place was passed."""
+    """The point at which to die, and the number of passes left."""
 
     def __init__(self, text: str | None) -> None:
         self.set(text or "")
@@ -39,11 +39,11 @@ _plan = _Plan(os.environ.get(VARIABLE))
 
 
 def arm(plan: str) -> None:
-    """Die at "point:count" from now on, whatever the environment said; nowhere for the empty string."""
+    """Set the plan "point:count" in place of the environment's; the empty string disarms it."""
     _plan.set(plan)
 
 
 def crashpoint(point: str) -> None:
-    """Pass `point`; the last thing this process does, where the test asks for it."""
+    """Pass `point`; kills the process if the plan says so."""
     if _plan.point is not None:
         _plan.passed(point)

@@ -1,4 +1,4 @@
-"""What the chain said, as a node's own stream of events tells it."""
+"""Reports chain events of a job in a node's event stream."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from steelyard.nodes.state.view import View, cid_on_chain
 CAUSES = ("not held", "convicted", "parent void")
 
 
-def tell(report: Reporter, view: View, event: Event) -> None:
-    """Report an event of the node's job; `view` already holds it."""
-    telling = _TELLINGS.get(type(event).__name__)
-    if telling is None:
+def report_event(report: Reporter, view: View, event: Event) -> None:
+    """Report an event of the node's job. It is already applied to `view`."""
+    formatter = _FORMATTERS.get(type(event).__name__)
+    if formatter is None:
         return
-    kind, fields = telling
+    kind, format_fields = formatter
     serial = getattr(event, "serial", None)
     opening = view.openings.get(serial) if serial is not None else None
     number = opening.number if opening else None
-    told = fields(event)
+    fields = format_fields(event)
     if isinstance(event, ev.Attested) and opening is not None and event.slot in opening.submissions:
-        told["worker"] = opening.submissions[event.slot].worker
-    report.say(kind, serial=serial, round_=number, block=event.at.block, **told)
+        fields["worker"] = opening.submissions[event.slot].worker
+    report.emit(kind, serial=serial, round_=number, block=event.at.block, **fields)
 
 
 def _hex(value: bytes) -> str:
@@ -93,7 +93,7 @@ def _malformed(event: ev.UpdateMalformed) -> dict[str, Json]:
 
 
 _Fields = Callable[[Any], dict[str, Json]]
-_TELLINGS: dict[str, tuple[str, _Fields]] = {
+_FORMATTERS: dict[str, tuple[str, _Fields]] = {
     "RoundOpened": ("opened", _opened),
     "Submitted": ("submission", _submitted),
     "SubmissionsClosed": ("closed", lambda _: {}),

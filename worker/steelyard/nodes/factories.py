@@ -1,4 +1,4 @@
-"""What a node is put together from, so that tests and stagings can put in something else."""
+"""Factories for the replaceable components of a node."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _store(config: StoreConfig) -> ContentStore:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeFactories:
-    """Factories. Everything by default is the real thing."""
+    """Factories; the defaults make the production components. Tests and the demo replace some of them."""
 
     store: Callable[[StoreConfig], ContentStore] = _store
     trainer: Callable[[Path, TrainerSettings], TrainerLike] = _trainer

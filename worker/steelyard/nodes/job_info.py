@@ -1,4 +1,4 @@
-"""A job's fixed facts, read once from the chain and from its manifest."""
+"""A job's constant data, read once from the chain and from its manifest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ZERO_ADDRESS = "0x" + "00" * 20
 
 @dataclass(frozen=True, kw_only=True)
 class JobInfo:
-    """What a job is: terms on chain, arithmetic, manifest where it was read."""
+    """A job's terms on chain, aggregation parameters and manifest."""
 
     job: int
     chain_id: int
@@ -38,29 +38,29 @@ class JobInfo:
 
     @property
     def state_bytes(self) -> int:
-        """Length of a state file."""
+        """Length of a state file in bytes."""
         return self.step.block_count * STATE_BLOCK
 
     @property
     def result_bytes(self) -> int:
-        """Length of a result's file: the state, and the momentum where there is one."""
+        """Length of a result's file in bytes: the state, and the momentum if there is one."""
         return self.state_bytes * (2 if self.step.momentum else 1)
 
     @property
     def update_bytes(self) -> int:
-        """Greatest length of an update file."""
+        """Greatest length of an update file in bytes."""
         return (
             HEADER.size + (self.step.block_count + 7) // 8 + self.step.block_count * self.step.encoding.size
         )
 
     @property
     def unsettled_until(self) -> float:
-        """Unix seconds at which all its rounds are settled at the latest, with a day to spare."""
+        """Unix seconds by which all rounds are settled, plus a day."""
         windows = self.terms.submit_window + self.terms.challenge_window
         return max(time.time(), self.terms.deadline) + windows + DAY_S
 
     def seal(self, serial: int, worker: str, update_root: bytes) -> bytes:
-        """What `worker` submits for an update of this root."""
+        """The commitment that `worker` submits for an update with this root."""
         return sealed_root(
             chain_id=self.chain_id,
             coordinator=bytes.fromhex(self.contracts.coordinator.address[2:]),
@@ -76,12 +76,15 @@ class JobInfo:
     ) -> JobInfo:
         """Read the terms, fetch the manifest and compare the two.
 
-        Raises ConfigError for an unknown job, ContentError without the manifest, ManifestError where it
-        disagrees.
+        Raises ConfigError for an unknown job, ContentError if no peer serves the manifest, ManifestError if
+        it disagrees with the terms.
         """
         deployment = client.network.deployment
         if deployment is None:
-            raise ConfigError(f"network {client.network.name} names no deployment", remedy="add one")
+            raise ConfigError(
+                f"network {client.network.name} has no deployment",
+                remedy="add one: `steelyard network add --deployment <file>`",
+            )
         contracts = Contracts.of(deployment)
         found = await client.read(contracts.coordinator.terms_of(job))
         if found.sponsor == ZERO_ADDRESS:
@@ -122,7 +125,7 @@ async def fetch(
     provide: bool = True,
     pin_until: float = FOREVER,
 ) -> Path:
-    """Get a file by CID to `dest`; one that is there already is kept if its bytes still are the CID's."""
+    """Fetch a file by CID to `dest`, unless it is there with the right bytes. Raises ContentError."""
     if await asyncio.to_thread(dest.exists):
         if await store.cid_of(dest) == cid:
             return dest
@@ -137,7 +140,7 @@ def _step(terms: JobTerms) -> AggregationConfig:
     chain = terms.step
     if chain.rule not in set(Rule) or chain.encoding not in set(Encoding):
         raise NodeError(
-            f"the job uses rule {chain.rule} and encoding {chain.encoding}, which are not known here",
+            f"the job uses rule {chain.rule} and encoding {chain.encoding}, which this version does not know",
             remedy="update Steelyard",
         )
     return AggregationConfig(

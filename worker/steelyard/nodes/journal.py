@@ -1,8 +1,7 @@
-"""A node's journal: the chain's log as it was read, and every intent before it is acted on.
+"""A node's journal: the job's events as read from the chain, and every intent before it is performed.
 
-One SQLite file per node and job, held by one process at a time. A process that is killed loses nothing: the
-next one folds the same log into the same view, finds what it meant to do, and goes on where the chain says
-it stands.
+One SQLite file per node and job, opened by one process at a time. A killed process loses nothing: the next
+one folds the same events into the same view, finds its intents, and continues from the state of the chain.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ CREATE TABLE IF NOT EXISTS intent (
 
 @dataclass(frozen=True, kw_only=True)
 class Intent:
-    """Something that the node meant to do. `done` once it knows that it happened."""
+    """Something that the node intends to do. `done` is set once it is known to have happened."""
 
     name: str
     body: Mapping[str, Any]
@@ -43,14 +42,17 @@ class Intent:
 
 
 class Journal:
-    """Open with the node's identity (chain, contract, job, account); another one's journal is refused."""
+    """The journal of the node with this identity (chain, contract, job, account).
+
+    Raises JournalError if the file belongs to another node or is in use.
+    """
 
     def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = path
         try:
             self._db = sqlite3.connect(path, timeout=0.5, isolation_level=None)
-            # Held until the process ends, however it ends: a second node on this folder is refused.
+            # The lock lasts until the process ends, however it ends: a second node on this folder is refused.
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
@@ -63,22 +65,22 @@ class Journal:
         self._identify({**identity, "version": VERSION})
 
     def close(self) -> None:
-        """Close the file and let go of it."""
+        """Close the file and release its lock."""
         self._db.close()
 
     # ------------------------------------------------------------------ the chain's log
     def cursor(self) -> Cursor | None:
-        """Where reading stopped; None in a fresh journal."""
+        """Position up to which the chain was read; None in a new journal."""
         row = self._db.execute("SELECT value FROM fact WHERE name = 'cursor'").fetchone()
         return None if row is None else Cursor.load(row[0])
 
     def events(self) -> list[Event]:
-        """The log so far, in the chain's order."""
+        """The events so far, in the chain's order."""
         rows = self._db.execute("SELECT name, body FROM event ORDER BY block, place").fetchall()
         return [event_log.load(name, body) for name, body in rows]
 
     def apply(self, batch: Batch, events: Sequence[Event]) -> None:
-        """Take a batch in one go: forget what was rolled back, keep `events`, move the cursor."""
+        """Store a batch in one transaction: delete rolled-back events, add `events`, move the cursor."""
         crashpoint("batch.before")
         with self._write() as db:
             if batch.rollback_to is not None:
@@ -92,12 +94,12 @@ class Journal:
 
     # ------------------------------------------------------------------ intents
     def intent(self, name: str) -> Intent | None:
-        """What was written under this name."""
+        """The intent of this name; None if there is none."""
         row = self._db.execute("SELECT body, state FROM intent WHERE name = ?", (name,)).fetchone()
         return None if row is None else Intent(name=name, body=json.loads(row[0]), done=row[1] == "done")
 
     def intents(self, prefix: str) -> list[Intent]:
-        """Intents whose names begin so, oldest first."""
+        """Intents whose names begin with `prefix`, oldest first."""
         rows = self._db.execute(
             "SELECT name, body, state FROM intent WHERE substr(name, 1, ?) = ? ORDER BY moment",
             (len(prefix), prefix),
@@ -105,7 +107,7 @@ class Journal:
         return [Intent(name=row[0], body=json.loads(row[1]), done=row[2] == "done") for row in rows]
 
     def write(self, name: str, body: Mapping[str, Any], *, done: bool = False) -> None:
-        """Put an intent on disk before acting on it; one of that name is replaced. Survives a power cut."""
+        """Write an intent to disk before it is performed, or replace it. Survives a power cut."""
         crashpoint("journal.before")
         self._db.execute("PRAGMA synchronous = FULL")
         with self._write() as db:
@@ -117,18 +119,18 @@ class Journal:
         crashpoint("journal.after")
 
     def mark_done(self, name: str) -> None:
-        """Say that it happened."""
+        """Mark an intent as done."""
         with self._write() as db:
             db.execute("UPDATE intent SET state = 'done' WHERE name = ?", (name,))
 
     def forget(self, name: str) -> None:
-        """Drop an intent that no longer matters."""
+        """Delete an intent."""
         with self._write() as db:
             db.execute("DELETE FROM intent WHERE name = ?", (name,))
 
     # ------------------------------------------------------------------ private
     def _identify(self, identity: Mapping[str, str]) -> None:
-        """Write whose journal it is, or check it."""
+        """Write the identity into a new journal, or compare it."""
         for name, value in identity.items():
             row = self._db.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
             if row is None:
@@ -137,8 +139,8 @@ class Journal:
             elif row[0] != value:
                 self._db.close()
                 raise JournalError(
-                    f"{self.path} is of {name} {row[0]}, and this node's is {value}",
-                    remedy="give another --home, or delete that folder if the chain was started anew",
+                    f"{self.path} is the journal of {name} {row[0]}, this node has {name} {value}",
+                    remedy="give another --home, or delete that folder if the chain is new",
                 )
 
     @contextlib.contextmanager
@@ -154,6 +156,7 @@ class Journal:
         except sqlite3.OperationalError as error:
             if "full" in str(error):
                 raise DiskFull(
-                    f"no room to write {self.path}", remedy="free some space; nothing was done without it"
+                    f"no space left to write {self.path}",
+                    remedy="free disk space; no action was performed without its journal entry",
                 ) from error
             raise JournalError(f"{self.path} cannot be written: {error}", remedy="check the disk") from error

@@ -1,4 +1,4 @@
-"""One node's loop: read the chain, decide, act, from where journal and chain say that things stand."""
+"""The main loop of a node: poll the chain, apply events, decide, perform actions."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ from steelyard.chain.generated.structs import Purse
 from steelyard.chain.types import Event
 from steelyard.errors import ChainError, ExactError, SteelyardError, TrainingError
 from steelyard.nodes.actions import types as act
-from steelyard.nodes.actions.dispatch import ActionDispatcher
-from steelyard.nodes.actions.training import TrainerLike
+from steelyard.nodes.actions.common import CommonActions
+from steelyard.nodes.actions.dispatch import ActionDispatcher, ActionGroup
+from steelyard.nodes.actions.training import TrainerLike, TrainingActions
+from steelyard.nodes.actions.worker import WorkerActions
 from steelyard.nodes.config import Role
 from steelyard.nodes.context import NodeContext
-from steelyard.nodes.decisions.aggregator import aggregator, challenger, seat_of
-from steelyard.nodes.decisions.common import Snapshot, common
-from steelyard.nodes.decisions.upkeep import upkeep
-from steelyard.nodes.decisions.worker import worker
-from steelyard.nodes.event_report import tell
+from steelyard.nodes.decisions.aggregator import aggregator_actions, seat_of
+from steelyard.nodes.decisions.challenger import challenger_actions
+from steelyard.nodes.decisions.common import Snapshot, common_actions
+from steelyard.nodes.decisions.upkeep import upkeep_actions
+from steelyard.nodes.decisions.worker import worker_actions
+from steelyard.nodes.event_report import report_event
 from steelyard.nodes.factories import NodeFactories
 from steelyard.nodes.retention import Retention
 from steelyard.nodes.state import committee
@@ -37,38 +40,46 @@ from steelyard.nodes.tasks import Tasks
 
 TRAINING_TRIES = 3
 BOND_EVENTS = {AggregatorEnlisted, AggregatorPaid, BondReleased, Posted, ResultVoid}
-ASK_BOND_S = 5.0
-SAVE_EVERY = 256  # blocks without an event of the job after which the cursor is written all the same
+BOND_POLL_S = 5.0  # seconds between reads of a free bond that is too small
+SAVE_EVERY = 256  # blocks without an event of the job after which the cursor is written
 
 
 class Node:
     """A node at work. `run` returns how it ended: "closed", "aborted", "left" or "stopped"."""
 
-    def __init__(self, desk: NodeContext, parts: NodeFactories, trainer: TrainerLike | None) -> None:
-        self._desk, self._roles = desk, desk.config.roles
-        training = parts.training(desk, trainer) if trainer is not None else None
-        self._tasks = Tasks(ActionDispatcher(desk, parts, training, self._rank).perform, self._failure)
-        self._retention = Retention(desk, training)
+    def __init__(self, context: NodeContext, factories: NodeFactories, trainer: TrainerLike | None) -> None:
+        self._context, self._roles = context, context.config.roles
+        training = factories.training(context, trainer) if trainer is not None else None
+        self._tasks = Tasks(
+            ActionDispatcher(self._action_groups(factories, training)).perform, self._report_failure
+        )
+        self._retention = Retention(context, training)
         self._private = training.private if training is not None else None
         self._caught_up = False
         self._block = self._saved = 0
-        self._look_at = self._ask_bond_at = 0.0
+        self._poll_at = self._read_bond_at = 0.0  # monotonic seconds
         self._resuming: list[asyncio.Task[None]] = []
         self._ended_at: float | None = None
 
+    def _action_groups(self, factories: NodeFactories, training: TrainingActions | None) -> list[ActionGroup]:
+        context = self._context
+        groups: list[ActionGroup] = [CommonActions(context, self._rank)]
+        groups += [factories.aggregator(context), factories.challenger(context)]
+        return groups if training is None else [*groups, WorkerActions(context), training]
+
     async def run(self, stop: asyncio.Event) -> str:
         """Work until the job ends, the seat is gone, or `stop` is set."""
-        desk = self._desk
-        desk.view = fold(desk.info.job, desk.journal.events())
+        context = self._context
+        context.view = fold(context.info.job, context.journal.events())
         self._resume()
-        cursor = desk.journal.cursor()
-        follower = desk.client.follow(cursor, addresses=[desk.coordinator.address])
-        self._block = self._saved = desk.seen = follower.cursor.number
+        cursor = context.journal.cursor()
+        follower = context.client.follow(cursor, addresses=[context.coordinator.address])
+        self._block = self._saved = context.last_block = follower.cursor.number
         waker = asyncio.create_task(_relay(stop, self._tasks.wake))
         try:
             while not stop.is_set():
-                if self._tasks.mined or time.monotonic() >= self._look_at:
-                    await self._look(follower)
+                if self._tasks.mined or time.monotonic() >= self._poll_at:
+                    await self._poll(follower)
                 if self._tasks.fatal is not None:
                     raise self._tasks.fatal
                 if self._caught_up and (ended := await self._decide()):
@@ -87,102 +98,102 @@ class Node:
                 self._private.close()
 
     # ------------------------------------------------------------------ the chain
-    async def _look(self, follower: Follower) -> None:
-        """Read what is new, batch by batch, until the head."""
+    async def _poll(self, follower: Follower) -> None:
+        """Read new blocks batch by batch, up to the head."""
         self._tasks.mined = False
-        self._look_at = time.monotonic() + self._desk.client.network.poll_s
+        self._poll_at = time.monotonic() + self._context.client.network.poll_s
         while (batch := await follower.poll()) is not None:
-            await self._take(batch)
-            if batch.to_block >= batch.head.number - self._desk.client.network.confirmations:
+            await self._apply(batch)
+            if batch.to_block >= batch.head.number - self._context.client.network.confirmations:
                 break
         self._caught_up = True
-        self._retention.look()
+        self._retention.schedule()
         if self._private is not None:
-            self._private.tidy()
-        await self._find_clock()
+            self._private.remove_withdrawn()
+        await self._refresh_round()
         if Role.AGGREGATOR in self._roles:
-            await self._find_bond()
+            await self._refresh_bond()
 
-    async def _take(self, batch: Batch) -> None:
-        desk = self._desk
-        mine: Sequence[Event] = [event for event in batch.events if concerns(desk.info.job, event)]
+    async def _apply(self, batch: Batch) -> None:
+        context = self._context
+        mine: Sequence[Event] = [event for event in batch.events if concerns(context.info.job, event)]
         if mine or batch.rollback_to is not None or batch.to_block - self._saved >= SAVE_EVERY:
             self._saved = batch.to_block
-            desk.journal.apply(batch, mine)
+            context.journal.apply(batch, mine)
         if batch.rollback_to is not None:
             self._tasks.roll_back()
-            desk.local.forget_lost()
-            desk.view = fold(desk.info.job, desk.journal.events())
+            context.local.forget_lost()
+            context.view = fold(context.info.job, context.journal.events())
             self._resume()
         else:
             for event in mine:
-                apply(desk.view, event)
+                apply(context.view, event)
         if any(type(event) in BOND_EVENTS for event in mine):
-            desk.local.free_bond = None
-        head = desk.view.head
+            context.local.free_bond = None
+        head = context.view.head
         if head is not None and head.closing_block == batch.head.number:
             head.clock = batch.head.timestamp
         for event in mine:
-            tell(desk.report, desk.view, event)
-        self._block = desk.seen = batch.to_block
+            report_event(context.report, context.view, event)
+        self._block = context.last_block = batch.to_block
 
     def _resume(self) -> None:
-        """See to transactions that a crash or a reorganisation left open, while the node goes on."""
+        """Resume transactions that a crash or a reorganisation left pending, in the background."""
 
         async def resume() -> None:
             try:
-                await self._desk.client.resume()
+                await self._context.client.resume()
             except ChainError as error:
-                self._desk.report.say(
+                self._context.report.emit(
                     "problem", what="resume", error=type(error).__name__, message=error.message
                 )
 
         self._resuming = [task for task in self._resuming if not task.done()]
         self._resuming.append(asyncio.create_task(resume()))
 
-    async def _find_clock(self) -> None:
-        """Ask the chain for what no event carries: a time, and whether a draw's seed is recorded."""
-        head = self._desk.view.head
+    async def _refresh_round(self) -> None:
+        """Read the round's fields that no event carries: its clock, and if the draw's seed is recorded."""
+        head = self._context.view.head
         if head is None or head.post is not None:
             return
         seed_is_due = committee.lacks_seed(head) and self._block - head.block >= committee.SEED_AGE
         if head.clock is not None and not seed_is_due:
             return
-        await self._desk.ask_round(head, self._block)
+        await self._context.refresh_round(head, self._block)
 
-    async def _find_bond(self) -> None:
-        """Ask for what backs further posts: when it changed, and now and then while it is too little."""
-        desk, need = self._desk, self._desk.info.terms.bond
-        known = desk.local.free_bond
-        if known is not None and (known >= need or time.monotonic() < self._ask_bond_at):
+    async def _refresh_bond(self) -> None:
+        """Read the free bond after it changed, and periodically while it is too small."""
+        context, need = self._context, self._context.info.terms.bond
+        known = context.local.free_bond
+        if known is not None and (known >= need or time.monotonic() < self._read_bond_at):
             return
-        call = desk.info.contracts.vault.balance_of(desk.local.identity, Purse.BOND)
-        desk.local.free_bond = (await desk.client.read(call)).free
-        self._ask_bond_at = time.monotonic() + ASK_BOND_S
+        call = context.info.contracts.vault.balance_of(context.local.identity, Purse.BOND)
+        context.local.free_bond = (await context.client.read(call)).free
+        self._read_bond_at = time.monotonic() + BOND_POLL_S
 
     async def _pause(self) -> None:
-        """Until something is done here, or it is time to look at the chain again."""
+        """Wait until an action ends or the next poll is due."""
         self._tasks.wake.clear()
         with contextlib.suppress(TimeoutError):
-            left = max(0.0, self._look_at - time.monotonic())
+            left = max(0.0, self._poll_at - time.monotonic())
             await asyncio.wait_for(self._tasks.wake.wait(), max(left, 0.001))
 
     # ------------------------------------------------------------------ decisions
     async def _decide(self) -> str | None:
-        now = await self._desk.client.chain_time()
-        s = self._situation(now)
-        wanted = self._wishes(s)
-        self._tasks.want(wanted)
-        if self._desk.view.ended is not None and not self._tasks.busy and self._tasks.hopeless(wanted):
+        now = await self._context.client.chain_time()
+        s = self._snapshot(now)
+        wanted = self._wanted(s)
+        self._tasks.reconcile(wanted)
+        if self._context.view.ended is not None and not self._tasks.busy and self._tasks.exhausted(wanted):
             return await self._end()
-        return self._gone(s)
+        return self._left(s)
 
-    def _situation(self, now: int) -> Snapshot:
-        config = self._desk.config
+    def _snapshot(self, now: int) -> Snapshot:
+        config = self._context.config
         return Snapshot(
-            view=self._desk.view,
-            local=self._desk.local,
-            terms=self._desk.info.terms,
+            view=self._context.view,
+            local=self._context.local,
+            terms=self._context.info.terms,
             now=now,
             block=self._block,
             attest_wait=config.attest_wait,
@@ -190,26 +201,26 @@ class Node:
             evaluate=config.evaluate,
         )
 
-    def _wishes(self, s: Snapshot) -> list[act.Action]:
-        s.local.had_turns = s.local.had_turns or seat_of(s) is not None
-        wanted = common(s)
+    def _wanted(self, s: Snapshot) -> list[act.Action]:
+        s.local.was_enlisted = s.local.was_enlisted or seat_of(s) is not None
+        wanted = common_actions(s)
         if Role.WORKER in self._roles:
-            wanted += worker(s)
+            wanted += worker_actions(s)
         if Role.AGGREGATOR in self._roles:
-            wanted += aggregator(s, enlist=self._desk.config.enlist)
+            wanted += aggregator_actions(s, enlist=self._context.config.enlist)
         if Role.CHALLENGER in self._roles:
-            wanted += challenger(s)
-        return wanted + list(upkeep(s))
+            wanted += challenger_actions(s)
+        return wanted + upkeep_actions(s)
 
     async def _end(self) -> str | None:
-        ended = self._desk.view.ended
+        ended = self._context.view.ended
         self._ended_at = self._ended_at or time.monotonic()
-        if ended is None or time.monotonic() - self._ended_at < self._desk.config.linger_s:
+        if ended is None or time.monotonic() - self._ended_at < self._context.config.linger_s:
             return None
         return "aborted" if ended.aborted else "closed"
 
-    def _gone(self, s: Snapshot) -> str | None:
-        """Whether a worker alone has no seat any more, nor anything that others need of it."""
+    def _left(self, s: Snapshot) -> str | None:
+        """The outcome "left" if a worker-only node has lost its seat and has nothing unsettled."""
         if self._roles != {Role.WORKER}:
             return None
         seat = s.view.seats.get(s.local.identity)
@@ -220,8 +231,8 @@ class Node:
         return None if not seat.leaving or needed else "left"
 
     def _rank(self) -> float:
-        """How many turns others get first: aggregators by seat, challengers, then workers by slot."""
-        s = self._situation(0)
+        """Number of nodes that come first with upkeep: aggregators, challengers, then workers by slot."""
+        s = self._snapshot(0)
         seats = sorted(s.view.aggregators)
         seat = seat_of(s) if Role.AGGREGATOR in self._roles else None
         if seat is not None:
@@ -232,9 +243,9 @@ class Node:
         mine = s.view.seats.get(s.local.identity)
         return len(seats) + 1 + (mine.slot if mine else 0) + jitter
 
-    def _failure(self, action: act.Action, error: SteelyardError, times: int) -> None:
+    def _report_failure(self, action: act.Action, error: SteelyardError, times: int) -> None:
         serial = getattr(action, "serial", None)
-        self._desk.report.say(
+        self._context.report.emit(
             "problem",
             serial=serial,
             what=type(action).__name__,
@@ -243,9 +254,9 @@ class Node:
             remedy=error.remedy,
             times=times,
         )
-        hopeless = isinstance(error, TrainingError | ExactError) and times >= TRAINING_TRIES
-        if isinstance(action, act.Train) and hopeless:
-            self._desk.local.given_up.add(action.serial)
+        give_up = isinstance(error, TrainingError | ExactError) and times >= TRAINING_TRIES
+        if isinstance(action, act.Train) and give_up:
+            self._context.local.untrainable.add(action.serial)
 
 
 async def _relay(stop: asyncio.Event, wake: asyncio.Event) -> None:

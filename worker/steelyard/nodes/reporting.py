@@ -1,4 +1,4 @@
-"""What a node says of itself and of its job: one stream for logs (`--log-json`) and live tables."""
+"""The event stream of a node, for logs (`--log-json`), live tables and programs."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ Json = str | int | float | bool | None | list[int] | list[str]
 
 @dataclass(frozen=True, kw_only=True)
 class NodeEvent:
-    """Something that happened.
+    """An event of a node or of its job.
 
-    Hashes and ids are 0x-hex, CIDs strings, bitmaps lists of slots, money wei as text.
+    Hashes and ids are 0x-hex, CIDs strings, bitmaps lists of slots, amounts wei as text.
     """
 
     kind: str
     at: float = field(default_factory=time.time)  # unix seconds
-    account: str  # identity of the node that says it
+    account: str  # identity of the reporting node
     job: int
     serial: int | None = None
     round: int | None = None
     fields: Mapping[str, Json] = field(default_factory=dict)
 
     def json(self) -> dict[str, Json]:
-        """One flat object, ready for a line of JSON."""
+        """A flat object for one line of JSON."""
         flat: dict[str, Json] = {"kind": self.kind, "at": round(self.at, 3), "account": self.account}
         flat["job"] = self.job
         if self.serial is not None:
@@ -39,13 +39,15 @@ Listener = Callable[[NodeEvent], None]
 
 
 class Reporter:
-    """Hands events of one node to a listener."""
+    """Passes the events of one node to its listener."""
 
     def __init__(self, account: str, job: int, listener: Listener | None) -> None:
         self._account, self._job, self._listener = account, job, listener
 
-    def say(self, kind: str, *, serial: int | None = None, round_: int | None = None, **fields: Json) -> None:
-        """Report something. A listener that raises ends the node: it is the program's own code."""
+    def emit(
+        self, kind: str, *, serial: int | None = None, round_: int | None = None, **fields: Json
+    ) -> None:
+        """Report an event. An exception of the listener ends the node."""
         if self._listener is not None:
             self._listener(
                 NodeEvent(
@@ -60,5 +62,5 @@ class Reporter:
 
 
 def slots_of(bitmap: int) -> list[int]:
-    """Slots in a bitmap, lowest first."""
+    """Slots of a bitmap, lowest first."""
     return [slot for slot in range(bitmap.bit_length()) if bitmap >> slot & 1]

@@ -1,14 +1,14 @@
-"""What a node answers for, and how long: pins in its store, and the working files of its rounds.
+"""Pinning and cleanup policy of a node.
 
-| what | pinned until |
+| content | pinned until |
 |---|---|
-| the initial model, the manifest, the model that an ended job leaves | for good |
-| results and updates that are not settled, and of the last `keep_rounds` final rounds | they no longer are |
+| the initial model, the manifest, the final model of an ended job | permanently |
+| results and updates of unsettled rounds and of the last `keep_rounds` final rounds | they are older |
 | results and updates of earlier rounds | `keep_s` seconds after that |
-| everything, where `archive` is set | for good |
+| everything, if `archive` is set | permanently |
 
-A pin of a round that is not settled ends by itself a day after the job's deadline: a node that never comes
-back leaves nothing pinned but models.
+Pins of unsettled rounds expire a day after the job's deadline: a node that never restarts leaves only models
+pinned.
 """
 
 from __future__ import annotations
@@ -21,76 +21,76 @@ from steelyard.content import FOREVER, Cid
 from steelyard.errors import ContentError
 from steelyard.nodes.actions.training import TrainingActions
 from steelyard.nodes.context import NodeContext
-from steelyard.nodes.state.view import Opening, Post, View
+from steelyard.nodes.state.view import Opening, Post, View, update_cid
 
-NAME = "retention"  # in the journal: how far files were dropped
-OUTCOME = "outcome"  # in the journal: the ended job's model is pinned for good
-GRACE_S = 60.0  # files younger than this survive a collection: somebody may be using them
-AGAIN_S = 10.0  # seconds until a store that failed is asked again
-FINISH_S = 30.0  # seconds for the last look of a node that ends
+PROGRESS_INTENT = "retention"  # in the journal: serial before which files were dropped
+OUTCOME_INTENT = "outcome"  # in the journal: the ended job's model is pinned permanently
+GRACE_S = 60.0  # seconds for which new files survive a garbage collection
+RETRY_S = 10.0  # seconds until the next attempt after a failure of the store
+FINISH_S = 30.0  # seconds for the last pass of a node that ends
 
 
 class Retention:
-    """Unpins what is settled and expired, in the background; says how much is held."""
+    """Drops files and pins of settled rounds in the background, and reports the use of the store."""
 
-    def __init__(self, desk: NodeContext, training: TrainingActions | None) -> None:
-        self._desk, self._training = desk, training
-        done = desk.journal.intent(NAME)
+    def __init__(self, context: NodeContext, training: TrainingActions | None) -> None:
+        self._context, self._training = context, training
+        done = context.journal.intent(PROGRESS_INTENT)
         self._done_before = int(done.body["before"]) if done else 0
-        self._over = desk.journal.intent(OUTCOME) is not None
-        self._collect_at = 0.0  # monotonic seconds: pins may have run out since the last node here
-        self._not_before = 0.0  # monotonic seconds of the next try after a failure
+        self._outcome_pinned = context.journal.intent(OUTCOME_INTENT) is not None
+        self._collect_at = 0.0  # monotonic seconds; pins may have expired since the last run
+        self._not_before = 0.0  # monotonic seconds of the next attempt after a failure
         self._task: asyncio.Task[None] | None = None
 
-    def look(self) -> None:
-        """Start what is due, unless it runs already. Raises what a bug raised in it."""
+    def schedule(self) -> None:
+        """Start a pass if one is due and none runs. Raises an unexpected error of the last pass."""
         if self._task is not None:
             if not self._task.done():
                 return
             self._task.result()
             self._task = None
         now = time.monotonic()
-        due = self._first() > self._done_before or self._ended() or now >= self._collect_at
+        due = self._first_kept() > self._done_before or self._outcome_due() or now >= self._collect_at
         if due and now >= self._not_before:
-            self._task = asyncio.create_task(self._pass(), name="retention")
+            self._task = asyncio.create_task(self._run_pass(), name="retention")
 
     async def finish(self) -> None:
-        """See to the end of the job, as far as that goes in half a minute."""
+        """Run the last pass of a node, within FINISH_S seconds for each step."""
         if self._task is not None:
             await asyncio.wait((self._task,), timeout=FINISH_S)
-        self.look()
+        self.schedule()
         if self._task is not None:
             await asyncio.wait((self._task,), timeout=FINISH_S)
 
     async def close(self) -> None:
-        """Stop; what was begun is done again by the next run."""
+        """Stop. The next run repeats an unfinished pass."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def _first(self) -> int:
-        """The first serial whose files stay."""
-        finals = self._desk.view.final_posts()
-        keep = max(self._desk.config.keep_rounds, 1)
+    def _first_kept(self) -> int:
+        """The first serial whose files are kept."""
+        finals = self._context.view.final_posts()
+        keep = max(self._context.config.keep_rounds, 1)
         return finals[-keep].serial if len(finals) > keep else 0
 
-    def _ended(self) -> bool:
-        return self._desk.view.ended is not None and not self._over
+    def _outcome_due(self) -> bool:
+        return self._context.view.ended is not None and not self._outcome_pinned
 
-    async def _pass(self) -> None:
-        """Everything that is due; a store that fails is told and asked again later."""
-        first, ended = self._first(), self._ended()
+    async def _run_pass(self) -> None:
+        """Do what is due. An error of the store is reported and the pass is repeated later."""
+        first, outcome_due = self._first_kept(), self._outcome_due()
         try:
             if first > self._done_before:
-                await self._settle(first)
-            if ended:
-                await self._leave()
-            self._collect_at = time.monotonic() + max(self._desk.config.keep_s, GRACE_S)
-            await self._desk.store.gc(grace_s=GRACE_S)
-            await self._tell()
+                await self._drop_rounds(first)
+            if outcome_due:
+                await self._pin_outcome()
+            self._collect_at = time.monotonic() + max(self._context.config.keep_s, GRACE_S)
+            await self._context.store.gc(grace_s=GRACE_S)
+            await self._report_usage()
         except ContentError as error:
-            self._not_before = time.monotonic() + AGAIN_S
-            self._desk.report.say(
+            self._not_before = time.monotonic() + RETRY_S
+            self._context.report.emit(
                 "problem",
                 what="retention",
                 error=type(error).__name__,
@@ -98,35 +98,35 @@ class Retention:
                 remedy=error.remedy,
             )
 
-    async def _settle(self, first: int) -> None:
-        """Drop the working files of rounds before `first`, and let their pins run out."""
-        desk, view = self._desk, self._desk.view
+    async def _drop_rounds(self, first: int) -> None:
+        """Drop the working files of openings before `first`, and let their pins expire."""
+        context, view = self._context, self._context.view
         old = range(self._done_before, first)
         for serial in [serial for serial in view.openings if serial in old]:
-            desk.updates.drop(serial)
-        desk.results.drop_before(first)
+            context.updates.drop(serial)
+        context.results.drop_before(first)
         if self._training is not None:
             self._training.drop_before(first)
         self._forget(first)
-        await self._release(files_of(view, old) - files_of(view, range(first, _END)))
+        await self._expire(files_of(view, old) - files_of(view, range(first, _END)))
         self._done_before = first
-        desk.journal.write(NAME, {"before": first}, done=True)
+        context.journal.write(PROGRESS_INTENT, {"before": first}, done=True)
 
-    async def _leave(self) -> None:
-        """The job has ended: its model is kept for good, all else runs out."""
-        view = self._desk.view
+    async def _pin_outcome(self) -> None:
+        """The job has ended: pin its model permanently and let all other pins expire."""
+        view = self._context.view
         outcome = [post.cid for post in view.final_posts()[-1:] if post.cid is not None]
         for cid in outcome:
-            if await self._desk.store.has(cid):
-                await self._desk.store.pin(cid, until=FOREVER)
-        await self._release(files_of(view, range(self._done_before, _END)) - set(outcome))
-        self._over = True
-        self._desk.journal.write(OUTCOME, {"cids": [str(cid) for cid in outcome]}, done=True)
+            if await self._context.store.has(cid):
+                await self._context.store.pin(cid, until=FOREVER)
+        await self._expire(files_of(view, range(self._done_before, _END)) - set(outcome))
+        self._outcome_pinned = True
+        self._context.journal.write(OUTCOME_INTENT, {"cids": [str(cid) for cid in outcome]}, done=True)
 
-    async def _release(self, cids: Iterable[Cid]) -> None:
-        """Pin for `keep_s` more and no longer, or for good in an archive."""
-        store, config = self._desk.store, self._desk.config
-        models = {Cid.parse(self._desk.info.manifest.initial.cid)}
+    async def _expire(self, cids: Iterable[Cid]) -> None:
+        """Pin for another `keep_s` seconds, or permanently in an archive."""
+        store, config = self._context.store, self._context.config
+        models = {Cid.parse(self._context.info.manifest.initial.cid)}
         for cid in sorted(set(cids) - models):
             if not await store.has(cid):
                 continue
@@ -135,18 +135,18 @@ class Retention:
             await store.pin(cid, until=FOREVER if config.archive else time.time() + config.keep_s)
 
     def _forget(self, first: int) -> None:
-        local = self._desk.local
+        local = self._context.local
         for key in [key for key in local.checked if key[0] < first]:
             del local.checked[key]
         local.computed = {key for key in local.computed if key[0] >= first}
-        for id_, post in self._desk.view.posts.items():
+        for id_, post in self._context.view.posts.items():
             if post.serial < first:
                 local.rebuilt.pop(id_, None)
-                local.ahead.pop(id_, None)
+                local.prefetched.pop(id_, None)
 
-    async def _tell(self) -> None:
-        held = await self._desk.store.held()
-        self._desk.report.say(
+    async def _report_usage(self) -> None:
+        held = await self._context.store.held()
+        self._context.report.emit(
             "holding",
             files=held.files,
             held_bytes=held.held_bytes,
@@ -160,9 +160,9 @@ _END = 1 << 62  # beyond every serial
 
 
 def files_of(view: View, serials: range) -> set[Cid]:
-    """Updates and results of openings, as far as what the chain names is a CID."""
+    """CIDs of the updates and results of openings; values that are not CIDs are left out."""
     openings: list[Opening] = [each for each in view.openings.values() if each.serial in serials]
     posts: list[Post] = [each for each in view.posts.values() if each.serial in serials]
-    found = [sealed.cid for opening in openings for sealed in opening.submissions.values()]
+    found = [update_cid(each) for opening in openings for each in opening.submissions.values()]
     found += [post.cid for post in posts]
     return {cid for cid in found if cid is not None}

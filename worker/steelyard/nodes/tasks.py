@@ -1,4 +1,4 @@
-"""The running actions of a node: started when wanted, stopped when not, tried again after a pause."""
+"""Runs a node's actions: starts the wanted ones, cancels the others, retries failed ones after a pause."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from steelyard.nodes.actions.types import (
 Perform = Callable[[Action], Awaitable[None]]
 ON_CHAIN = (Attest, Collect, Convict, ConvictUpdate, Enlist, Hold, Publish, Submit, Upkeep)
 FATAL = (DiskFull, JournalError, WalletError, WrongNetwork)
-LATE = {
+LOST_RACE = {
     "AlreadyPosted",
     "AlreadyHeld",
     "AlreadyClaimed",
@@ -43,70 +43,71 @@ LATE = {
     "WrongResult",
     "JobOver",
 }
-"""Custom errors that say that somebody was first: no news, unless it happens again."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S, BROKE_PAUSE_S = 0.1, 10.0, 30.0
-HOPELESS = 5  # failures in a row after which an ended job is not waited for
-AGAIN_S = 0.5  # before an act that is not a transaction and left itself wanted is done again
+"""Custom errors that mean that another node was faster. Reported only if they happen again."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S, NO_FUNDS_PAUSE_S = 0.1, 10.0, 30.0
+EXHAUSTED = 5  # consecutive failures after which an action does not delay the end of the node
+REPEAT_S = 0.5  # seconds before an action that is not a transaction and is still wanted is repeated
 
 
 @dataclass(kw_only=True)
-class Failed:
-    """An action that failed: how often in a row, and when it may be tried again."""
+class RetryState:
+    """Consecutive failures of an action, and when it may be tried again."""
 
     times: int
-    again_at: float  # monotonic seconds
+    retry_at: float  # monotonic seconds
 
 
 class Tasks:
-    """One node's actions.
+    """The running actions of one node.
 
-    `failure` tells the owner of each error; one that ends the node is kept in `fatal`.
+    on_failure: called with each error and the number of consecutive ones. An error that must end the node is
+    stored in `fatal` instead.
     """
 
-    def __init__(self, perform: Perform, failure: Callable[[Action, SteelyardError, int], None]) -> None:
-        self._perform, self._failure = perform, failure
+    def __init__(self, perform: Perform, on_failure: Callable[[Action, SteelyardError, int], None]) -> None:
+        self._perform, self._on_failure = perform, on_failure
         self._running: dict[Action, asyncio.Task[None]] = {}
-        self._failed: dict[Action, Failed] = {}
-        self._done: set[Action] = set()  # transactions that were mined and that the view may not show yet
-        self.mined = False  # whether one was since the owner last looked at the chain
+        self._failed: dict[Action, RetryState] = {}
+        self._done: set[Action] = set()  # mined transactions that the view may not show yet
+        self.mined = False  # a transaction was mined since the last poll
         self.fatal: BaseException | None = None
         self.wake = asyncio.Event()
 
     @property
     def busy(self) -> bool:
-        """Whether anything runs."""
+        """True if an action runs."""
         return bool(self._running)
 
-    def hopeless(self, wanted: Iterable[Action]) -> bool:
-        """Whether each of these failed again and again, or once where it only spares time later."""
+    def exhausted(self, wanted: Iterable[Action]) -> bool:
+        """True if each of these failed repeatedly; one failure is enough for a prefetch."""
         return all(
             (failed := self._failed.get(action)) is not None
-            and failed.times >= (1 if isinstance(action, Prefetch) else HOPELESS)
+            and failed.times >= (1 if isinstance(action, Prefetch) else EXHAUSTED)
             for action in wanted
         )
 
-    def want(self, wanted: Iterable[Action]) -> None:
-        """Start what is new, stop what is no longer wanted and has sent nothing."""
+    def reconcile(self, wanted: Iterable[Action]) -> None:
+        """Start the new actions, cancel those that are no longer wanted and have not sent a transaction."""
         now, listed = time.monotonic(), set()
         for action in wanted:
             listed.add(action)
             failed = self._failed.get(action)
-            if action in self._running or action in self._done or (failed and now < failed.again_at):
+            if action in self._running or action in self._done or (failed and now < failed.retry_at):
                 continue
             self._running[action] = asyncio.create_task(self._run(action), name=type(action).__name__)
         for action, task in self._running.items():
             if action not in listed and (not isinstance(action, ON_CHAIN) or isinstance(action, Upkeep)):
                 task.cancel()
-        self._done &= listed  # once it is not wanted any more, the chain shows it: the next time is another
+        self._done &= listed  # no longer wanted: the view shows it, and the next time is a new occasion
         for action in [action for action in self._failed if action not in listed]:
             del self._failed[action]
 
     def roll_back(self) -> None:
-        """Forget which transactions were mined: asked for again, the client finds those that still are."""
+        """Forget which transactions were mined. If wanted again, the client finds those that still are."""
         self._done.clear()
 
     async def stop(self) -> None:
-        """Cancel everything and wait for it to end."""
+        """Cancel all actions and wait for their end."""
         tasks = list(self._running.values())
         for task in tasks:
             task.cancel()
@@ -116,10 +117,10 @@ class Tasks:
         try:
             await self._perform(action)
         except SteelyardError as error:
-            self._note(action, error)
+            self._record_failure(action, error)
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # noqa: BLE001  # a bug: the owner ends the node with it
+        except BaseException as error:  # noqa: BLE001  # a bug: it ends the node
             self.fatal = error
         else:
             self._failed.pop(action, None)
@@ -127,12 +128,12 @@ class Tasks:
                 self._done.add(action)
                 self.mined = True
             else:
-                self._failed[action] = Failed(times=0, again_at=time.monotonic() + AGAIN_S)
+                self._failed[action] = RetryState(times=0, retry_at=time.monotonic() + REPEAT_S)
         finally:
             self._running.pop(action, None)
             self.wake.set()
 
-    def _note(self, action: Action, error: SteelyardError) -> None:
+    def _record_failure(self, action: Action, error: SteelyardError) -> None:
         if isinstance(error, FATAL):
             self.fatal = error
             return
@@ -140,8 +141,8 @@ class Tasks:
         times = before.times + 1 if before else 1
         pause = min(FIRST_PAUSE_S * 2 ** (times - 1), LONGEST_PAUSE_S)
         if isinstance(error, InsufficientFunds | SpendLimit):
-            pause = BROKE_PAUSE_S
-        self._failed[action] = Failed(times=times, again_at=time.monotonic() + pause)
-        late = isinstance(error, Reverted) and (error.name in LATE or isinstance(action, Upkeep))
-        if not (late and times == 1):
-            self._failure(action, error, times)
+            pause = NO_FUNDS_PAUSE_S
+        self._failed[action] = RetryState(times=times, retry_at=time.monotonic() + pause)
+        lost_race = isinstance(error, Reverted) and (error.name in LOST_RACE or isinstance(action, Upkeep))
+        if not (lost_race and times == 1):
+            self._on_failure(action, error, times)

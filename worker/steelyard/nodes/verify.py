@@ -1,4 +1,4 @@
-"""Checks from public data alone: recompute a posted round, pull a model against its root."""
+"""Verification from public data alone: recompute a posted round, download a model and check its root."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from steelyard.nodes.files.updates import Updates
 from steelyard.nodes.job_info import JobInfo
 from steelyard.nodes.reporting import slots_of
 from steelyard.nodes.state.local import LocalState, RebuiltResult, ResultVerdict
-from steelyard.nodes.state.view import Post, View
+from steelyard.nodes.state.view import Post, View, update_cid
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What came of recomputing a posted round."""
+    """Outcome of recomputing a posted round."""
 
     verdict: str  # "right", "wrong" or "unverifiable"
     number: int
@@ -30,12 +30,12 @@ class Verification:
     why: str = ""
     block: int | None = None  # where it is wrong
     coordinate: int | None = None
-    missing: tuple[str, ...] = ()  # CIDs that nobody handed out
+    missing: tuple[str, ...] = ()  # CIDs that no peer served
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pulled:
-    """A model that was fetched and checked."""
+    """A downloaded and checked model."""
 
     path: Path
     number: int
@@ -46,7 +46,7 @@ class Pulled:
 
 @dataclass(frozen=True, kw_only=True)
 class RoundContext:
-    """What a check works with."""
+    """The data and tools of one verification."""
 
     info: JobInfo
     view: View
@@ -61,21 +61,21 @@ async def verify_round(
 ) -> Verification:
     """Recompute the posted result of a round, the latest by default, from the parent's file and the updates.
 
-    timeout_s: for one file that nobody hands out. Raises ConfigError for a round without a post, Unreachable.
+    timeout_s: seconds to wait for each file. Raises ConfigError for a round without a post, Unreachable.
     """
-    desk = await _open(client, store, job, scratch, timeout_s)
-    post = _posted(desk.view, number)
-    missing = await _missing(desk, post)
+    context = await _open(client, store, job, scratch, timeout_s)
+    post = _posted(context.view, number)
+    missing = await _missing(context, post)
     if missing:
-        return _said(post, "unverifiable", why="files have expired", missing=missing)
+        return _verification(post, "unverifiable", why="files have expired", missing=missing)
     try:
-        rebuilt = await desk.results.rebuild(desk.view, post.id, timeout_s)
+        rebuilt = await context.results.rebuild(context.view, post.id, timeout_s)
     except ContentMissing as error:
-        return _said(post, "unverifiable", why=error.message, missing=(str(post.cid),))
+        return _verification(post, "unverifiable", why=error.message, missing=(str(post.cid),))
     if rebuilt.verdict is ResultVerdict.RIGHT:
-        return _said(post, "right")
+        return _verification(post, "right")
     block, coordinate = rebuilt.fault or (None, None)
-    return _said(post, "wrong", why=rebuilt.why, block=block, coordinate=coordinate)
+    return _verification(post, "wrong", why=rebuilt.why, block=block, coordinate=coordinate)
 
 
 async def pull_model(
@@ -91,23 +91,23 @@ async def pull_model(
     """Write a round's model as float32 safetensors, once its state file has the root that is on chain.
 
     number: None for the latest final round, 0 for the initial model.
-    Raises ConfigError where there is no such result, ContentError where its file is not handed out or has
+    Raises ConfigError if there is no such result, ContentError if no peer serves its file or the file has
     another root.
     """
-    desk = await _open(client, store, job, scratch, timeout_s)
-    post = None if number == 0 else _final(desk.view, number, await client.chain_time())
+    context = await _open(client, store, job, scratch, timeout_s)
+    post = None if number == 0 else _final(context.view, number, await client.chain_time())
     if post is None:
-        rebuilt = await desk.results.rebuild(desk.view, desk.view.initial or bytes(32), timeout_s)
-        cid, root = Cid.parse(desk.info.manifest.initial.cid), desk.info.terms.state_root
+        rebuilt = await context.results.rebuild(context.view, context.view.initial or bytes(32), timeout_s)
+        cid, root = Cid.parse(context.info.manifest.initial.cid), context.info.terms.state_root
     else:
-        rebuilt = await desk.results.trust(post, timeout_s)
+        rebuilt = await context.results.trust(post, timeout_s)
         cid, root = post.cid or Cid(0x55, bytes(32)), post.result.state_root
     if rebuilt.state is None:
         raise ContentError(
             f"the file {cid} of round {number} does not have the root on chain: {rebuilt.why}",
-            remedy="nobody can have this model; choose another round",
+            remedy="this model is not available; choose another round",
         )
-    await asyncio.to_thread(state_to_safetensors, rebuilt.state, out, desk.info.manifest.tensors)
+    await asyncio.to_thread(state_to_safetensors, rebuilt.state, out, context.info.manifest.tensors)
     return Pulled(
         path=out,
         number=post.number if post else 0,
@@ -131,7 +131,7 @@ async def _open(
 
 
 def _posted(view: View, number: int | None) -> Post:
-    """The round's result that stands, else the last that was posted."""
+    """The standing result of a round, or else the last one posted. Raises ConfigError if there is none."""
     found = [post for post in view.posts.values() if number in (None, post.number)]
     standing = [post for post in found if post.void is None]
     if not found:
@@ -146,36 +146,36 @@ def _posted(view: View, number: int | None) -> Post:
 def _final(view: View, number: int | None, now: int) -> Post:
     found = [post for post in final_now(view, now) if number in (None, post.number)]
     if not found:
-        said = "has no final round" if number is None else f"has no final round {number}"
+        which = "no final round" if number is None else f"no final round {number}"
         raise ConfigError(
-            f"job {view.job} {said}",
+            f"job {view.job} has {which}",
             remedy="wait until its challenge window is over, or pull --round 0, the initial model",
         )
     return max(found, key=lambda post: post.number)
 
 
-async def _missing(desk: RoundContext, post: Post) -> tuple[str, ...]:
-    """CIDs of the inputs of a result that nobody hands out; what is there is put in place."""
-    opening = desk.view.openings[post.serial]
+async def _missing(context: RoundContext, post: Post) -> tuple[str, ...]:
+    """Fetch the inputs of a result; returns the CIDs of those that no peer serves."""
+    opening = context.view.openings[post.serial]
     slots = slots_of(post.result.included)
-    parent = desk.view.posts.get(opening.parent)
+    parent = context.view.posts.get(opening.parent)
 
     async def get_parent() -> RebuiltResult:
         if parent is None:
-            return await desk.results.rebuild(desk.view, opening.parent, desk.timeout_s)
-        return await desk.results.trust(parent, desk.timeout_s)
+            return await context.results.rebuild(context.view, opening.parent, context.timeout_s)
+        return await context.results.trust(parent, context.timeout_s)
 
     got = await asyncio.gather(
         get_parent(),
-        *(desk.updates.open(opening, slot, desk.timeout_s) for slot in slots),
+        *(context.updates.open(opening, slot, context.timeout_s) for slot in slots),
         return_exceptions=True,
     )
-    cids = [str(parent.cid) if parent else desk.info.manifest.initial.cid]
-    cids += [str(opening.submissions[slot].cid) for slot in slots]
+    cids = [str(parent.cid) if parent else context.info.manifest.initial.cid]
+    cids += [str(update_cid(opening.submissions[slot])) for slot in slots]
     missing = []
     for cid, one in zip(cids, got, strict=True):
         if isinstance(one, RebuiltResult) and one.state is not None:
-            desk.local.rebuilt[opening.parent] = one
+            context.local.rebuilt[opening.parent] = one
         elif isinstance(one, ContentError | RebuiltResult):
             missing.append(cid)
         elif isinstance(one, BaseException) and not isinstance(one, ExactError):
@@ -183,7 +183,7 @@ async def _missing(desk: RoundContext, post: Post) -> tuple[str, ...]:
     return tuple(missing)
 
 
-def _said(
+def _verification(
     post: Post,
     verdict: str,
     *,

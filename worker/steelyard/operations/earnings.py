@@ -58,7 +58,7 @@ async def _earned(session: ChainSession, job: int, identity: str) -> Earnings:
         posts=posts_of(view, identity, now),
         bonds=sorted(
             number
-            for number, account in view.left_bonds
+            for number, account in view.unreleased_bonds
             if account == identity and (over or number <= view.settled_number)
         ),
     )

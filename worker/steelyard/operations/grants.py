@@ -13,8 +13,7 @@ from steelyard.errors import ConfigError
 from steelyard.jobs.manifest import Manifest
 from steelyard.nodes.claims import read_view
 from steelyard.nodes.job_info import JobInfo
-from steelyard.nodes.state.access import envelope_of
-from steelyard.nodes.state.view import View
+from steelyard.nodes.state.view import View, envelope_cid
 from steelyard.operations.chain_session import ChainSession
 from steelyard.operations.job_terms import job_terms
 from steelyard.sealing.envelopes import MAX_BYTES, Envelope
@@ -136,7 +135,7 @@ class JobGrants:
 
     async def envelope(self, grant: AccessGranted) -> Envelope:
         """The envelope that a grant names.  Raises ConfigError if it names none, ContentMissing."""
-        cid = envelope_of(grant)
+        cid = envelope_cid(grant)
         if cid is None:
             raise ConfigError(
                 f"the grant in transaction {grant.at.transaction} names no envelope", remedy="withdraw it"

@@ -19,7 +19,7 @@ from steelyard.core.files import open_state, write_state
 from steelyard.nodes.actions.aggregator import AggregatorActions
 from steelyard.nodes.context import NodeContext
 from steelyard.nodes.factories import NodeFactories
-from steelyard.nodes.files.result_files import Computed, publishable
+from steelyard.nodes.files.result_files import ComputedResult, publishable
 from steelyard.nodes.state.local import RebuiltResult
 from steelyard.nodes.state.view import Opening
 
@@ -34,7 +34,7 @@ class CheatingAggregator(AggregatorActions):
         super().__init__(context)
         self._cheat_round = cheat_round
 
-    async def result_of(self, opening: Opening, included: int, parent: RebuiltResult) -> Computed:
+    async def result_of(self, opening: Opening, included: int, parent: RebuiltResult) -> ComputedResult:
         """The right result, or in the chosen round one with a wrong number."""
         right = await super().result_of(opening, included, parent)
         if opening.number != self._cheat_round or opening.posts:

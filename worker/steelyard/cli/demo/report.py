@@ -15,7 +15,7 @@ from steelyard.cli.demo.progress import DemoProgress
 from steelyard.cli.demo.transactions import Transaction, transactions
 from steelyard.errors import NodeError
 from steelyard.nodes.claims import read_view
-from steelyard.nodes.state.view import Opening
+from steelyard.nodes.state.view import Opening, update_cid
 from steelyard.operations.chain_session import ChainSession
 
 VERSION = 1
@@ -99,7 +99,7 @@ def _round(
         "poster": post.result.poster,
         "accuracy": seen.accuracy if seen else None,
         "seconds": seconds,  # from the opening to the result that became final
-        "update_bytes": sum(sizes.get(str(each.cid), 0) for each in opening.submissions.values()),
+        "update_bytes": sum(sizes.get(str(update_cid(each)), 0) for each in opening.submissions.values()),
         "result_bytes": sizes.get(str(post.cid), 0),
         "gas": dict(gas),
     }

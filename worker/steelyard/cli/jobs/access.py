@@ -11,7 +11,7 @@ from steelyard.cli.context import home_store, scratch_folder
 from steelyard.cli.encryption import own_secrets, ring_of
 from steelyard.cli.session import current
 from steelyard.nodes.claims import read_view
-from steelyard.nodes.state.access import envelope_of
+from steelyard.nodes.state.view import envelope_cid
 from steelyard.operations.chain_session import ChainSession
 from steelyard.operations.grants import JobGrants
 from steelyard.operations.job_terms import job_terms
@@ -53,6 +53,6 @@ def _entry(entry: AccessGranted | AccessWithdrawn) -> dict[str, Any]:
         "act": "granted" if granted else "withdrawn",
         "worker": entry.worker,
         "shard": entry.shard,
-        "envelope": str(envelope_of(entry)) if isinstance(entry, AccessGranted) else None,
+        "envelope": str(envelope_cid(entry)) if isinstance(entry, AccessGranted) else None,
         "transaction": entry.at.transaction,
     }

@@ -97,7 +97,7 @@ def phase_of(view: View, terms: JobTerms, now: int) -> str:
         count = f"{len(head.submissions)} of {head.members.bit_count()}"
         return f"round {head.number}: {count} have submitted, until {format_time(head.submit_by)}"
     windows = committee.CommitteeWindows.of(head, terms)
-    heard = f"{len(head.heard)} heard"
+    heard = f"{len(head.attestations)} heard"
     return f"round {head.number}: attesting and aggregating, {heard}" + (
         f", post by {format_time(windows.post_by)}" if windows else ""
     )

@@ -1,80 +1,79 @@
-"""A challenger's acts: announce a proof, then convict, in time (protocol.md section 7)."""
+"""A challenger's actions: commit to a proof, then convict (protocol.md section 7)."""
 
 from __future__ import annotations
 
 from steelyard.chain.contracts import commitment, submission_id
-from steelyard.chain.generated.structs import Submission
 from steelyard.chain.proof_bytes import pack_malformed
 from steelyard.core.hashing import keccak
 from steelyard.errors import ChainError, NodeError, Unreachable
+from steelyard.nodes.actions.dispatch import Handlers
 from steelyard.nodes.actions.types import Convict, ConvictUpdate
 from steelyard.nodes.context import NodeContext
 
-HURRY = 0.25  # of the challenge window: with less than this left a conviction is not announced first
+MIN_COMMIT_TIME = 0.25  # fraction of the challenge window; with less left, no commitment is sent first
 
 
 class ChallengerActions:
-    """One challenger's acts in one job."""
+    """The actions of one challenger in one job."""
 
-    def __init__(self, desk: NodeContext) -> None:
-        self._desk = desk
+    def __init__(self, context: NodeContext) -> None:
+        self._context = context
+
+    def handlers(self) -> Handlers:
+        """The method for each action type."""
+        return {Convict: self.convict, ConvictUpdate: self.convict_update}
 
     async def convict(self, action: Convict) -> None:
         """Convict the poster of a wrong result."""
-        desk, post = self._desk, self._desk.post(action.id)
-        proof = await desk.results.conviction(desk.view, post, desk.fetch_s)
-        if await self._time_to_announce(post.final_at):
-            await self._announce(post.id, proof, bytes(32))
-        await desk.send(
-            desk.coordinator.convict(post.result, proof),
-            desk.name("convict", post.serial, post.id.hex()[:16]),
+        context, post = self._context, self._context.post(action.id)
+        proof = await context.results.conviction(context.view, post, context.fetch_s)
+        if await self._has_time_to_commit(post.final_at):
+            await self._commit(post.id, proof, bytes(32))
+        await context.send(
+            context.coordinator.convict(post.result, proof),
+            context.intent_name("convict", post.serial, post.id.hex()[:16]),
             {"id": post.id.hex()},
         )
 
     async def convict_update(self, action: ConvictUpdate) -> None:
         """Convict the worker of a malformed update."""
-        desk = self._desk
-        checked = desk.local.checked[action.serial, action.slot]
-        sealed = desk.sealed(action.serial, action.slot)
+        context = self._context
+        checked = context.local.checked[action.serial, action.slot]
+        submission = context.submission(action.serial, action.slot)
         if checked.proof is None:
-            raise NodeError("there is no proof against this update", remedy="report this")
-        submission = Submission(
-            job=desk.info.job,
-            serial=action.serial,
-            slot=action.slot,
-            worker=sealed.worker,
-            weight=sealed.weight,
-            sealed_root=sealed.sealed_root,
-            codec=sealed.codec,
-            digest=sealed.digest,
-        )
+            raise NodeError("there is no proof against this update", remedy="report this as a bug")
         proof, fault = pack_malformed(checked.proof), submission_id(submission)
-        await self._announce(fault, proof, checked.update_root)
-        await desk.send(
-            desk.coordinator.convict_update(submission, checked.update_root, proof),
-            desk.name("convictUpdate", action.serial, action.slot, fault.hex()[:16]),
-            {"worker": sealed.worker},
+        await self._commit(fault, proof, checked.update_root)
+        await context.send(
+            context.coordinator.convict_update(submission, checked.update_root, proof),
+            context.intent_name("convictUpdate", action.serial, action.slot, fault.hex()[:16]),
+            {"worker": submission.worker},
         )
 
-    async def _time_to_announce(self, final_at: int | None) -> bool:
+    async def _has_time_to_commit(self, final_at: int | None) -> bool:
         if final_at is None:
             return True
-        now = await self._desk.client.chain_time()
-        return final_at - now > HURRY * self._desk.info.terms.challenge_window
+        now = await self._context.client.chain_time()
+        return final_at - now > MIN_COMMIT_TIME * self._context.info.terms.challenge_window
 
-    async def _announce(self, fault: bytes, proof: bytes, update_root: bytes) -> None:
-        """Commit to the proof, for the reward. A conviction never waits for one that fails."""
-        desk = self._desk
-        promise = commitment(
-            desk.info.chain_id, desk.coordinator.address, desk.client.address, fault, proof, update_root
+    async def _commit(self, fault: bytes, proof: bytes, update_root: bytes) -> None:
+        """Commit to the proof, which secures the reward. If this fails, the conviction is sent without it."""
+        context = self._context
+        committed = commitment(
+            context.info.chain_id,
+            context.coordinator.address,
+            context.client.address,
+            fault,
+            proof,
+            update_root,
         )
-        name = desk.name("commit", keccak(promise).hex()[:16])
+        name = context.intent_name("commit", keccak(committed).hex()[:16])
         try:
-            await desk.send(desk.coordinator.commit(promise), name, {"fault": fault.hex()})
+            await context.send(context.coordinator.commit(committed), name, {"fault": fault.hex()})
         except Unreachable:
             raise
         except ChainError as error:
-            desk.report.say(
+            context.report.emit(
                 "problem",
                 what="commit",
                 error=type(error).__name__,

@@ -1,8 +1,8 @@
-"""What a node may do next.
+"""The actions of a node, as values.
 
-A decider names what is wanted now; the runner starts what is new and stops what is not. Actions are values:
-two that are equal are the same effect, so that wanting one again starts nothing twice. Details that may
-change until it happens do not count.
+Decisions return the actions that are wanted now. `Tasks` starts the new ones and stops those that are no
+longer wanted. Equal actions have the same effect, so an action is not started twice. Fields that may change
+before it is performed are not compared.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, kw_only=True)
 class Fetch:
-    """Get and check one update file."""
+    """Fetch and check one update file."""
 
     serial: int
     slot: int
@@ -21,36 +21,36 @@ class Fetch:
 
 @dataclass(frozen=True, kw_only=True)
 class Rebuild:
-    """Find out whether a result follows from public files."""
+    """Check whether a result follows from public files."""
 
     id: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prefetch:
-    """Get the file of a posted result that cannot be worked out here yet, before it is needed."""
+    """Fetch the file of a posted result that cannot be rebuilt here yet."""
 
     id: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adopt:
-    """Build on a final result whose file came ahead, by its roots alone."""
+    """Accept a final result whose file was prefetched, by its posted roots."""
 
     id: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compute:
-    """Work out a result before anybody posts it."""
+    """Compute a result before it is posted."""
 
     serial: int
-    included: int
+    included: int  # bitmap of updates
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train on an opening's parent and write the update."""
+    """Train from an opening's parent and write the update."""
 
     serial: int
 
@@ -64,14 +64,14 @@ class Evaluate:
 
 @dataclass(frozen=True, kw_only=True)
 class Submit:
-    """Seal the update on chain."""
+    """Submit the commitment of the update."""
 
     serial: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provide:
-    """Hand out the own update: submissions are over."""
+    """Serve the own update, once submissions are over."""
 
     serial: int
     not_before: int = field(compare=False)
@@ -79,7 +79,7 @@ class Provide:
 
 @dataclass(frozen=True, kw_only=True)
 class Attest:
-    """Say which updates are held."""
+    """Attest which updates are held."""
 
     serial: int
     tries: int
@@ -89,11 +89,11 @@ class Attest:
 
 @dataclass(frozen=True, kw_only=True)
 class Hold:
-    """Say that a result could be rebuilt, or that a member who was away is back."""
+    """Record that a result was rebuilt, or that a member that was away is back."""
 
     serial: int
     id: bytes
-    awaiting: int = 0  # the opening that is to wait for this member; 0 where it only holds
+    awaiting: int = 0  # serial of the opening that should wait for this member; 0 for none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,19 +104,19 @@ class Publish:
     attempt: int
     included: int = field(compare=False)
     not_before: int = field(compare=False)
-    rank: int = field(compare=False)  # 0 whose turn it is; the others wait a little each
+    rank: int = field(compare=False)  # position in the rotation; each waits one rank delay more
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convict:
-    """Prove a posted result wrong."""
+    """Prove that a posted result is wrong."""
 
     id: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvictUpdate:
-    """Prove a submission malformed."""
+    """Prove that a submission is malformed."""
 
     serial: int
     slot: int
@@ -124,27 +124,27 @@ class ConvictUpdate:
 
 @dataclass(frozen=True, kw_only=True)
 class Enlist:
-    """Take a place in the turns of aggregators."""
+    """Take a seat in the aggregator rotation."""
 
-    mark: int = 0  # how often it lost its place before
+    occasion: int = 0  # number of earlier retirements
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upkeep:
-    """An act that is anyone's. `mark` tells two occasions of the same act apart."""
+    """Call a function that anyone may call and that keeps the job running."""
 
-    act: str  # the contract's function
+    function: str  # of the contract
     serial: int
-    mark: int
-    account: str = ""  # who is to be removed
+    occasion: int  # tells repeated calls of the same function apart
+    account: str = ""  # to be removed
     not_before: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Collect:
-    """Ask for what this node has earned: bonds back and posts paid."""
+    """Claim the payment of posts, or release a bond."""
 
-    what: str  # "claimPosts" or "releaseBond"
+    function: str  # "claimPosts" or "releaseBond"
     number: int  # the first post's serial, or the bond's round
     serials: tuple[int, ...] = field(default=(), compare=False)
 

@@ -1,4 +1,4 @@
-"""A worker's acts on chain, as member and as attestor: seal, hand out, attest, hold."""
+"""A worker's actions on chain, as member and as attestor: submit, provide, attest, hold."""
 
 from __future__ import annotations
 
@@ -9,76 +9,88 @@ import time
 
 from steelyard.content import Cid
 from steelyard.errors import NodeError
+from steelyard.nodes.actions.dispatch import Handlers
 from steelyard.nodes.actions.training import own_update, seat_of
 from steelyard.nodes.actions.types import Attest, Hold, Provide, Submit
 from steelyard.nodes.context import NodeContext
+from steelyard.nodes.state.view import update_cid
 
 
 class WorkerActions:
-    """One worker's acts in one job."""
+    """The actions of one worker in one job."""
 
-    def __init__(self, desk: NodeContext) -> None:
-        self._desk = desk
+    def __init__(self, context: NodeContext) -> None:
+        self._context = context
+
+    def handlers(self) -> Handlers:
+        """The method for each action type."""
+        return {Submit: self.submit, Provide: self.provide, Attest: self.attest, Hold: self.hold}
 
     async def submit(self, action: Submit) -> None:
-        """Seal the update that the journal holds."""
-        desk, opening = self._desk, self._desk.opening(action.serial)
-        intent = desk.journal.intent(f"update:{action.serial}")
+        """Submit the commitment of the journaled update."""
+        context, opening = self._context, self._context.opening(action.serial)
+        intent = context.journal.intent(f"update:{action.serial}")
         if intent is None or intent.body["parent"] != opening.parent.hex():
-            desk.local.prepared.discard(action.serial)  # of another fork of the chain
+            context.local.prepared.discard(action.serial)  # trained before a reorganisation
             return
-        cid, sealed = Cid.parse(intent.body["cid"]), bytes.fromhex(intent.body["sealed"])
-        call = desk.coordinator.submit(desk.info.job, opening.serial, opening.parent, sealed, *cid.to_chain())
-        name = desk.name("submit", opening.serial, opening.parent.hex()[:8])
-        await desk.send(call, name, {"serial": opening.serial})
+        cid, sealed_root = Cid.parse(intent.body["cid"]), bytes.fromhex(intent.body["sealed"])
+        call = context.coordinator.submit(
+            context.info.job, opening.serial, opening.parent, sealed_root, *cid.to_chain()
+        )
+        name = context.intent_name("submit", opening.serial, opening.parent.hex()[:8])
+        await context.send(call, name, {"serial": opening.serial})
 
     async def provide(self, action: Provide) -> None:
-        """Hand out the own update, once a confirmed block shows that submissions are over."""
-        desk, opening = self._desk, self._desk.opening(action.serial)
+        """Serve the own update, once a confirmed block shows that submissions are over."""
+        context, opening = self._context, self._context.opening(action.serial)
         if action.not_before:
             await self._confirmed_past(action.not_before)
-        path, sealed = own_update(desk, action.serial), desk.sealed(action.serial, seat_of(desk).slot)
-        if not path.exists() or sealed.cid is None or await desk.store.cid_of(path) != sealed.cid:
-            desk.local.provided.add(action.serial)
+        submission = context.submission(action.serial, seat_of(context).slot)
+        path, cid = own_update(context, action.serial), update_cid(submission)
+        if not path.exists() or cid is None or await context.store.cid_of(path) != cid:
+            context.local.provided.add(action.serial)
             raise NodeError(
-                f"the update of serial {action.serial} is no longer in {path}",
+                f"{path} is missing or is not the update submitted for serial {action.serial}",
                 remedy="it counts as withheld in this round; check the disk",
             )
-        link = desk.updates.path(action.serial, sealed)
+        link = context.updates.path(submission)
         link.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.link(path, link)
-        await desk.store.add(path, provide=True, pin_until=desk.info.unsettled_until)
-        desk.local.provided.add(action.serial)
-        desk.report.say("provided", serial=opening.serial, round_=opening.number, cid=str(sealed.cid))
+        await context.store.add(path, provide=True, pin_until=context.info.unsettled_until)
+        context.local.provided.add(action.serial)
+        context.report.emit("provided", serial=opening.serial, round_=opening.number, cid=str(cid))
 
-    async def _confirmed_past(self, moment: int) -> None:
-        """Wait until a block of that time has its confirmations."""
-        client, confirmations = self._desk.client, self._desk.client.network.confirmations
+    async def _confirmed_past(self, time_: int) -> None:
+        """Wait until a block of this time (unix seconds) is confirmed. Raises NodeError if none comes."""
+        client, confirmations = self._context.client, self._context.client.network.confirmations
         until = time.monotonic() + client.network.deadline_s
         first: int | None = None
         while True:
-            if await client.clock.reach(moment, until):
+            if await client.clock.reach(time_, until):
                 head = await client.head()
                 first = head.number if first is None else first
                 if head.number - first >= confirmations:
                     return
             if time.monotonic() > until:
-                raise NodeError("no block comes", remedy="check the RPC")
+                raise NodeError(
+                    f"no block with a time past {time_} was confirmed within {client.network.deadline_s:g} s",
+                    remedy="check the RPC server",
+                )
             await asyncio.sleep(client.network.poll_s)
 
     async def attest(self, action: Attest) -> None:
-        """Say which updates are held."""
-        desk, opening = self._desk, self._desk.opening(action.serial)
-        call = desk.coordinator.attest(
-            desk.info.job, opening.serial, opening.parent, action.tries, action.bitmap
+        """Attest which updates are held."""
+        context, opening = self._context, self._context.opening(action.serial)
+        call = context.coordinator.attest(
+            context.info.job, opening.serial, opening.parent, action.tries, action.bitmap
         )
-        name = desk.name("attest", opening.serial, action.tries, opening.parent.hex()[:8])
-        await desk.send(call, name, {"bitmap": hex(action.bitmap)}, not_before=action.not_before)
+        name = context.intent_name("attest", opening.serial, action.tries, opening.parent.hex()[:8])
+        await context.send(call, name, {"bitmap": hex(action.bitmap)}, not_before=action.not_before)
 
     async def hold(self, action: Hold) -> None:
-        """Say that a result is held."""
-        desk = self._desk
-        call = desk.coordinator.hold(desk.info.job, action.serial, action.id)
-        name = desk.name("hold", action.serial, action.id.hex()[:16], action.awaiting)
-        await desk.send(call, name, {"id": action.id.hex()})
+        """Record on chain that this member holds a result."""
+        context = self._context
+        call = context.coordinator.hold(context.info.job, action.serial, action.id)
+        name = context.intent_name("hold", action.serial, action.id.hex()[:16], action.awaiting)
+        await context.send(call, name, {"id": action.id.hex()})

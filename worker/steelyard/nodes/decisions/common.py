@@ -1,4 +1,4 @@
-"""What every role wants: files, rebuilt results. Pure: a view, own facts and the time in, actions out."""
+"""Decisions common to all roles. Pure: a view, the local state and the time in, actions out."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from steelyard.nodes.state.view import Opening, Post, View
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """All that a decision follows from."""
+    """The complete input of a decision."""
 
     view: View
     local: LocalState
     terms: JobTerms
     now: int  # chain time, unix seconds
-    block: int  # the last handled
-    attest_wait: float = 0.5
+    block: int  # number of the last applied block
+    attest_wait: float = 0.5  # fraction of the attest window that an attestor waits for missing files
     train_on_held: bool = False
     evaluate: bool = False
 
     @property
     def head(self) -> Opening | None:
-        """The latest opening that stands."""
+        """The latest opening that is not void."""
         return self.view.head
 
     def windows(self, opening: Opening) -> CommitteeWindows | None:
-        """Deadlines of an opening that has no result."""
+        """Deadlines of an opening without a result; None if its clock has to be read first."""
         return CommitteeWindows.of(opening, self.terms)
 
     def attesting(self) -> Opening | None:
-        """The opening whose files are public and that has no result yet."""
+        """The opening whose submissions are over and that has no result; None if there is none."""
         head = self.head
         if head is None or head.post is not None:
             return None
@@ -43,14 +43,14 @@ class Snapshot:
         return head if over and committee.enough_submitted(head, self.terms) else None
 
     def submitting(self) -> Opening | None:
-        """The opening that takes submissions."""
+        """The opening that accepts submissions; None if there is none."""
         head = self.head
         if head is None or head.post is not None or committee.submissions_over(head, self.now):
             return None
         return head
 
     def usable(self, parent: bytes) -> bool:
-        """Whether a result may be trained on and built on: right, or wrong and final all the same."""
+        """True if a result may be built on: it is right, or final although it is wrong."""
         rebuilt = self.local.rebuilt.get(parent)
         if rebuilt is None or rebuilt.state is None:
             return False
@@ -60,17 +60,17 @@ class Snapshot:
         return post.final_at is not None and self.now >= post.final_at
 
     def expired(self, post: Post) -> bool:
-        """Whether too few hold a result, with its time over."""
+        """True if the hold window of a result is over and too few members hold it."""
         return self.now >= post.hold_by and not self.held(post)
 
     def held(self, post: Post) -> bool:
-        """Whether enough hold a result, counted on chain or not yet."""
+        """True if the threshold of members holds a result, whether or not the chain has counted them."""
         enough = committee.threshold(post.committee_size)
         return post.final_at is not None or self.view.holders(post).bit_count() >= enough
 
 
-def common(s: Snapshot) -> list[Action]:
-    """Rebuild what stands, fetch what is public, compute what is certain."""
+def common_actions(s: Snapshot) -> list[Action]:
+    """Rebuild standing results, fetch submitted updates, compute the next result."""
     wanted: list[Action] = [
         Rebuild(id=post.id) for post in s.view.unsettled() if post.id not in s.local.rebuilt
     ]
@@ -85,31 +85,31 @@ def common(s: Snapshot) -> list[Action]:
             if (opening.serial, slot) not in s.local.checked
         ]
         wanted += _compute(s, opening)
-    return list(dict.fromkeys(wanted + _ahead(s)))
+    return list(dict.fromkeys(wanted + _prefetch(s)))
 
 
-def _ahead(s: Snapshot) -> list[Action]:
-    """The newest result, where an update in it is not held here: its file is fetched while others work.
+def _prefetch(s: Snapshot) -> list[Action]:
+    """Fetch the file of the newest result if an included update is missing here.
 
-    It is there then when somebody trains on held results, or when it is final and nobody has the update.
+    It is then available for training on held results, and if it becomes final before the update is served.
     """
     head = s.head
     newest = None if head is None else head.post or s.view.posts.get(head.parent)
     if newest is None or newest.id in s.local.rebuilt:
         return []
-    fetched = s.local.ahead.get(newest.id)
+    fetched = s.local.prefetched.get(newest.id)
     if fetched is not None:
         final = newest.final or (newest.final_at is not None and s.now >= newest.final_at)
         return [Adopt(id=newest.id)] if final and fetched.state is not None else []
-    lacking = newest.result.included & ~s.local.holds(newest.serial)
-    return [Prefetch(id=newest.id)] if lacking else []
+    missing = newest.result.included & ~s.local.held_updates(newest.serial)
+    return [Prefetch(id=newest.id)] if missing else []
 
 
 def _compute(s: Snapshot, opening: Opening) -> list[Action]:
-    """The result, as soon as its inputs can hardly change: all is held, or what is included is fixed."""
+    """Compute the result as soon as its inputs are likely final: all are held, or attestation is over."""
     windows = s.windows(opening)
     sound = opening.submitted & ~opening.malformed
-    held = s.local.holds(opening.serial)
+    held = s.local.held_updates(opening.serial)
     likely = committee.included(opening) if windows and s.now >= windows.attest_by else held & sound
     enough = likely.bit_count() >= s.terms.min_updates
     complete = likely & held == likely and (likely == sound or bool(windows and s.now >= windows.attest_by))

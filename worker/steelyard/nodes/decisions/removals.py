@@ -1,4 +1,4 @@
-"""Members and aggregators that stay away: anyone may free their places. Pure."""
+"""Decisions about removing absent members and aggregators, which anyone may do. Pure."""
 
 from __future__ import annotations
 
@@ -9,38 +9,42 @@ from steelyard.nodes.actions.types import Action, Upkeep
 from steelyard.nodes.decisions.common import Snapshot
 from steelyard.nodes.state.view import MemberSeat, Opening
 
-ABSENCES = 3  # rounds in a row, or turns, after which the contract lets anyone remove the absent one
+ABSENCES = 3  # consecutive rounds or rotation turns after which the contract allows a removal
 
 
-def removals(s: Snapshot) -> list[Action]:
-    """Who is to be removed now: at most one aggregator and one member."""
+def removal_actions(s: Snapshot) -> list[Action]:
+    """Remove at most one absent aggregator and one absent member."""
     wanted: list[Action] = []
     for seat, account in s.view.aggregators.items():
         if _missed(s, account) >= ABSENCES and not _has_unsettled(s, account):
-            mark = s.view.retirements[account]
-            wanted.append(Upkeep(act="removeAggregator", serial=seat, mark=mark, account=account))
+            occasion = s.view.retirements[account]
+            wanted.append(
+                Upkeep(function="removeAggregator", serial=seat, occasion=occasion, account=account)
+            )
             break
     absent = next((seat for seat in s.view.seats.values() if _is_absent(s, seat)), None)
     if absent is not None:
-        mark = s.view.settled_serial
-        wanted.append(Upkeep(act="removeMember", serial=absent.slot, mark=mark, account=absent.worker))
+        occasion = s.view.settled_serial
+        wanted.append(
+            Upkeep(function="removeMember", serial=absent.slot, occasion=occasion, account=absent.worker)
+        )
     return wanted
 
 
 def _missed(s: Snapshot, account: str) -> int:
-    """Turns that others took since its last result, all of results that stand and since it enlisted."""
-    turns = 0
-    for opening in _way(s):
-        if opening.serial <= s.view.enlisted.get(account, 0):
+    """Number of standing results that others posted in its place since its last one or since it enlisted."""
+    missed = 0
+    for opening in _lineage(s):
+        if opening.serial <= s.view.enlisted_after.get(account, 0):
             break
         if opening.post is not None and opening.post.result.poster == account:
             break
-        turns += opening.post is not None and opening.post.skipped == account
-    return turns
+        missed += opening.post is not None and opening.post.skipped == account
+    return missed
 
 
-def _way(s: Snapshot) -> Iterator[Opening]:
-    """From the head back to the initial model."""
+def _lineage(s: Snapshot) -> Iterator[Opening]:
+    """The openings from the head back to the initial model."""
     if s.head is not None:
         yield s.head
         yield from s.view.ancestors(s.head.serial)
@@ -51,10 +55,10 @@ def _has_unsettled(s: Snapshot, account: str) -> bool:
 
 
 def _is_absent(s: Snapshot, seat: MemberSeat) -> bool:
-    """Whether it was a member in the last three rounds that came to a result, and submitted to none."""
+    """True if it was a member in the last three rounds with a result and submitted in none of them."""
     if seat.leaving:
         return False
-    last = list(islice((opening for opening in _way(s) if opening.post is not None), ABSENCES))
+    last = list(islice((opening for opening in _lineage(s) if opening.post is not None), ABSENCES))
     return len(last) == ABSENCES and all(
         opening.members >> seat.slot & 1
         and opening.block > seat.block

@@ -1,4 +1,4 @@
-"""What a worker wants: train, seal, hand out, attest, hold. Pure."""
+"""Decisions of a worker: train, submit, provide, attest, hold, evaluate. Pure."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from steelyard.nodes.state import committee
 from steelyard.nodes.state.local import ResultVerdict
 from steelyard.nodes.state.view import MemberSeat, Opening, Post
 
-LATE = 0.25  # of the window to hold: with less than this left nobody waits for a submission to say it
+HOLD_RESERVE = 0.25  # of the submit window; with less left until `hold_by`, `hold` is called at once
 
 
-def worker(s: Snapshot) -> list[Action]:
-    """A worker's wishes, as member and as attestor."""
+def worker_actions(s: Snapshot) -> list[Action]:
+    """Actions of a worker, as member and as attestor; none without a seat."""
     seat = s.view.seats.get(s.local.identity)
     if seat is None:
         return []
     wanted = _submit(s, seat)
-    measure = _evaluate(s) if s.evaluate and not wanted else []
-    return wanted + _attest(s, seat) + _provide(s, seat) + _holds(s, seat) + measure
+    evaluate = _evaluate(s) if s.evaluate and not wanted else []
+    return wanted + _attest(s, seat) + _provide(s, seat) + _hold(s, seat) + evaluate
 
 
 def takes_part(opening: Opening, seat: MemberSeat) -> bool:
-    """Whether the seat is among an opening's members."""
+    """True if the seat is among an opening's members."""
     return bool(opening.members >> seat.slot & 1)
 
 
 def has_submitted(opening: Opening, seat: MemberSeat) -> bool:
-    """Whether this member's own submission is on chain."""
-    sealed = opening.submissions.get(seat.slot)
-    return sealed is not None and sealed.worker == seat.worker
+    """True if this member's own submission is on chain."""
+    submission = opening.submissions.get(seat.slot)
+    return submission is not None and submission.worker == seat.worker
 
 
 def _submit(s: Snapshot, seat: MemberSeat) -> list[Action]:
@@ -38,7 +38,7 @@ def _submit(s: Snapshot, seat: MemberSeat) -> list[Action]:
         return []
     if opening.serial in s.local.prepared:
         return [Submit(serial=opening.serial)]
-    if opening.serial in s.local.given_up or not _may_train(s, opening):
+    if opening.serial in s.local.untrainable or not _may_train(s, opening):
         return []
     return [Train(serial=opening.serial)]
 
@@ -47,13 +47,13 @@ def _may_train(s: Snapshot, opening: Opening) -> bool:
     if s.usable(opening.parent):
         return True
     post = s.view.posts.get(opening.parent)
-    found = s.local.rebuilt.get(opening.parent) or s.local.ahead.get(opening.parent)
+    found = s.local.rebuilt.get(opening.parent) or s.local.prefetched.get(opening.parent)
     held = post is not None and s.held(post)
     return s.train_on_held and held and found is not None and found.state is not None
 
 
 def _provide(s: Snapshot, seat: MemberSeat) -> list[Action]:
-    """The own update, once nobody can submit any more; not where too few did, for it may be sealed again."""
+    """Serve the own update once submissions are over. If too few submitted, it may be submitted again."""
     opening = s.attesting()
     if opening is None or not has_submitted(opening, seat) or opening.serial in s.local.provided:
         return []
@@ -66,13 +66,13 @@ def _attest(s: Snapshot, seat: MemberSeat) -> list[Action]:
     if opening is None or windows is None or not windows.clock <= s.now < windows.attest_by:
         return []
     members = committee.of(opening) or 0
-    if not members >> seat.slot & 1 or seat.slot in opening.heard or not has_submitted(opening, seat):
+    if not members >> seat.slot & 1 or seat.slot in opening.attestations or not has_submitted(opening, seat):
         return []
-    complete = s.local.looked_at(opening.serial) & opening.submitted == opening.submitted
-    patience = windows.clock + s.attest_wait * s.terms.attest_window
-    if not complete and s.now < patience:
+    complete = s.local.inspected(opening.serial) & opening.submitted == opening.submitted
+    wait_until = windows.clock + s.attest_wait * s.terms.attest_window
+    if not complete and s.now < wait_until:
         return []
-    bitmap = s.local.holds(opening.serial) & opening.submitted & ~opening.malformed
+    bitmap = s.local.held_updates(opening.serial) & opening.submitted & ~opening.malformed
     return [
         Attest(
             serial=opening.serial,
@@ -83,18 +83,18 @@ def _attest(s: Snapshot, seat: MemberSeat) -> list[Action]:
     ]
 
 
-def _holds(s: Snapshot, seat: MemberSeat) -> list[Action]:
-    """Results that this member could rebuild and that its next submission will not hold in time."""
+def _hold(s: Snapshot, seat: MemberSeat) -> list[Action]:
+    """Results that this member rebuilt and that its next submission will not record as held in time."""
     wanted: list[Action] = []
     opening, standing = s.submitting(), s.view.unsettled()
     parent = s.view.posts.get(opening.parent) if opening is not None else None
     if parent is not None and parent not in standing:
-        standing = [parent, *standing]  # final, and still what a member that is back builds on
+        standing = [parent, *standing]  # final, but a returning member still has to hold it
     for post in standing:
         rebuilt = s.local.rebuilt.get(post.id)
         if rebuilt is None or rebuilt.verdict is ResultVerdict.UNBUILDABLE or s.expired(post):
             continue
-        if opening is not None and _is_back(s, opening, seat, post):
+        if opening is not None and _has_returned(s, opening, seat, post):
             wanted.append(Hold(serial=post.serial, id=post.id, awaiting=opening.serial))
         elif _must_hold(s, seat, post, wrong=rebuilt.verdict is ResultVerdict.WRONG):
             wanted.append(Hold(serial=post.serial, id=post.id))
@@ -103,25 +103,25 @@ def _holds(s: Snapshot, seat: MemberSeat) -> list[Action]:
 
 def _must_hold(s: Snapshot, seat: MemberSeat, post: Post, *, wrong: bool) -> bool:
     opening = s.view.openings[post.serial]
-    sits = post.committee >> seat.slot & 1 and has_submitted(opening, seat)
-    if not sits or s.view.holders(post) >> seat.slot & 1 or post.final_at is not None:
+    attestor = post.committee >> seat.slot & 1 and has_submitted(opening, seat)
+    if not attestor or s.view.holders(post) >> seat.slot & 1 or post.final_at is not None:
         return False
-    nearly_late = s.now >= post.hold_by - LATE * s.terms.submit_window
-    return wrong or nearly_late or not _will_submit_on(s, seat, post)
+    urgent = s.now >= post.hold_by - HOLD_RESERVE * s.terms.submit_window
+    return wrong or urgent or not _will_submit_on(s, seat, post)
 
 
 def _will_submit_on(s: Snapshot, seat: MemberSeat, post: Post) -> bool:
-    """Whether an opening on top of it awaits this member's submission, which says that it holds."""
+    """True if an opening on top of the result awaits this member's submission, which counts as a hold."""
     opening = s.submitting()
-    if opening is None or opening.parent != post.id or not opening.with_post:
+    if opening is None or opening.parent != post.id or not opening.opened_by_post:
         return False
-    if opening.serial in s.local.given_up:
+    if opening.serial in s.local.untrainable:
         return False
     return takes_part(opening, seat) and not has_submitted(opening, seat)
 
 
-def _is_back(s: Snapshot, opening: Opening, seat: MemberSeat, post: Post) -> bool:
-    """Whether submissions on it should wait for this member, who was away for the last round."""
+def _has_returned(s: Snapshot, opening: Opening, seat: MemberSeat, post: Post) -> bool:
+    """True if this member missed the last round and the opening should now wait for its submission."""
     if opening.parent != post.id or not takes_part(opening, seat) or has_submitted(opening, seat):
         return False
     before = s.view.openings[post.serial]
@@ -130,7 +130,7 @@ def _is_back(s: Snapshot, opening: Opening, seat: MemberSeat, post: Post) -> boo
 
 
 def _evaluate(s: Snapshot) -> list[Action]:
-    """The newest model that was rebuilt, while nothing is to be trained."""
+    """Evaluate the newest rebuilt model."""
     head = s.head
     if head is None:
         return []

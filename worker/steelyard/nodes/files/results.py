@@ -1,4 +1,4 @@
-"""Results rebuilt from public files: computed, compared with what was posted, kept to build on."""
+"""Results rebuilt from public files: computed, compared with posted ones, stored as later parents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from steelyard.core.aggregation import Inputs, Roots, open_inputs, roots_of
 from steelyard.core.proofs import arithmetic_proof, find_fault
 from steelyard.errors import ContentTooLarge, FormatError, NodeError
 from steelyard.nodes.crashpoints import crashpoint
-from steelyard.nodes.files.result_files import Computed, ResultFiles
+from steelyard.nodes.files.result_files import ComputedResult, ResultFiles
 from steelyard.nodes.files.updates import Updates
 from steelyard.nodes.job_info import JobInfo
 from steelyard.nodes.reporting import slots_of
@@ -23,7 +23,7 @@ from steelyard.nodes.state.view import Opening, Post, View
 
 
 class Results:
-    """The results of one job. What was found out is in `local.rebuilt`."""
+    """The results of one job. Verdicts are stored in `local.rebuilt`."""
 
     def __init__(
         self, info: JobInfo, store: ContentStore, updates: Updates, local: LocalState, folder: Path
@@ -31,12 +31,12 @@ class Results:
         self._info, self._store, self._updates, self._local = info, store, updates, local
         self._files = ResultFiles(info, store, folder)
         self._locks: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._computed: dict[tuple[int, int, bytes], Computed] = {}
+        self._computed: dict[tuple[int, int, bytes], ComputedResult] = {}
 
     async def rebuild(self, view: View, id_: bytes, timeout_s: float) -> RebuiltResult:
-        """Say whether a result follows from public files.
+        """Find out whether a result follows from public files.
 
-        Raises ContentError where a file that is needed is not handed out (yet): that is no verdict.
+        Raises ContentError if a file that is needed is not available; that is not a verdict.
         """
         async with self._locks[id_]:
             found = self._local.rebuilt.get(id_)
@@ -46,13 +46,13 @@ class Results:
             return found
 
     async def trust(self, post: Post, timeout_s: float) -> RebuiltResult:
-        """Take a final result by its posted roots alone."""
+        """Accept a final result by its posted roots, without rebuilding it. Raises ContentError."""
         return dataclasses.replace(await self.as_posted(post, timeout_s), trusted=True)
 
     async def as_posted(self, post: Post, timeout_s: float) -> RebuiltResult:
-        """The file that a post names, where it has the posted roots. Raises ContentError.
+        """Fetch the file that a post names and compare its roots with the posted ones. Raises ContentError.
 
-        Whether the rules give it is not said.
+        This does not check that the result follows from the rules.
         """
         async with self._locks["posted", post.id]:
             try:
@@ -61,13 +61,13 @@ class Results:
                 return _unbuildable(post, error.message)
             roots = await asyncio.to_thread(self._files.roots, state, momentum)
         if roots != (post.result.state_root, post.result.momentum_root):
-            return _unbuildable(post, "the file that it names has other roots")
+            return _unbuildable(post, "its file does not have the posted roots")
         return RebuiltResult(id=post.id, verdict=ResultVerdict.RIGHT, state=state, momentum=momentum)
 
     async def compute(
         self, opening: Opening, included: int, parent: RebuiltResult, timeout_s: float
-    ) -> Computed:
-        """The rules' result of these updates on that parent."""
+    ) -> ComputedResult:
+        """Aggregate the included updates on a parent, at most once."""
         key = (opening.serial, included, parent.id)
         async with self._locks[key]:
             if key not in self._computed:
@@ -79,11 +79,11 @@ class Results:
     async def inputs(
         self, opening: Opening, included: int, parent: RebuiltResult, timeout_s: float
     ) -> Inputs:
-        """Parent's files and included updates, opened. Raises ContentError, FormatError, NodeError."""
+        """Open the parent's files and the included updates. Raises ContentError, FormatError, NodeError."""
         if parent.state is None:
             raise NodeError(
                 f"the parent of serial {opening.serial} was not rebuilt: {parent.why}",
-                remedy="nothing can be built on it; it becomes void unless others hold it",
+                remedy="wait: it becomes void unless enough members hold it",
             )
         slots = slots_of(included)
         opened = await asyncio.gather(*(self._updates.open(opening, slot, timeout_s) for slot in slots))
@@ -96,7 +96,7 @@ class Results:
         )
 
     async def conviction(self, view: View, post: Post, timeout_s: float) -> bytes:
-        """The packed proof against a wrong result. Raises NodeError where it would not convict."""
+        """The packed proof against a wrong result. Raises NodeError if it would not convict."""
         opening = view.openings[post.serial]
         parent = await self.rebuild(view, opening.parent, timeout_s)
         wrong = await self.rebuild(view, post.id, timeout_s)
@@ -115,7 +115,7 @@ class Results:
         return pack_arithmetic(proof)
 
     def drop_before(self, serial: int) -> None:
-        """Remove the files of results of earlier openings."""
+        """Remove the files of results of openings before `serial`."""
         for key in [key for key in self._computed if key[0] < serial]:
             del self._computed[key]
         self._files.drop_before(serial)
@@ -128,13 +128,13 @@ class Results:
         opening = view.openings[post.serial]
         if post.final and opening.parent not in self._local.rebuilt:
             return await self.trust(post, timeout_s)
-        ahead = asyncio.create_task(self._fetch_ahead(opening, post.result.included, timeout_s))
+        fetching = asyncio.create_task(self._fetch_updates(opening, post.result.included, timeout_s))
         try:
             parent = await self.rebuild(view, opening.parent, timeout_s)
             return await self._rebuild_on(parent, opening, post, timeout_s)
         finally:
-            ahead.cancel()
-            await asyncio.gather(ahead, return_exceptions=True)
+            fetching.cancel()
+            await asyncio.gather(fetching, return_exceptions=True)
 
     async def _rebuild_on(
         self, parent: RebuiltResult, opening: Opening, post: Post, timeout_s: float
@@ -146,28 +146,28 @@ class Results:
         except FormatError as error:
             return _unbuildable(post, error.message)
         if _agrees(computed.roots, computed.table_hash, post.result):
-            return await self._right(post, computed)
+            return await self._accept(post, computed)
         return await self._compare(opening, post, parent, computed, timeout_s)
 
-    async def _fetch_ahead(self, opening: Opening, included: int, timeout_s: float) -> None:
-        """Have the updates of a result while its parent is rebuilt; what fails is told when it is needed."""
+    async def _fetch_updates(self, opening: Opening, included: int, timeout_s: float) -> None:
+        """Fetch the updates of a result while its parent is rebuilt. Errors are raised on opening them."""
         slots = slots_of(included)
         await asyncio.gather(
             *(self._updates.open(opening, slot, timeout_s) for slot in slots), return_exceptions=True
         )
 
-    async def _right(self, post: Post, computed: Computed) -> RebuiltResult:
+    async def _accept(self, post: Post, computed: ComputedResult) -> RebuiltResult:
         if computed.cid != post.cid:
-            return _unbuildable(post, f"its roots are right, and its CID is not {computed.cid}")
+            return _unbuildable(post, f"its roots are right, but its CID is not {computed.cid}")
         await self._store.add(computed.published, provide=True, pin_until=self._info.unsettled_until)
         return RebuiltResult(
             id=post.id, verdict=ResultVerdict.RIGHT, state=computed.state, momentum=computed.momentum
         )
 
     async def _compare(
-        self, opening: Opening, post: Post, parent: RebuiltResult, computed: Computed, timeout_s: float
+        self, opening: Opening, post: Post, parent: RebuiltResult, computed: ComputedResult, timeout_s: float
     ) -> RebuiltResult:
-        """The posted roots differ from ours: whether the file that the post names gives them."""
+        """The posted roots differ from the computed ones: compare them with the file that the post names."""
         try:
             state, momentum = await self._files.posted(post, timeout_s)
         except (FormatError, ContentTooLarge) as error:
@@ -177,8 +177,8 @@ class Results:
         roots = await asyncio.to_thread(roots_of, inputs, posted)
         fault = find_fault(posted, self._files.opened(computed.state, computed.momentum))
         if fault is None or not _agrees(roots, computed.table_hash, post.result):
-            return _unbuildable(post, "what was posted does not follow from the file that it names")
-        why = f"block {fault[0]}, coordinate {fault[1]} is not what the rules give"
+            return _unbuildable(post, "its file does not have what was posted")
+        why = f"block {fault[0]}, coordinate {fault[1]} does not follow from the rules"
         return RebuiltResult(
             id=post.id, verdict=ResultVerdict.WRONG, why=why, state=state, momentum=momentum, fault=fault
         )

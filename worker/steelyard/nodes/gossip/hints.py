@@ -1,7 +1,7 @@
-"""What nodes of a job tell each other beside the chain, signed by their operator keys.
+"""Hints: off-chain messages between the nodes of a job, signed by their operator keys.
 
-A hint is canonical JSON: kind, body, sequence, expires, sender, signature. The signature is EIP-712's, over
-the job, the chain and the contract too, so that a hint means nothing elsewhere.
+A hint is canonical JSON: kind, body, sequence, expires, sender, signature. The EIP-712 signature also covers
+the job, the chain and the contract, so a hint is valid nowhere else.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from steelyard.errors import CidError, FormatError, ManifestError
 from steelyard.jobs import canonical_json
 from steelyard.jobs.canonical_json import JsonNode
 
-LIFE_S = 60.0  # seconds for which a hint is worth something
-MOST_LIFE_S = 300.0  # clocks differ
+LIFE_S = 60.0  # seconds until a hint expires
+MAX_LIFE_S = 300.0  # seconds that are accepted from others, as clocks differ
 KINDS = ("file", "peer", "progress")
 _TYPES = {
     "Hint": [
@@ -46,32 +46,32 @@ Body = Mapping[str, str | int]
 
 @dataclass(frozen=True, kw_only=True)
 class GossipTopic:
-    """What hints are about: one job of one contract on one chain."""
+    """The subject of hints: one job of one contract on one chain."""
 
     chain_id: int
     coordinator: str
     job: int
 
     @property
-    def topic(self) -> str:
-        """Where they are told."""
+    def name(self) -> str:
+        """Name of the pubsub topic."""
         return f"steelyard-1-{self.chain_id}-{self.coordinator.lower()}-{self.job}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hint:
-    """One message. Nothing in it is true because it is there."""
+    """One message. Its content is a claim of the sender, not a fact."""
 
     kind: str
     body: Body
-    sequence: int  # grows with each hint of a sender
+    sequence: int  # increases with each hint of a sender
     expires: int  # unix seconds
     sender: str  # operator key, checksummed or not
     signature: str = ""
 
     @classmethod
     def parse(cls, data: bytes) -> Hint:
-        """Read canonical bytes; the signature is not looked at. Raises FormatError."""
+        """Parse canonical bytes without checking the signature. Raises FormatError."""
         try:
             got = canonical_json.load(data, what="hint", max_bytes=MAX_MESSAGE).fields(
                 ("kind", "body", "sequence", "expires", "sender", "signature")
@@ -85,10 +85,10 @@ class Hint:
                 signature=got["signature"].text(_SIGNATURE, "a signature"),
             )
         except ManifestError as error:
-            raise FormatError(error.message, remedy="it is passed over") from None
+            raise FormatError(error.message, remedy="it is ignored") from None
 
     def encode(self) -> bytes:
-        """The bytes that are told."""
+        """The canonical bytes of the message."""
         return canonical_json.dump(
             {
                 "kind": self.kind,
@@ -100,20 +100,20 @@ class Hint:
             }
         )
 
-    def is_of_its_sender(self, place: GossipTopic) -> bool:
-        """Whether the sender's key signed it for this job; 15 ms of processor time."""
+    def is_signed_by_sender(self, topic: GossipTopic) -> bool:
+        """True if the sender's key signed it for this job. Takes 15 ms of processor time."""
         raw = bytes.fromhex(self.signature)
         vrs = (raw[64], int.from_bytes(raw[:32]), int.from_bytes(raw[32:64]))
         try:
-            signed = encode_typed_data(_domain(place), _TYPES, self._message(place))
+            signed = encode_typed_data(_domain(topic), _TYPES, self._message(topic))
             signer = Keys.recover_message(signed, vrs=vrs)
         except (BadSignature, ValidationError, ValueError, TypeError):
             return False
         return str(signer).lower() == self.sender.lower()
 
-    def _message(self, place: GossipTopic) -> dict[str, object]:
+    def _message(self, topic: GossipTopic) -> dict[str, object]:
         return {
-            "job": place.job,
+            "job": topic.job,
             "sequence": self.sequence,
             "expires": self.expires,
             "kind": self.kind,
@@ -121,20 +121,22 @@ class Hint:
         }
 
 
-def signed(wallet: Wallet, place: GossipTopic, *, kind: str, body: Body, sequence: int) -> bytes:
-    """A hint of this key's, ready to be told. Raises FormatError where it is too large."""
+def sign_hint(wallet: Wallet, topic: GossipTopic, *, kind: str, body: Body, sequence: int) -> bytes:
+    """The bytes of a hint signed by this wallet. Raises FormatError if it is too large."""
     expires = int(time.time() + LIFE_S)
     hint = Hint(kind=kind, body=body, sequence=sequence, expires=expires, sender=wallet.address)
-    v, r, s = wallet.sign_typed(_domain(place), _TYPES, hint._message(place))  # noqa: SLF001 - its own
+    v, r, s = wallet.sign_typed(_domain(topic), _TYPES, hint._message(topic))  # noqa: SLF001 - same module
     signature = (r + s + bytes([v])).hex()
     data = Hint(**{**hint.__dict__, "signature": signature}).encode()
     if len(data) > MAX_MESSAGE:
-        raise FormatError(f"a hint of {len(data)} bytes", remedy=f"say it in {MAX_MESSAGE}")
+        raise FormatError(
+            f"a hint of {len(data)} bytes is too large", remedy=f"use at most {MAX_MESSAGE} bytes"
+        )
     return data
 
 
 def checked_body(hint: Hint) -> Body | None:
-    """The body where it is what its kind promises: CIDs, base URLs, counts. None where it is not."""
+    """The validated body (CIDs, base URLs, counts); None if it does not fit its kind."""
     body = hint.body
     try:
         match hint.kind:
@@ -151,12 +153,12 @@ def checked_body(hint: Hint) -> Body | None:
     return None
 
 
-def _domain(place: GossipTopic) -> dict[str, object]:
+def _domain(topic: GossipTopic) -> dict[str, object]:
     return {
         "name": "Steelyard hints",
         "version": "1",
-        "chainId": place.chain_id,
-        "verifyingContract": place.coordinator,
+        "chainId": topic.chain_id,
+        "verifyingContract": topic.coordinator,
     }
 
 

@@ -1,7 +1,7 @@
-"""A node's hints: what it tells others of its own, and what it makes of theirs.
+"""A node's gossip: publishes its own hints and handles those of others.
 
-Nothing waits for a hint and nothing follows from one but whom to ask for files. Without them every file is
-found all the same, a little later.
+Hints only add peers to ask for files; no decision depends on them. Without hints every file is still found, a
+little later.
 """
 
 from __future__ import annotations
@@ -20,128 +20,130 @@ from steelyard.content.kubo.address import DaemonAddress
 from steelyard.content.kubo.pubsub import PubSub
 from steelyard.errors import ChainError, FormatError
 from steelyard.nodes.context import NodeContext
-from steelyard.nodes.gossip.hints import MOST_LIFE_S, Body, GossipTopic, Hint, checked_body, signed
+from steelyard.nodes.gossip.hints import MAX_LIFE_S, Body, GossipTopic, Hint, checked_body, sign_hint
 from steelyard.nodes.reporting import Listener, NodeEvent
 
-SETTLE_S = 2.0  # seconds until the own address is told first: others have seen who this is by then
-PEER_S = 30.0  # seconds between tellings of the own address
-PROGRESS_S = 10.0  # seconds between tellings of a training's progress
-OPERATORS_S = 60.0  # seconds between looks at who acts for the aggregators
-WAITING = 32  # hints not told yet; more are dropped
-REMEMBERED = 4096  # hints that were seen
-_ANYBODY = "anybody"
+FIRST_PEER_S = 2.0  # seconds until the own address is first published; others know this member by then
+PEER_S = 30.0  # seconds between publications of the own address
+PROGRESS_S = 10.0  # seconds between publications of training progress
+OPERATORS_S = 60.0  # seconds between reads of the aggregators' operator keys
+MAX_QUEUED = 32  # hints waiting to be published; more are dropped
+MAX_SEEN = 4096  # remembered hints of others
+_ALL_SENDERS = "all"
 
 
 class PeerGossip:
-    """Tells and takes the hints of one node. `observe` is fed with the node's own events."""
+    """Publishes and handles the hints of one node. `observe` gets the node's own events."""
 
-    def __init__(self, desk: NodeContext, channels: Sequence[Gossip]) -> None:
-        self._desk, self._channels = desk, channels
-        self._place = GossipTopic(
-            chain_id=desk.info.chain_id, coordinator=desk.coordinator.address, job=desk.info.job
+    def __init__(self, context: NodeContext, channels: Sequence[Gossip]) -> None:
+        self._context, self._channels = context, channels
+        self.topic = GossipTopic(
+            chain_id=context.info.chain_id, coordinator=context.coordinator.address, job=context.info.job
         )
-        self._waiting: asyncio.Queue[tuple[str, Body]] = asyncio.Queue(WAITING)
-        self._sequence = time.time_ns() // 1000  # grows over restarts too
+        self._queue: asyncio.Queue[tuple[str, Body]] = asyncio.Queue(MAX_QUEUED)
+        self._sequence = time.time_ns() // 1000  # also grows over restarts
         self._progress_at = 0.0
-        self._operators: dict[str, str] = {}  # of aggregators, by lower-case key: identity
+        self._operators: dict[str, str] = {}  # identities of aggregators by lower-case operator key
         self._seen: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._senders = TokenBucket(burst=20.0, per_second=1.0)
-        self._proofs = TokenBucket(burst=20.0, per_second=5.0, callers=1)  # 15 ms each: 8 % of a core at most
+        self._signature_checks = TokenBucket(
+            burst=20.0, per_second=5.0, callers=1
+        )  # signature checks; 15 ms each: at most 8 % of a core
 
     def observe(self, event: NodeEvent) -> None:
-        """Tell others what is worth a hint."""
-        if event.kind == "provided" and self._desk.store.url:
-            self.say("file", {"cid": str(event.fields["cid"]), "url": self._desk.store.url})
+        """Queue a hint for an event that is useful to others."""
+        if event.kind == "provided" and self._context.store.url:
+            self.enqueue("file", {"cid": str(event.fields["cid"]), "url": self._context.store.url})
         elif event.kind == "progress" and time.monotonic() >= self._progress_at:
             self._progress_at = time.monotonic() + PROGRESS_S
             counts = {name: int(str(event.fields[name])) for name in ("step", "steps")}
-            self.say("progress", {"round": event.round or 0, **counts})
+            self.enqueue("progress", {"round": event.round or 0, **counts})
 
-    def say(self, kind: str, body: Body) -> None:
-        """Tell it soon; where too much waits, never."""
+    def enqueue(self, kind: str, body: Body) -> None:
+        """Queue a hint; it is dropped if the queue is full."""
         with contextlib.suppress(asyncio.QueueFull):
-            self._waiting.put_nowait((kind, body))
+            self._queue.put_nowait((kind, body))
 
-    async def tell(self) -> None:
-        """Tell what waits, and the own address now and then, until cancelled."""
-        due = time.monotonic() + SETTLE_S
+    async def publish_queued(self) -> None:
+        """Publish queued hints, and periodically the own address, until cancelled."""
+        due = time.monotonic() + FIRST_PEER_S
         while True:
             try:
-                kind, body = await asyncio.wait_for(self._waiting.get(), max(0.0, due - time.monotonic()))
+                kind, body = await asyncio.wait_for(self._queue.get(), max(0.0, due - time.monotonic()))
             except TimeoutError:
                 due = time.monotonic() + PEER_S
-                kind, body = "peer", {"url": self._desk.store.url or ""}
-            # Others take nothing from who has no part in the job, as a challenger has none.
-            if self._identity(self._desk.client.address.lower()) and body.get("url") != "":
-                await self._tell(kind, body)
+                kind, body = "peer", {"url": self._context.store.url or ""}
+            # Others refuse hints from keys without a role on chain, for example a challenger's.
+            if self._identity(self._context.client.address.lower()) and body.get("url") != "":
+                await self._publish(kind, body)
 
-    async def _tell(self, kind: str, body: Body) -> None:
+    async def _publish(self, kind: str, body: Body) -> None:
         self._sequence += 1
-        wallet, topic = self._desk.client.wallet, self._place.topic
+        wallet, topic = self._context.client.wallet, self.topic
         with contextlib.suppress(FormatError):
             data = await asyncio.to_thread(
-                signed, wallet, self._place, kind=kind, body=body, sequence=self._sequence
+                sign_hint, wallet, topic, kind=kind, body=body, sequence=self._sequence
             )
-            await asyncio.gather(*(each.publish(topic, data) for each in self._channels))
+            await asyncio.gather(*(each.publish(topic.name, data) for each in self._channels))
 
-    async def look(self) -> None:
-        """Learn whose keys act for the aggregators, until cancelled; a member's seat says it."""
+    async def track_operators(self) -> None:
+        """Read the operator keys of new aggregators, until cancelled. Members' seats name theirs."""
         while True:
             known = set(self._operators.values())
-            for identity in set(self._desk.view.aggregators.values()) - known:
+            for identity in set(self._context.view.aggregators.values()) - known:
                 with contextlib.suppress(ChainError):
-                    account = await self._desk.client.read(
-                        self._desk.info.contracts.registry.account_of(identity)
+                    account = await self._context.client.read(
+                        self._context.info.contracts.registry.account_of(identity)
                     )
                     self._operators[account.operator.lower()] = identity
             await asyncio.sleep(OPERATORS_S)
 
-    async def take(self, data: bytes) -> MessageVerdict:
-        """Judge a message: form, sender, age and novelty first, for the signature costs most."""
+    async def handle(self, data: bytes) -> MessageVerdict:
+        """Check and use a message: format, sender, age and novelty first, as the signature costs most."""
         try:
             hint = Hint.parse(data)
         except FormatError:
             return MessageVerdict.REFUSED
         sender = hint.sender.lower()
         now = time.time()
-        if sender == self._desk.client.address.lower() or not now <= hint.expires <= now + MOST_LIFE_S:
+        if sender == self._context.client.address.lower() or not now <= hint.expires <= now + MAX_LIFE_S:
             return MessageVerdict.PASSED_OVER
         identity = self._identity(sender)
         if identity is None:
             return MessageVerdict.REFUSED
-        if (sender, hint.sequence) in self._seen or not self._proofs.take(_ANYBODY):
+        if (sender, hint.sequence) in self._seen or not self._signature_checks.take(_ALL_SENDERS):
             return MessageVerdict.PASSED_OVER
-        if not await asyncio.to_thread(hint.is_of_its_sender, self._place):
+        if not await asyncio.to_thread(hint.is_signed_by_sender, self.topic):
             return MessageVerdict.REFUSED
-        if (sender, hint.sequence) in self._seen:  # the same by another way meanwhile
+        if (sender, hint.sequence) in self._seen:  # it arrived on another channel meanwhile
             return MessageVerdict.PASSED_OVER
         self._remember(sender, hint.sequence)
         body = checked_body(hint)
         if body is None or not self._senders.take(sender):
             return MessageVerdict.REFUSED
-        self._use(identity, hint.kind, body)
+        self._apply(identity, hint.kind, body)
         return MessageVerdict.TAKEN
 
     def _identity(self, sender: str) -> str | None:
-        """For whom a key acts in this job; None for strangers."""
-        for seat in self._desk.view.seats.values():
+        """The identity that an operator key acts for in this job; None if it has no role."""
+        for seat in self._context.view.seats.values():
             if seat.operator.lower() == sender:
                 return seat.worker
-        for identity in self._desk.view.aggregators.values():
+        for identity in self._context.view.aggregators.values():
             if identity.lower() == sender:
                 return identity
         return self._operators.get(sender)
 
     def _remember(self, sender: str, sequence: int) -> None:
         self._seen[sender, sequence] = None
-        if len(self._seen) > REMEMBERED:
+        if len(self._seen) > MAX_SEEN:
             self._seen.popitem(last=False)
 
-    def _use(self, identity: str, kind: str, body: Body) -> None:
+    def _apply(self, identity: str, kind: str, body: Body) -> None:
         url = body.get("url")
         if isinstance(url, str) and url:
-            self._desk.store.add_peers([url])
-        self._desk.report.say(
+            self._context.store.add_peers([url])
+        self._context.report.emit(
             "hint",
             worker=identity,
             what=kind,
@@ -154,18 +156,18 @@ class PeerGossip:
 
 
 class FanoutListener:
-    """A node's listener, with the hint desk beside it once there is one."""
+    """Passes a node's events to its listener and, once gossip runs, to the gossip."""
 
     def __init__(self, listener: Listener | None) -> None:
         self._listener = listener
-        self.hints: PeerGossip | None = None
+        self.gossip: PeerGossip | None = None
 
     def __call__(self, event: NodeEvent) -> None:
-        """An event of the node's."""
+        """Pass on one event of the node."""
         if self._listener is not None:
             self._listener(event)
-        if self.hints is not None:
-            self.hints.observe(event)
+        if self.gossip is not None:
+            self.gossip.observe(event)
 
 
 def _pubsub(store: StoreConfig) -> PubSub | None:
@@ -176,26 +178,23 @@ def _pubsub(store: StoreConfig) -> PubSub | None:
 
 
 @asynccontextmanager
-async def hinting(desk: NodeContext, ears: FanoutListener) -> AsyncIterator[None]:
-    """Tell and take hints meanwhile, unless the settings say not to."""
-    if not desk.config.hints:
+async def running_gossip(context: NodeContext, listener: FanoutListener) -> AsyncIterator[None]:
+    """Publish and handle hints while the context is open, if the settings allow it."""
+    if not context.config.hints:
         yield
         return
-    channels: list[Gossip] = [desk.store.board] if isinstance(desk.store, EmbeddedStore) else []
-    daemon = _pubsub(desk.config.store)
+    channels: list[Gossip] = [context.store.board] if isinstance(context.store, EmbeddedStore) else []
+    daemon = _pubsub(context.config.store)
     if daemon is not None:
         channels.append(daemon)
-    hints = ears.hints = PeerGossip(desk, channels)
-    topic = GossipTopic(
-        chain_id=desk.info.chain_id, coordinator=desk.coordinator.address, job=desk.info.job
-    ).topic
+    gossip = listener.gossip = PeerGossip(context, channels)
     for channel in channels:
-        channel.subscribe(topic, hints.take)
-    tasks = [asyncio.create_task(hints.tell()), asyncio.create_task(hints.look())]
+        channel.subscribe(gossip.topic.name, gossip.handle)
+    tasks = [asyncio.create_task(gossip.publish_queued()), asyncio.create_task(gossip.track_operators())]
     try:
         yield
     finally:
-        ears.hints = None
+        listener.gossip = None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

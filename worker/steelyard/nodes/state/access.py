@@ -1,16 +1,11 @@
-"""Who may read which private shard, as the sponsor's grants and withdrawals on chain tell it. Pure."""
+"""Access rights to private shards, from the sponsor's grants and withdrawals on chain. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from steelyard.chain.generated.events import AccessGranted, AccessWithdrawn
-from steelyard.content.cid import DAG_PB, RAW, Cid
-
-if TYPE_CHECKING:
-    from steelyard.nodes.state.view import View
 
 Entry = AccessGranted | AccessWithdrawn
 
@@ -22,43 +17,34 @@ class AccessLog:
     entries: list[Entry] = field(default_factory=list)
 
     def last(self, worker: str, shard: int) -> Entry | None:
-        """What was last said of a worker and a shard."""
-        said = [entry for entry in self.entries if entry.worker == worker and entry.shard == shard]
-        return said[-1] if said else None
+        """The latest grant or withdrawal for a worker and a shard; None if there is none."""
+        entries = [entry for entry in self.entries if entry.worker == worker and entry.shard == shard]
+        return entries[-1] if entries else None
 
     def live(self, worker: str, shard: int) -> AccessGranted | None:
-        """The grant that stands."""
+        """The grant in force for a worker and a shard; None if there is none."""
         entry = self.last(worker, shard)
         return entry if isinstance(entry, AccessGranted) else None
 
     def readers(self, shard: int) -> list[AccessGranted]:
-        """The grants of a shard that stand."""
+        """The grants of a shard that are in force."""
         workers = dict.fromkeys(entry.worker for entry in self.entries if entry.shard == shard)
         return [grant for worker in workers if (grant := self.live(worker, shard)) is not None]
 
     def shards_of(self, worker: str) -> list[int]:
-        """The shards that a worker may read now."""
+        """Indices of the shards that a worker may read now."""
         shards = dict.fromkeys(entry.shard for entry in self.entries if entry.worker == worker)
         return sorted(shard for shard in shards if self.live(worker, shard) is not None)
 
     def around_withdrawal(self, shard: int) -> tuple[AccessGranted | None, AccessGranted | None, bool]:
-        """The last grant before the last withdrawal of a shard, the last one after it, whether there is one.
+        """Last grant of a shard before its last withdrawal, last grant after it, whether one was withdrawn.
 
-        What was granted before a withdrawal has been read by somebody who may no longer: new grants need new
-        content.
+        A worker that lost access has read the content that was granted before the withdrawal, so later grants
+        need new content.
         """
-        mine: Sequence[Entry] = [entry for entry in self.entries if entry.shard == shard]
-        cut = max((at for at, entry in enumerate(mine) if isinstance(entry, AccessWithdrawn)), default=-1)
-        before = [entry for entry in mine[: cut + 1] if isinstance(entry, AccessGranted)]
-        after = [entry for entry in mine[cut + 1 :] if isinstance(entry, AccessGranted)]
+        entries: Sequence[Entry] = [entry for entry in self.entries if entry.shard == shard]
+        withdrawals = (i for i, entry in enumerate(entries) if isinstance(entry, AccessWithdrawn))
+        cut = max(withdrawals, default=-1)
+        before = [entry for entry in entries[: cut + 1] if isinstance(entry, AccessGranted)]
+        after = [entry for entry in entries[cut + 1 :] if isinstance(entry, AccessGranted)]
         return (before[-1] if before else None), (after[-1] if after else None), cut >= 0
-
-
-def note_access(view: View, event: Entry) -> None:
-    """Take one event, in the chain's order."""
-    view.access.entries.append(event)
-
-
-def envelope_of(grant: AccessGranted) -> Cid | None:
-    """The CID that a grant names; the contract does not check it, so it may be none."""
-    return Cid.from_chain(grant.codec, grant.digest) if grant.codec in (RAW, DAG_PB) else None

@@ -1,29 +1,26 @@
-"""Who attests, what they include, and when: the contract's own reckoning (protocol.md section 6)."""
+"""Committee, included updates and deadlines of an opening, as on chain (protocol.md section 6)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from steelyard.chain.generated.structs import JobTerms
-
-if TYPE_CHECKING:
-    from steelyard.nodes.state.view import Opening
+from steelyard.nodes.state.view import Opening
 
 COMMITTEE_SIZE = 16
 MAX_UNSETTLED = 4
-BLOCKHASHES = 256  # how far back the chain knows them
-SEED_AGE = BLOCKHASHES // 2  # blocks after which a draw's seed is recorded apart, if no submission did so
-SEEDED = 8  # flag of a round: the seed is recorded
+BLOCKHASHES = 256  # recent blocks whose hashes the EVM can read
+SEED_AGE = BLOCKHASHES // 2  # blocks after which `recordSeed` is called, if no submission recorded the seed
+SEEDED = 8  # flag of a round: the seed of the committee draw is recorded
 
 
 def threshold(size: int) -> int:
-    """How many of a committee of this size must attest an update, or hold a result."""
+    """Number K of committee members that must attest an update, or hold a result."""
     return size // 2 + 1
 
 
 def of(opening: Opening) -> int | None:
-    """Bitmap of the current try's committee; None where it is yet to be drawn."""
+    """Bitmap of the current try's committee; None if it has to be drawn first."""
     if opening.drawn is not None:
         return opening.drawn
     submitted = opening.submitted
@@ -31,11 +28,11 @@ def of(opening: Opening) -> int | None:
 
 
 def included(opening: Opening) -> int:
-    """Bitmap of the updates that enough of the committee attest by now and that are not proven malformed."""
+    """Bitmap of the updates that K committee members have attested and that are not proven malformed."""
     members = of(opening)
     if not members:
         return 0
-    bitmaps = [bitmap for slot, bitmap in opening.heard.items() if members >> slot & 1]
+    bitmaps = [bitmap for slot, bitmap in opening.attestations.items() if members >> slot & 1]
     enough = threshold(members.bit_count())
     slots = 0
     for slot in opening.submissions:
@@ -45,24 +42,25 @@ def included(opening: Opening) -> int:
 
 
 def lacks_seed(opening: Opening) -> bool:
-    """Whether a committee may have to be drawn, and nothing tells that its seed is recorded.
+    """True if a committee may have to be drawn and its seed is not known to be recorded.
 
-    It is the hash of the opening's block, which the chain forgets; recording it leaves no event.
+    The seed is the hash of the opening's block, which the EVM can read for 256 blocks only. Recording it
+    emits no event.
     """
     may_draw = opening.post is None and opening.drawn is None
-    return may_draw and not opening.seeded and opening.members.bit_count() > COMMITTEE_SIZE
+    return may_draw and not opening.seed_recorded and opening.members.bit_count() > COMMITTEE_SIZE
 
 
-def heard(opening: Opening) -> int:
-    """Bitmap of the committee members who have attested in the current try."""
-    return sum(1 << slot for slot in opening.heard) & (of(opening) or 0)
+def attested(opening: Opening) -> int:
+    """Bitmap of the committee members that have attested in the current try."""
+    return sum(1 << slot for slot in opening.attestations) & (of(opening) or 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommitteeWindows:
-    """Deadlines of an opening without a result, in chain time.
+    """Deadlines of an opening without a result, in chain time (unix seconds).
 
-    Half-open: an act is in time strictly before.
+    A call is in time strictly before its deadline.
     """
 
     clock: int
@@ -72,7 +70,7 @@ class CommitteeWindows:
 
     @classmethod
     def of(cls, opening: Opening, terms: JobTerms) -> CommitteeWindows | None:
-        """None where the chain has to be asked for the clock first."""
+        """The deadlines; None if the clock has to be read from the chain first."""
         if opening.clock is None:
             return None
         attest_by = opening.clock + terms.attest_window
@@ -85,23 +83,23 @@ class CommitteeWindows:
 
 
 def submissions_over(opening: Opening, now: int) -> bool:
-    """Whether nobody can submit any more."""
+    """True if no more submissions are accepted."""
     return opening.closed or now >= opening.submit_by
 
 
 def enough_submitted(opening: Opening, terms: JobTerms) -> bool:
-    """Whether the submissions make a round."""
+    """True if there are enough submissions for a round."""
     return len(opening.submissions) >= terms.min_updates
 
 
 def included_is_fixed(opening: Opening, windows: CommitteeWindows, now: int) -> bool:
-    """Whether no attestation can change any more what is included, or a post is possible without one."""
+    """True if no attestation can change the included updates any more, or all sound updates are included."""
     sound = opening.submitted & ~opening.malformed
-    return now >= windows.attest_by or heard(opening) == (of(opening) or -1) or included(opening) == sound
+    return now >= windows.attest_by or attested(opening) == (of(opening) or -1) or included(opening) == sound
 
 
 def may_post(opening: Opening, windows: CommitteeWindows, terms: JobTerms, now: int) -> bool:
-    """Whether the contract takes a post of what is included now, from whoever's turn it is."""
+    """True if the contract accepts a post with the present attestations from the elected aggregator."""
     if not submissions_over(opening, now) or not of(opening) or opening.post is not None:
         return False
     count = included(opening).bit_count()
@@ -109,9 +107,12 @@ def may_post(opening: Opening, windows: CommitteeWindows, terms: JobTerms, now: 
 
 
 def elected(opening: Opening, seats: int) -> int | None:
-    """Aggregator seat whose turn it is: by the round's number, those whose result here became void last."""
-    willing = seats & ~opening.demoted or seats
-    if not willing:
+    """The aggregator seat that the rotation gives for this round; seats with a void result here come last.
+
+    seats: bitmap of taken seats. Returns None if there is none.
+    """
+    candidates = seats & ~opening.demoted or seats
+    if not candidates:
         return None
-    taken = [seat for seat in range(willing.bit_length()) if willing >> seat & 1]
-    return taken[opening.number % len(taken)]
+    order = [seat for seat in range(candidates.bit_length()) if candidates >> seat & 1]
+    return order[opening.number % len(order)]

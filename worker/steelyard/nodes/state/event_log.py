@@ -1,4 +1,4 @@
-"""Chain events as text and back, so that the journal can hold the log that a node's view is folded from."""
+"""Serialisation of chain events for the journal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typing
 from typing import Any
 
 import steelyard.chain.generated.events as chain_events
-from steelyard.chain.types import Event, LogPosition
+from steelyard.chain.types import Event
 from steelyard.errors import JournalError
 
 
@@ -19,12 +19,12 @@ def dump(event: Event) -> tuple[str, str]:
 
 
 def load(name: str, body: str) -> Event:
-    """The event that `dump` wrote. Raises JournalError where this version knows no such event."""
+    """The event that `dump` wrote. Raises JournalError for an event that this version does not know."""
     kind = getattr(chain_events, name, None)
     if not (isinstance(kind, type) and issubclass(kind, Event)):
         raise JournalError(
-            f"the journal holds an event {name!r} that is not known",
-            remedy="it is another version's; delete the journal, the chain is read again",
+            f"the journal contains an unknown event {name!r}",
+            remedy="another version wrote it; delete the journal, the chain is read again",
         )
     event = _typed(kind, json.loads(body))
     if not isinstance(event, Event):
@@ -57,6 +57,3 @@ def _typed(kind: Any, value: Any) -> Any:
         inner = typing.get_args(kind)[0]
         return tuple(_typed(inner, item) for item in value)
     return value
-
-
-__all__ = ["LogPosition", "dump", "load"]

@@ -1,7 +1,4 @@
-"""The fold from a job's events to a `View`: one small function an event.
-
-A rollback folds a shorter log again.
-"""
+"""Folds a job's events into a `View`, one function per event. After a rollback the log is folded again."""
 
 from __future__ import annotations
 
@@ -10,10 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from steelyard.chain.generated import events as ev
+from steelyard.chain.generated.structs import Submission
 from steelyard.chain.types import Event
 from steelyard.nodes.state import committee
-from steelyard.nodes.state.access import note_access
-from steelyard.nodes.state.rotation import note_enlisted, note_retired, skipped
 from steelyard.nodes.state.view import (
     CONVICTED,
     NOT_HELD,
@@ -21,14 +17,13 @@ from steelyard.nodes.state.view import (
     MemberSeat,
     Opening,
     Post,
-    Sealed,
     View,
     cid_on_chain,
 )
 
 
 def fold(job: int, events: Iterable[Event]) -> View:
-    """The view that a log gives, from its beginning."""
+    """The view that a complete log gives."""
     view = View(job)
     for event in events:
         apply(view, event)
@@ -36,15 +31,39 @@ def fold(job: int, events: Iterable[Event]) -> View:
 
 
 def concerns(job: int, event: Event) -> bool:
-    """Whether an event is the job's."""
+    """True if an event belongs to the job."""
     return getattr(event, "job", None) == job
 
 
 def apply(view: View, event: Event) -> None:
-    """Take one event, in the chain's order. Those of other jobs, or of no consequence, change nothing."""
+    """Apply one event, in the chain's order. Events of other jobs or without effect change nothing."""
     handler = _HANDLERS.get(type(event).__name__)
     if handler is not None and concerns(view.job, event):
         handler(view, event)
+
+
+def _access_changed(view: View, event: ev.AccessGranted | ev.AccessWithdrawn) -> None:
+    view.access.entries.append(event)
+
+
+def _enlisted(view: View, event: ev.AggregatorEnlisted) -> None:
+    view.aggregators[event.index] = event.account
+    view.enlisted_after[event.account] = max(view.openings, default=0)
+    view.retired_by_owner.discard(event.account)
+
+
+def _retired(view: View, event: ev.AggregatorRetired) -> None:
+    view.aggregators.pop(event.index, None)
+    view.retirements[event.account] += 1
+    if not event.removed:
+        view.retired_by_owner.add(event.account)
+
+
+def _skipped(view: View, opening: Opening, poster: str) -> str | None:
+    """The elected aggregator, if another one posted."""
+    first = committee.elected(opening, sum(1 << seat for seat in view.aggregators))
+    elected = view.aggregators.get(first) if first is not None else None
+    return None if elected == poster else elected
 
 
 def _joined(view: View, event: ev.Joined) -> None:
@@ -88,13 +107,15 @@ def _opened(view: View, event: ev.RoundOpened) -> None:
         submit_by=event.submit_by,
         block=event.at.block,
         clock=event.submit_by,
-        with_post=parent is not None and parent.transaction == event.at.transaction,
+        opened_by_post=parent is not None and parent.transaction == event.at.transaction,
     )
 
 
 def _submitted(view: View, event: ev.Submitted) -> None:
     opening = view.openings[event.serial]
-    opening.submissions[event.slot] = Sealed(
+    opening.submissions[event.slot] = Submission(
+        job=event.job,
+        serial=event.serial,
         slot=event.slot,
         worker=event.worker,
         weight=event.weight,
@@ -102,7 +123,9 @@ def _submitted(view: View, event: ev.Submitted) -> None:
         codec=event.codec,
         digest=event.digest,
     )
-    opening.seeded = opening.seeded or 0 < event.at.block - opening.block <= committee.BLOCKHASHES
+    opening.seed_recorded = (
+        opening.seed_recorded or 0 < event.at.block - opening.block <= committee.BLOCKHASHES
+    )
 
 
 def _closed(view: View, event: ev.SubmissionsClosed) -> None:
@@ -118,7 +141,7 @@ def _attested(view: View, event: ev.Attested) -> None:
     opening = view.openings[event.serial]
     opening.closed = True
     if event.tries == opening.tries:
-        opening.heard[event.slot] = event.bitmap
+        opening.attestations[event.slot] = event.bitmap
 
 
 def _posted(view: View, event: ev.Posted) -> None:
@@ -132,13 +155,13 @@ def _posted(view: View, event: ev.Posted) -> None:
         hold_by=event.hold_by,
         block=event.at.block,
         transaction=event.at.transaction,
-        skipped=skipped(view, opening, event.result.poster),
+        skipped=_skipped(view, opening, event.result.poster),
     )
     opening.closed, opening.post = True, post
     opening.posts += 1
     view.posts[event.id] = post
-    if opening.left_bond:
-        view.left_bonds -= Counter([(opening.number, event.result.poster)])
+    if opening.has_unreleased_bond:
+        view.unreleased_bonds -= Counter([(opening.number, event.result.poster)])
 
 
 def _ready(view: View, event: ev.Ready) -> None:
@@ -147,7 +170,7 @@ def _ready(view: View, event: ev.Ready) -> None:
 
 def _held(view: View, event: ev.Held) -> None:
     if event.id in view.posts:
-        view.posts[event.id].said |= 1 << event.slot
+        view.posts[event.id].hold_calls |= 1 << event.slot
 
 
 def _held_by_all(view: View, event: ev.HeldByAll) -> None:
@@ -165,9 +188,9 @@ def _result_void(view: View, event: ev.ResultVoid) -> None:
         opening.clock, opening.closing_block = None, 0
         for seat, account in view.aggregators.items():
             opening.demoted |= (account == event.poster) << seat
-    opening.left_bond = opening.left_bond or event.cause == NOT_HELD
+    opening.has_unreleased_bond = opening.has_unreleased_bond or event.cause == NOT_HELD
     if event.cause != CONVICTED:
-        view.left_bonds[opening.number, event.poster] += 1
+        view.unreleased_bonds[opening.number, event.poster] += 1
 
 
 def _opening_void(view: View, event: ev.OpeningVoid) -> None:
@@ -178,7 +201,7 @@ def _retried(view: View, event: ev.Retried) -> None:
     opening = view.openings[event.serial]
     opening.closed, opening.clock = True, None
     opening.tries, opening.drawn, opening.closing_block = event.tries, event.committee, 0
-    opening.heard = {}
+    opening.attestations = {}
 
 
 def _reopened(view: View, event: ev.Reopened) -> None:
@@ -204,7 +227,7 @@ def _aggregator_paid(view: View, event: ev.AggregatorPaid) -> None:
 
 
 def _bond_released(view: View, event: ev.BondReleased) -> None:
-    view.left_bonds.pop((event.number, event.account), None)
+    view.unreleased_bonds.pop((event.number, event.account), None)
 
 
 def _stopped(view: View, _event: ev.JobStopped) -> None:
@@ -216,14 +239,14 @@ def _ended(view: View, event: ev.JobEnded) -> None:
 
 
 _HANDLERS: dict[str, Callable[[View, Any], None]] = {
-    "AccessGranted": note_access,
-    "AccessWithdrawn": note_access,
+    "AccessGranted": _access_changed,
+    "AccessWithdrawn": _access_changed,
     "Joined": _joined,
     "Left": _left,
     "Released": _released,
     "Reseated": _reseated,
-    "AggregatorEnlisted": note_enlisted,
-    "AggregatorRetired": note_retired,
+    "AggregatorEnlisted": _enlisted,
+    "AggregatorRetired": _retired,
     "RoundOpened": _opened,
     "Submitted": _submitted,
     "SubmissionsClosed": _closed,

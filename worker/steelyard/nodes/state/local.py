@@ -1,4 +1,4 @@
-"""What a node knows beyond what the chain says; in memory, for all of it is found again after a restart."""
+"""A node's local state beside the chain's. In memory: all of it is rebuilt after a restart."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from steelyard.core.proofs import MalformedProof
 
 
 class ResultVerdict(StrEnum):
-    """What became of rebuilding a result from public files."""
+    """Outcome of rebuilding a result from public files."""
 
-    RIGHT = "right"  # every root, the table and the CID are what the rules give
-    WRONG = "wrong"  # rebuilt from the files that it names, and its arithmetic is not the rules'
-    UNBUILDABLE = "unbuildable"  # something posted fits no files that there are
+    RIGHT = "right"  # every root, the table and the CID follow from the rules
+    WRONG = "wrong"  # it matches the file that it names, but its arithmetic breaks the rules
+    UNBUILDABLE = "unbuildable"  # no available file has what was posted
 
 
 @dataclass(frozen=True, kw_only=True)
 class RebuiltResult:
-    """A result's verdict, and its files where they were rebuilt."""
+    """A result's verdict, and its files if they are available."""
 
     id: bytes
     verdict: ResultVerdict
@@ -27,49 +27,49 @@ class RebuiltResult:
     state: Path | None = None
     momentum: Path | None = None
     fault: tuple[int, int] | None = None  # block and coordinate of the first wrong value
-    trusted: bool = False  # final, so taken by its roots alone
+    trusted: bool = False  # final, so accepted if its file has the posted roots
 
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateCheck:
-    """An update file that was fetched: held, or what is wrong with it."""
+    """The check of a fetched update file: held, or the reason why not."""
 
     path: Path
     held: bool
     why: str = ""
-    update_root: bytes = b""  # where its root opens the seal
-    proof: MalformedProof | None = None  # where it can be proven malformed
+    update_root: bytes = b""  # set if it opens the submitted commitment
+    proof: MalformedProof | None = None  # set if it can be proven malformed
 
 
 @dataclass(kw_only=True)
 class LocalState:
-    """One node's own facts."""
+    """Local state of one node in one job."""
 
     identity: str
     rebuilt: dict[bytes, RebuiltResult] = field(default_factory=dict)
-    ahead: dict[bytes, RebuiltResult] = field(default_factory=dict)  # fetched as posted, not rebuilt yet
+    prefetched: dict[bytes, RebuiltResult] = field(default_factory=dict)  # fetched as posted, not rebuilt
     checked: dict[tuple[int, int], UpdateCheck] = field(default_factory=dict)  # by serial and slot
-    prepared: set[int] = field(default_factory=set)  # serials whose update is written
-    provided: set[int] = field(default_factory=set)  # serials whose own update is handed out
-    computed: set[tuple[int, int]] = field(default_factory=set)  # serial and included
-    evaluated: set[bytes] = field(default_factory=set)
-    had_turns: bool = False  # an aggregator's seat was seen by this process
-    free_bond: int | None = None  # an aggregator's, as last read; None = not yet
-    given_up: set[int] = field(default_factory=set)  # serials that were too hard to train
+    prepared: set[int] = field(default_factory=set)  # serials whose own update is written
+    provided: set[int] = field(default_factory=set)  # serials whose own update is provided
+    computed: set[tuple[int, int]] = field(default_factory=set)  # serial and bitmap of included updates
+    evaluated: set[bytes] = field(default_factory=set)  # ids of results
+    was_enlisted: bool = False  # this process has seen its own aggregator seat
+    free_bond: int | None = None  # an aggregator's, in token base units, as last read; None = not read yet
+    untrainable: set[int] = field(default_factory=set)  # serials whose training failed repeatedly
 
-    def holds(self, serial: int) -> int:
+    def held_updates(self, serial: int) -> int:
         """Bitmap of the updates of an opening that are held."""
-        return sum(1 << slot for (at, slot), one in self.checked.items() if at == serial and one.held)
+        return sum(1 << slot for (of, slot), check in self.checked.items() if of == serial and check.held)
 
-    def looked_at(self, serial: int) -> int:
-        """Bitmap of the updates of an opening whose file is known, good or bad."""
-        return sum(1 << slot for (at, slot) in self.checked if at == serial)
+    def inspected(self, serial: int) -> int:
+        """Bitmap of the updates of an opening whose file was checked, held or not."""
+        return sum(1 << slot for (of, slot) in self.checked if of == serial)
 
     def forget_lost(self) -> None:
-        """After a reorganisation: what stands again, and lost its files meanwhile, is found anew."""
-        for found in (self.rebuilt, self.ahead):
-            for one in list(found.values()):
-                if one.state is not None and not one.state.exists():
-                    del found[one.id]
-        for key in [key for key, one in self.checked.items() if one.held and not one.path.exists()]:
+        """Drop entries whose files were deleted, so that they are fetched again after a reorganisation."""
+        for results in (self.rebuilt, self.prefetched):
+            for result in list(results.values()):
+                if result.state is not None and not result.state.exists():
+                    del results[result.id]
+        for key in [key for key, check in self.checked.items() if check.held and not check.path.exists()]:
             del self.checked[key]

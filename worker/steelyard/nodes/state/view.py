@@ -1,7 +1,7 @@
-"""A job as its events tell it. `folding` builds it from the chain's log, with no I/O.
+"""The state of a job as its events give it. `folding` builds it from the chain's log, without I/O.
 
-One thing that events do not say is filled in by whoever reads the chain: an opening's `clock` after a move
-that takes its time from the block (`clock is None` until then).
+Events do not carry an opening's `clock` after a call that takes its time from the block. It is None until the
+caller has read it from the chain.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from steelyard.chain.generated import events as ev
-from steelyard.chain.generated.structs import Result
+from steelyard.chain.generated.events import AccessGranted
+from steelyard.chain.generated.structs import Result, Submission
 from steelyard.content.cid import DAG_PB, RAW, Cid
 from steelyard.nodes.state.access import AccessLog
 
@@ -19,25 +20,18 @@ NOT_HELD, CONVICTED, PARENT_VOID = range(3)
 
 
 def cid_on_chain(codec: int, digest: bytes) -> Cid | None:
-    """The CID that an event names; contracts do not check the codec, so it may be none."""
+    """The CID that an event names. None if the codec is unknown: contracts do not check it."""
     return Cid.from_chain(codec, digest) if codec in (RAW, DAG_PB) else None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sealed:
-    """A submission as the chain shows it."""
+def update_cid(submission: Submission) -> Cid | None:
+    """CID of a submission's update file; None if what was submitted is not a CID."""
+    return cid_on_chain(submission.codec, submission.digest)
 
-    slot: int
-    worker: str
-    weight: int
-    sealed_root: bytes
-    codec: int
-    digest: bytes
 
-    @property
-    def cid(self) -> Cid | None:
-        """Of the update file; None where what was submitted is no CID."""
-        return cid_on_chain(self.codec, self.digest)
+def envelope_cid(grant: AccessGranted) -> Cid | None:
+    """CID of the envelope that a grant names; None if it is not a CID."""
+    return cid_on_chain(grant.codec, grant.digest)
 
 
 @dataclass(kw_only=True)
@@ -47,55 +41,55 @@ class Post:
     id: bytes
     result: Result
     number: int
-    committee: int  # bitmap of those who attested, or might have, and may hold it
+    committee: int  # bitmap of the members that may hold it
     committee_size: int
     hold_by: int
     block: int
     transaction: str
-    skipped: str | None = None  # the aggregator whose turn the poster took
-    said: int = 0  # bitmap of those who said so by `hold`
-    final_at: int | None = None  # None until enough hold it
+    skipped: str | None = None  # the elected aggregator, if another one posted
+    hold_calls: int = 0  # bitmap of the members that called `hold`
+    final_at: int | None = None  # unix seconds; None until the threshold of members holds it
     final: bool = False
-    void: int | None = None  # the cause
+    void: int | None = None  # cause code
 
     @property
     def serial(self) -> int:
-        """Of the opening that it is the result of."""
+        """Serial of the opening whose result this is."""
         return self.result.serial
 
     @property
     def cid(self) -> Cid | None:
-        """Of its state file, momentum behind it; None where what was posted is no CID."""
+        """CID of its file, the state followed by the momentum; None if what was posted is not a CID."""
         return cid_on_chain(self.result.codec, self.result.digest)
 
 
 @dataclass(kw_only=True)
 class Opening:
-    """One opening of submissions, and how far it came."""
+    """One opening of a round for submissions, and its progress."""
 
     serial: int
     number: int
-    parent: bytes  # id of the result it builds on
+    parent: bytes  # id of the result that it builds on
     parent_serial: int
     members: int  # bitmap
     submit_by: int
     block: int
-    clock: int | None  # when submissions end or ended, or the current try began; None = ask the chain
-    submissions: dict[int, Sealed] = field(default_factory=dict)
-    closing_block: int = 0  # whose time is the clock, where everyone awaited had submitted
-    closed: bool = False  # before its deadline, by everyone awaited, or by what came later
+    clock: int | None  # end of submissions, or start of the current try; None = read it from the chain
+    submissions: dict[int, Submission] = field(default_factory=dict)
+    closing_block: int = 0  # its time is the clock, if all awaited members had submitted
+    closed: bool = False  # submissions ended before the deadline
     tries: int = 0
-    drawn: int | None = None  # committee that the chain stored
-    heard: dict[int, int] = field(default_factory=dict)  # bitmaps of the current try, by slot
+    drawn: int | None = None  # bitmap of the committee that the chain stored
+    attestations: dict[int, int] = field(default_factory=dict)  # bitmaps of the current try, by slot
     malformed: int = 0
     posts: int = 0
-    post: Post | None = None  # the one that stands
+    post: Post | None = None  # the standing result
     void: bool = False
-    seeded: bool = False  # whoever submitted in a later block has recorded the draw's seed
-    with_post: bool = False  # opened by its parent's post, so that a submission says that it is held
-    demoted: int = 0  # aggregator seats that go last
-    left_bond: bool = False  # a result of it was not held, whose bond backs the poster's next one here
-    ready: int = 0  # members that were away and that it waits for on their own word
+    seed_recorded: bool = False  # the seed of the committee draw is on chain
+    opened_by_post: bool = False  # a submission then counts as holding the parent
+    demoted: int = 0  # bitmap of aggregator seats that come last in the rotation
+    has_unreleased_bond: bool = False  # bond of a result that was not held; it backs the poster's next one
+    ready: int = 0  # bitmap of returning members that asked the opening to wait for them
 
     @property
     def submitted(self) -> int:
@@ -112,14 +106,14 @@ class MemberSeat:
     slot: int
     weight: int
     shard: int | None  # index
-    cid: Cid | None  # of its data
-    block: int  # of its joining
+    cid: Cid | None  # of its training data
+    block: int  # in which it joined
     leaving: bool = False
     removed: bool = False
 
 
 class View:
-    """The job, as of the last event applied."""
+    """The state of one job after the last applied event."""
 
     def __init__(self, job: int) -> None:
         self.job = job
@@ -134,43 +128,43 @@ class View:
         self.ended: ev.JobEnded | None = None
         self.paid_posts: set[int] = set()  # serials
         self.claimed: set[tuple[int, int]] = set()  # serial, slot
-        self.left_bonds: Counter[tuple[int, str]] = Counter()  # by round number and account
-        self.enlisted: dict[str, int] = {}  # last serial given out before an aggregator came
+        self.unreleased_bonds: Counter[tuple[int, str]] = Counter()  # by round number and account
+        self.enlisted_after: dict[str, int] = {}  # highest serial when an aggregator enlisted
         self.retirements: Counter[str] = Counter()  # of aggregators, by account
-        self.gave_up: set[str] = set()  # aggregators whose last retirement was their own wish
+        self.retired_by_owner: set[str] = set()  # aggregators that last retired themselves
         self.access = AccessLog()
-        self.initial: bytes | None = None  # id of the initial model, known from the first opening
+        self.initial: bytes | None = None  # id of the initial model; None before the first opening
 
     @property
     def head(self) -> Opening | None:
-        """The latest opening that stands."""
+        """The latest opening that is not void."""
         standing = [o for o in self.openings.values() if not o.void]
         return max(standing, key=lambda o: o.serial, default=None)
 
     def unsettled(self) -> list[Post]:
-        """Posted results on the way to the head that are not final, oldest first."""
+        """Standing results that the head builds on and that are not final, oldest first."""
         found: list[Post] = []
-        at = self.head
-        while at is not None and at.serial > self.settled_serial:
-            if at.post is not None and not at.post.final:
-                found.append(at.post)
-            at = self.openings.get(at.parent_serial)
+        opening = self.head
+        while opening is not None and opening.serial > self.settled_serial:
+            if opening.post is not None and not opening.post.final:
+                found.append(opening.post)
+            opening = self.openings.get(opening.parent_serial)
         return found[::-1]
 
     def holders(self, post: Post) -> int:
         """Bitmap of the committee members that hold a result, by `hold` or by submitting on top of it."""
-        slots = post.said
+        slots = post.hold_calls
         for opening in self.openings.values():
-            if opening.parent == post.id and opening.with_post and not opening.void:
+            if opening.parent == post.id and opening.opened_by_post and not opening.void:
                 slots |= opening.submitted
         return slots & post.committee
 
     def ancestors(self, serial: int) -> Iterable[Opening]:
         """The openings whose results `serial` builds on, nearest first."""
-        at = self.openings.get(serial)
-        while at is not None and (parent := self.openings.get(at.parent_serial)) is not None:
+        opening = self.openings.get(serial)
+        while opening is not None and (parent := self.openings.get(opening.parent_serial)) is not None:
             yield parent
-            at = parent
+            opening = parent
 
     def final_posts(self) -> list[Post]:
         """Final results, oldest first."""
