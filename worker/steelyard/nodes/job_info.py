@@ -93,17 +93,7 @@ class JobInfo:
                 remedy="`steelyard job list` shows the jobs of this network",
             )
         step = _step(found.terms)
-        cid = Cid.from_chain(found.terms.manifest_codec, found.terms.manifest_digest)
-        path = await fetch(store, cid, scratch / f"{cid}.json", max_bytes=MAX_MANIFEST, timeout_s=timeout_s)
-        manifest = Manifest.parse(path.read_bytes())
-        manifest.check_against_chain(
-            JobFacts(
-                step=step,
-                membership=MEMBERSHIPS[found.terms.admission],
-                member_root=found.terms.admission_root,
-                state_root=found.terms.state_root,
-            )
-        )
+        manifest = await _manifest(store, found.terms, step, scratch, timeout_s)
         return cls(
             job=job,
             chain_id=client.network.chain_id,
@@ -134,6 +124,24 @@ async def fetch(
     return await store.get(
         cid, dest, max_bytes=max_bytes, timeout_s=timeout_s, provide=provide, pin_until=pin_until
     )
+
+
+async def _manifest(
+    store: ContentStore, terms: JobTerms, step: AggregationConfig, scratch: Path, timeout_s: float
+) -> Manifest:
+    """Fetch a job's manifest and compare it with the terms. Raises ContentError, ManifestError."""
+    cid = Cid.from_chain(terms.manifest_codec, terms.manifest_digest)
+    path = await fetch(store, cid, scratch / f"{cid}.json", max_bytes=MAX_MANIFEST, timeout_s=timeout_s)
+    manifest = Manifest.parse(path.read_bytes())
+    manifest.check_against_chain(
+        JobFacts(
+            step=step,
+            membership=MEMBERSHIPS[terms.admission],
+            member_root=terms.admission_root,
+            state_root=terms.state_root,
+        )
+    )
+    return manifest
 
 
 def _step(terms: JobTerms) -> AggregationConfig:

@@ -96,12 +96,7 @@ async def pull_model(
     """
     context = await _open(client, store, job, scratch, timeout_s)
     post = None if number == 0 else _final(context.view, number, await client.chain_time())
-    if post is None:
-        rebuilt = await context.results.rebuild(context.view, context.view.initial or bytes(32), timeout_s)
-        cid, root = Cid.parse(context.info.manifest.initial.cid), context.info.terms.state_root
-    else:
-        rebuilt = await context.results.trust(post, timeout_s)
-        cid, root = post.cid or Cid(0x55, bytes(32)), post.result.state_root
+    rebuilt, cid, root = await _model(context, post)
     if rebuilt.state is None:
         raise ContentError(
             f"the file {cid} of round {number} does not have the root on chain: {rebuilt.why}",
@@ -115,6 +110,16 @@ async def pull_model(
         state_root="0x" + root.hex(),
         cid=cid,
     )
+
+
+async def _model(context: RoundContext, post: Post | None) -> tuple[RebuiltResult, Cid, bytes]:
+    """Files, CID and state root of a final result, or of the initial model. Raises ContentError."""
+    if post is not None:
+        rebuilt = await context.results.trust(post, context.timeout_s)
+        return rebuilt, post.cid or Cid(0x55, bytes(32)), post.result.state_root
+    initial = context.view.initial or bytes(32)
+    rebuilt = await context.results.rebuild(context.view, initial, context.timeout_s)
+    return rebuilt, Cid.parse(context.info.manifest.initial.cid), context.info.terms.state_root
 
 
 async def _open(

@@ -13,7 +13,7 @@ from steelyard.content import Cid
 from steelyard.core.encodings import Encoding
 from steelyard.core.files import WrittenUpdate, encode_update
 from steelyard.errors import NodeError
-from steelyard.jobs.manifest import Manifest
+from steelyard.jobs.manifest import DataFile, Manifest
 from steelyard.learning.trainer import EvalMetrics, TrainingProgress, TrainMetrics
 from steelyard.nodes.actions.dispatch import Handlers
 from steelyard.nodes.actions.types import Evaluate, Train
@@ -111,10 +111,7 @@ class TrainingActions:
         out = context.folder / "local" / f"{opening.number}-{parent.id.hex()[:16]}.state"
         if out.exists() or parent.state is None:
             return out
-        data = await self._rows()
-        left = (
-            opening.submit_by - await context.client.chain_time() - MARGIN * context.info.terms.submit_window
-        )
+        data, deadline_s = await self._rows(), await self._training_time(opening)
         context.report.emit("training", serial=opening.serial, round_=opening.number)
         progress = asyncio.create_task(self._report_progress(opening))
         try:
@@ -125,7 +122,7 @@ class TrainingActions:
                 out=out,
                 round_=opening.number,
                 member=context.local.identity,
-                deadline_s=min(max(left, 1.0), context.config.train_s),
+                deadline_s=deadline_s,
             )
         finally:
             progress.cancel()
@@ -140,6 +137,13 @@ class TrainingActions:
             loss=metrics.loss,
         )
         return out
+
+    async def _training_time(self, opening: Opening) -> float:
+        """Seconds that a training may take."""
+        context = self._context
+        left = opening.submit_by - await context.client.chain_time()
+        left -= MARGIN * context.info.terms.submit_window
+        return min(max(left, 1.0), context.config.train_s)
 
     async def _report_progress(self, opening: Opening) -> None:
         while True:
@@ -202,16 +206,7 @@ class TrainingActions:
         if test is None or rebuilt.state is None:
             context.local.evaluated.add(action.id)
             return
-        cid = Cid.parse(test.cid)
-        path = context.folder / "data" / test.cid
-        data = await fetch(
-            context.store,
-            cid,
-            path,
-            max_bytes=test.size,
-            timeout_s=context.fetch_s,
-            pin_until=context.info.unsettled_until,
-        )
+        data = await self._test_rows(test)
         got = await self._trainer.evaluate(
             context.info.manifest, state=rebuilt.state, data=data, deadline_s=context.config.train_s
         )
@@ -226,6 +221,17 @@ class TrainingActions:
             loss=got.loss,
             rows=got.rows,
             seconds=round(got.seconds, 3),
+        )
+
+    async def _test_rows(self, test: DataFile) -> Path:
+        context = self._context
+        return await fetch(
+            context.store,
+            Cid.parse(test.cid),
+            context.folder / "data" / test.cid,
+            max_bytes=test.size,
+            timeout_s=context.fetch_s,
+            pin_until=context.info.unsettled_until,
         )
 
     def drop_before(self, serial: int) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.chain.generated.structs import Submission
-from steelyard.content import ContentStore
+from steelyard.content import Cid, ContentStore
 from steelyard.core.encodings import Encoding
 from steelyard.core.files import open_update
 from steelyard.core.proofs import MalformedProof, malformed_proof
@@ -58,15 +58,7 @@ class Updates:
         if cid is None:
             return UpdateCheck(path=path, held=False, why="what was submitted is not a CID")
         try:
-            async with self._fetches:
-                await fetch(
-                    self._store,
-                    cid,
-                    path,
-                    max_bytes=self._info.update_bytes,
-                    timeout_s=timeout_s,
-                    pin_until=self._info.unsettled_until,
-                )
+            await self._fetch(cid, path, timeout_s)
         except (ContentTooLarge, CidError) as error:
             return UpdateCheck(path=path, held=False, why=error.message)
         crashpoint("fetch.after")
@@ -83,6 +75,17 @@ class Updates:
         return UpdateCheck(
             path=path, held=held, why=found.why, update_root=found.update_root, proof=found.proof
         )
+
+    async def _fetch(self, cid: Cid, path: Path, timeout_s: float) -> None:
+        async with self._fetches:
+            await fetch(
+                self._store,
+                cid,
+                path,
+                max_bytes=self._info.update_bytes,
+                timeout_s=timeout_s,
+                pin_until=self._info.unsettled_until,
+            )
 
     async def open(self, opening: Opening, slot: int, timeout_s: float) -> UpdateFile:
         """The parsed file of an included submission. Raises ContentError, FormatError."""
