@@ -1,7 +1,4 @@
-"""Members that cheat, made of the real ones by one changed step each.
-
-Used by tests and stagings, by nothing else.
-"""
+"""Cheating members: the production classes with one changed method each. For tests only."""
 
 from __future__ import annotations
 
@@ -26,26 +23,26 @@ from steelyard.nodes.state.view import Opening
 
 
 class OneWrongNumber(AggregatorActions):
-    """Posts a model with one wrong number in `rounds`, with every root rebuilt over it.
+    """Posts a model with one wrong number and consistent roots in `rounds`; honest in the others.
 
-    Is honest otherwise. times: results of an opening that are wrong, whoever posts them.
+    times: number of wrong results of an opening, by any poster.
     """
 
     def __init__(self, context: NodeContext, rounds: frozenset[int], value: int = 1, times: int = 1) -> None:
         super().__init__(context)
-        self._of, self._rounds, self._value, self._times = context, rounds, value, times
+        self._rounds, self._value, self._times = rounds, value, times
 
     async def result_of(self, opening: Opening, included: int, parent: RebuiltResult) -> ComputedResult:
         right = await super().result_of(opening, included, parent)
         if opening.number not in self._rounds or opening.posts >= self._times:
             return right
-        inputs = await self._of.results.inputs(opening, included, parent, self._of.fetch_s)
-        place = self._of.folder / f"wrong-{opening.serial}"
+        inputs = await self._context.results.inputs(opening, included, parent, self._context.fetch_s)
+        place = self._context.folder / f"wrong-{opening.serial}"
         return await asyncio.to_thread(wrong_result, inputs, right, place, self._value)
 
 
 def wrong_result(inputs: Inputs, right: ComputedResult, place: Path, value: int) -> ComputedResult:
-    """The result `right` with its third value moved by `value`, and all that a post carries made anew."""
+    """The result `right` with `value` added to its third number, and consistent roots and CID."""
     place.mkdir(parents=True, exist_ok=True)
     data = bytearray(right.state.read_bytes())
     at = slice(8, 12)
@@ -73,14 +70,13 @@ def wrong_result(inputs: Inputs, right: ComputedResult, place: Path, value: int)
 
 
 class Unholdable(AggregatorActions):
-    """Posts first, in rounds 1 to 3, what nobody can rebuild.
+    """The first results of rounds 1 to 3 cannot be rebuilt.
 
-    A transcript of something else, a table of something else, and a wrong model whose file is withheld.
+    They have a wrong transcript, a wrong table, and a wrong model whose file is withheld.
     """
 
     def __init__(self, context: NodeContext) -> None:
         super().__init__(context)
-        self._of = context
 
     async def result_of(self, opening: Opening, included: int, parent: RebuiltResult) -> ComputedResult:
         right = await super().result_of(opening, included, parent)
@@ -91,14 +87,14 @@ class Unholdable(AggregatorActions):
             return dataclasses.replace(right, roots=dataclasses.replace(right.roots, transcript=other))
         if opening.number == 2:
             return dataclasses.replace(right, table_hash=other)
-        inputs = await self._of.results.inputs(opening, included, parent, self._of.fetch_s)
-        place = self._of.folder / f"withheld-{opening.serial}"
+        inputs = await self._context.results.inputs(opening, included, parent, self._context.fetch_s)
+        place = self._context.folder / f"withheld-{opening.serial}"
         wrong = await asyncio.to_thread(wrong_result, inputs, right, place, 1)
         return dataclasses.replace(wrong, published=right.published)
 
 
 class RefusedBlock(TrainingActions):
-    """A worker's training that spoils one block of its update and seals that."""
+    """Training that makes one block of the update invalid and commits to it."""
 
     async def train(self, action: Train) -> None:
         await super().train(action)
@@ -117,9 +113,9 @@ class RefusedBlock(TrainingActions):
         intent = context.journal.intent(f"update:{action.serial}")
         if intent is None:
             raise ValueError("nothing was trained")
-        sealed = context.info.seal(action.serial, context.local.identity, update.summary.update_root)
+        sealed_root = context.info.seal(action.serial, context.local.identity, update.summary.update_root)
         cid = await context.store.cid_of(path)
-        body = {**intent.body, "cid": str(cid), "sealed": sealed.hex()}
+        body = {**intent.body, "cid": str(cid), "sealed": sealed_root.hex()}
         context.journal.write(f"update:{action.serial}", body)
 
 

@@ -1,4 +1,4 @@
-"""A job whose nodes are killed at seeded points and started again, and what must hold at its end."""
+"""A job whose nodes are killed at seeded points and restarted, and the checks at its end."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ POINTS = {
     "aggregate.after": 2,
     "fetch.after": 4,
 }
-"""Where to die, and the greatest count that a worker reaches in a job of two rounds."""
+"""Crash points, and the greatest count that a worker reaches in a job of two rounds."""
 SENDS = ("send.before", "send.after", "tx.signed", "tx.broadcast", "tx.sent", "tx.mined", "tx.settled")
 FEWER = {
     "agg0": {"train.after": 0},
@@ -55,25 +55,25 @@ FEWER = {
         **dict.fromkeys(SENDS, 2),  # it commits and convicts, once
     },
 }
-"""Likewise, of those who do less."""
+"""The counts of other roles, if they are lower."""
 
 
 def plan(seed: int, name: str) -> str:
-    """Where the node `name` dies in a run of this seed."""
+    """The crash point of node `name` for a seed."""
     draw = random.Random(f"{seed}/{name}")
     counts = {point: count for point, count in (POINTS | FEWER.get(name, {})).items() if count}
     point = draw.choice(sorted(counts))
     return f"{point}:{draw.randint(1, counts[point])}"
 
 
-LOST = 255  # multiprocessing's, where the server that forked the process did not hear how it was killed
+LOST = 255  # multiprocessing's exit code if the fork server does not know how the process was killed
 
 
 def start_forks() -> None:
-    """Start the server that lives are forked from, where none runs yet.
+    """Start the fork server, unless it runs.
 
-    Imports cost two seconds of processor time, so it makes them once. Up to Python 3.13 it does not get this
-    process's import path, and passes over in silence what it cannot import.
+    It makes the imports once, as they cost two seconds of processor time. Up to Python 3.13 it does not get
+    this process's import path, and silently skips modules that it cannot import.
     """
     with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))):
         forkserver.ensure_running()
@@ -81,29 +81,29 @@ def start_forks() -> None:
 
 @dataclass(kw_only=True)
 class Supervised:
-    """A node in a process of its own, started again whenever it is killed, or dead for good."""
+    """A node in a process of its own that is restarted when it is killed, unless its death is permanent."""
 
     fleet: Fleet
     name: str
     role: str
-    crash: str = ""  # for its first life
-    moment: str = ""  # likewise: an event that is its last
-    for_good: bool = False
+    crash: str = ""  # crash point of its first run
+    last_event: str = ""  # event that ends its first run
+    permanent: bool = False
     cheat: str = ""
     kills: int = 0
     outcome: str = ""
 
     @property
     def log(self) -> Path:
-        """What the process printed, in all its lives."""
+        """The output of all runs."""
         return self.fleet.root / f"{self.name}.log"
 
     async def run(self) -> None:
-        """Until it ends by itself. Raises RuntimeError where it fails."""
+        """Run until it ends by itself. Raises RuntimeError if it fails."""
         start_forks()
         while not self.outcome:
-            crash, moment = ("", "") if self.kills else (self.crash, self.moment)
-            place = (self.fleet.root, self.name, self.role, crash, self.cheat, self.log, moment)
+            crash, last_event = ("", "") if self.kills else (self.crash, self.last_event)
+            place = (self.fleet.root, self.name, self.role, crash, self.cheat, self.log, last_event)
             process = FORKS.Process(target=forked, args=place, daemon=True)
             await asyncio.to_thread(process.start)  # the first waits for the imports
             try:
@@ -114,7 +114,7 @@ class Supervised:
                 process.join()
             if process.exitcode in (-signal.SIGKILL, LOST):
                 self.kills += 1
-                self.outcome = "dead" if self.for_good else ""
+                self.outcome = "dead" if self.permanent else ""
             elif process.exitcode:
                 raise RuntimeError(
                     f"{self.name} ended with {process.exitcode}: {self.log.read_text()[-4000:]}"
@@ -124,11 +124,11 @@ class Supervised:
 
     @property
     def up(self) -> bool:
-        """Whether it has said something, or died before it could."""
+        """True if it has reported an event, or died before it could."""
         return bool(self.kills or self.outcome or (self.log.exists() and self.events()))
 
     def events(self) -> list[dict[str, Any]]:
-        """What it said of itself; half a line was cut by its death."""
+        """Its events; a line that was cut by its death is skipped."""
         found = []
         for line in self.log.read_text().splitlines():
             with contextlib.suppress(ValueError):
@@ -137,7 +137,7 @@ class Supervised:
 
 
 async def run_crashing(fleet: Fleet, nodes: list[Supervised], timeout_s: float) -> None:
-    """Run every node to its end, through its deaths; the first round opens once all are there."""
+    """Run every node to its end, with restarts. The first round opens once all have started."""
     running = [asyncio.create_task(node.run()) for node in nodes]
     try:
         async with asyncio.timeout(timeout_s):
@@ -161,7 +161,7 @@ async def log_of(client: ChainClient) -> list[Event]:
 
 
 async def check_all_is_right(fleet: Fleet, rounds: int, cheats: set[str], malformed: int = 0) -> Counter[str]:
-    """Final rounds, nobody honest slashed, nothing sent twice, tokens add up. Returns events by kind."""
+    """All rounds final, nobody honest slashed, no call sent twice, tokens add up. Returns event counts."""
     async with fleet.client("sponsor") as client:
         await claim_shares(client, await claimable(client, fleet.job))
         await claim_posts(client, await claimable_posts(client, fleet.job))
@@ -180,10 +180,9 @@ async def check_all_is_right(fleet: Fleet, rounds: int, cheats: set[str], malfor
 
 
 async def _nothing_twice(client: ChainClient) -> None:
-    """No account had the same call mined twice with success.
+    """No account had the same call succeed twice.
 
-    But for three, which have another effect each time: more is settled, a round is tried once more, the next
-    one is opened.
+    Except three, which have another effect each time: `settle`, `retry` and `open_round`.
     """
     coordinator = client.contracts.coordinator
     another = (coordinator.settle(0), coordinator.retry(0, 0), coordinator.open_round(0))
@@ -200,5 +199,5 @@ async def _nothing_twice(client: ChainClient) -> None:
 
 
 def root_of(tmp_path: Path, seed: int) -> Path:
-    """A folder of the seed's own."""
+    """Folder for a seed."""
     return tmp_path / f"seed-{seed}"

@@ -1,4 +1,4 @@
-"""Whole jobs in which all is late by chance and something goes wrong, and what must hold at their end."""
+"""Whole jobs with random delays and disturbances, and the conditions that must hold at their end."""
 
 from __future__ import annotations
 
@@ -26,48 +26,48 @@ from support.fleet import FACTORIES, SHORT, Fleet, Windows, run_all, staged
 AGGREGATORS = ("agg0", "agg1")
 DAY_S = 86_400
 chance: ContextVar[tuple[random.Random, float, float]] = ContextVar("chance")
-"""Of the job that a task belongs to: its dice, how often a node's act is late, and by how many seconds."""
-at_once = ActionDispatcher.perform
+"""Random generator, probability of a delay and its greatest length in seconds, of the current job."""
+undelayed = ActionDispatcher.perform
 
 
 async def late(self: ActionDispatcher, action: Action) -> None:
-    """`ActionDispatcher.perform`, late by chance."""
+    """`ActionDispatcher.perform` with a random delay."""
     dice, often, longest_s = chance.get()
     if dice.random() < often:
         await asyncio.sleep(dice.random() * longest_s)
-    await at_once(self, action)
+    await undelayed(self, action)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moment:
-    """What makes a trouble come: the first event of this kind in this round or a later one."""
+class Trigger:
+    """The first event of this kind in this round or a later one."""
 
     kind: str
     round: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trouble:
-    """A job, and what goes wrong in it."""
+class Scenario:
+    """A job and its disturbances."""
 
     seed: int
-    often: float = 0.5  # of a node's acts that are late
-    longest_s: float = 1.0  # by which one is
+    probability: float = 0.5  # that an action of a node is delayed
+    longest_s: float = 1.0  # greatest delay in seconds
     workers: int = 2
     rounds: int = 2
     windows: Windows = SHORT
-    wrong: tuple[int, ...] = ()  # rounds whose first results are wrong, whoever posts them
-    times: int = 1  # so many results of each opening
-    unholdable: bool = False  # first results that nobody can rebuild, likewise
+    wrong: tuple[int, ...] = ()  # rounds whose first results are wrong
+    times: int = 1  # wrong results of each opening
+    unholdable: bool = False  # the first results cannot be rebuilt
     spoils: bool = False  # the last worker's updates are malformed
-    sponsor_opens: bool = False  # every round, and late; else they open by themselves
+    sponsor_opens: bool = False  # the sponsor opens every round, late; otherwise they open by themselves
     min_updates: int = 1
     max_failures: int = 20
     max_tries: int = 3
-    stops: Moment | None = None  # the sponsor stops the job
-    dies: Moment | None = None  # the last worker, for good
-    leaves: Moment | None = None  # the last worker, by its own wish
-    deadline: Moment | None = None  # is past then
+    stops: Trigger | None = None  # the sponsor stops the job
+    dies: Trigger | None = None  # the last worker stops and does not return
+    leaves: Trigger | None = None  # the last worker leaves the job
+    deadline: Trigger | None = None  # the chain's time passes the job's deadline
     block_time_s: int = 0
     confirmations: int = 0
 
@@ -78,71 +78,73 @@ class Trouble:
 
     @property
     def last(self) -> str:
-        """The worker to whom it happens."""
+        """The worker that the disturbance affects."""
         return self.names[-1]
 
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """How it ended: the outcomes of the nodes that were to see the end, and what the chain's log holds."""
+    """The outcomes of the nodes that ran to the end, and the number of chain events by kind."""
 
     outcomes: set[str]
     events: Counter[str]
 
 
-async def run(chain: DevChain, root: Path, trouble: Trouble, timeout_s: float = 150.0) -> End:
-    """Run the job to its end. Raises TimeoutError where it stands still, AssertionError where it is wrong."""
-    chance.set((random.Random(trouble.seed), trouble.often, trouble.longest_s))
+async def run(chain: DevChain, root: Path, scenario: Scenario, timeout_s: float = 150.0) -> End:
+    """Run the job to its end. Raises TimeoutError if it does not end, AssertionError if its end is wrong."""
+    chance.set((random.Random(scenario.seed), scenario.probability, scenario.longest_s))
     async with staged(
         chain,
         root,
-        workers=trouble.names,
-        windows=trouble.windows,
+        workers=scenario.names,
+        windows=scenario.windows,
         poll_s=0.05,
-        confirmations=trouble.confirmations,
-        rounds=trouble.rounds,
-        min_updates=trouble.min_updates,
-        max_failures=trouble.max_failures,
-        max_tries=trouble.max_tries,
-        auto_open=not trouble.sponsor_opens,
+        confirmations=scenario.confirmations,
+        rounds=scenario.rounds,
+        min_updates=scenario.min_updates,
+        max_failures=scenario.max_failures,
+        max_tries=scenario.max_tries,
+        auto_open=not scenario.sponsor_opens,
     ) as fleet:
         stop = asyncio.Event()
-        troubles = [asyncio.create_task(each) for each in _troubles(fleet, chain, trouble, stop)]
-        workers = dict.fromkeys(trouble.names, (Role.WORKER,))
+        disturbances = [asyncio.create_task(each) for each in _disturbances(fleet, chain, scenario, stop)]
+        workers = dict.fromkeys(scenario.names, (Role.WORKER,))
         others = {**dict.fromkeys(AGGREGATORS, (Role.AGGREGATOR,)), "challenger": (Role.CHALLENGER,)}
         roles = workers | others
         patient = {name: {"fetch_s": 15.0} for name in roles}
         try:
             ended = await run_all(
-                fleet, roles, _factories(trouble), timeout_s, settings=patient, stops={trouble.last: stop}
+                fleet, roles, _factories(scenario), timeout_s, settings=patient, stops={scenario.last: stop}
             )
         finally:
-            for task in troubles:
+            for task in disturbances:
                 task.cancel()
-            failed = await asyncio.gather(*troubles, return_exceptions=True)
+            failed = await asyncio.gather(*disturbances, return_exceptions=True)
         for error in failed:
             if isinstance(error, Exception):
                 raise error
-        if trouble.dies or trouble.leaves or trouble.spoils:
-            del ended[trouble.last]
-        return End(outcomes=set(ended.values()), events=await _checked(fleet, trouble))
+        if scenario.dies or scenario.leaves or scenario.spoils:
+            del ended[scenario.last]
+        return End(outcomes=set(ended.values()), events=await _checked(fleet, scenario))
 
 
-def _factories(trouble: Trouble) -> dict[str, NodeFactories]:
-    """Whom the cheats are."""
+def _factories(scenario: Scenario) -> dict[str, NodeFactories]:
+    """The factories of cheating nodes."""
     found: dict[str, NodeFactories] = {}
-    if trouble.wrong or trouble.unholdable:
-        cheat = Unholdable if trouble.unholdable else one_wrong_number(*trouble.wrong, times=trouble.times)
+    if scenario.wrong or scenario.unholdable:
+        cheat = Unholdable if scenario.unholdable else one_wrong_number(*scenario.wrong, times=scenario.times)
         found = dict.fromkeys(AGGREGATORS, dataclasses.replace(FACTORIES, aggregator=cheat))
-    if trouble.spoils:
-        found[trouble.last] = dataclasses.replace(FACTORIES, training=RefusedBlock)
+    if scenario.spoils:
+        found[scenario.last] = dataclasses.replace(FACTORIES, training=RefusedBlock)
     return found
 
 
-Happening = Coroutine[None, None, None]
+Disturbance = Coroutine[None, None, None]
 
 
-def _troubles(fleet: Fleet, chain: DevChain, trouble: Trouble, stop: asyncio.Event) -> list[Happening]:
+def _disturbances(
+    fleet: Fleet, chain: DevChain, scenario: Scenario, stop: asyncio.Event
+) -> list[Disturbance]:
     async def stops() -> None:
         async with fleet.client("sponsor") as client:
             await client.send(client.contracts.coordinator.stop(fleet.job))
@@ -151,26 +153,26 @@ def _troubles(fleet: Fleet, chain: DevChain, trouble: Trouble, stop: asyncio.Eve
         stop.set()
 
     async def leaves() -> None:
-        async with fleet.client(trouble.last) as client:
+        async with fleet.client(scenario.last) as client:
             await client.send(client.contracts.coordinator.leave(fleet.job))
 
     async def deadline() -> None:
         await asyncio.to_thread(chain.rpc, "evm_increaseTime", hex(DAY_S))
 
-    moments = (trouble.stops, trouble.dies, trouble.leaves, trouble.deadline)
-    pairs = zip(moments, (stops, dies, leaves, deadline), strict=True)
-    found = [_at(fleet, moment, act) for moment, act in pairs if moment is not None]
-    return [*found, _openings(fleet)] if trouble.sponsor_opens else found
+    triggers = (scenario.stops, scenario.dies, scenario.leaves, scenario.deadline)
+    pairs = zip(triggers, (stops, dies, leaves, deadline), strict=True)
+    found = [_at(fleet, trigger, act) for trigger, act in pairs if trigger is not None]
+    return [*found, _openings(fleet)] if scenario.sponsor_opens else found
 
 
-async def _at(fleet: Fleet, moment: Moment, act: Callable[[], Happening]) -> None:
-    while not any((event.round or 0) >= moment.round for event in fleet.reported(moment.kind)):
+async def _at(fleet: Fleet, trigger: Trigger, act: Callable[[], Disturbance]) -> None:
+    while not any((event.round or 0) >= trigger.round for event in fleet.reported(trigger.kind)):
         await asyncio.sleep(0.02)
     await act()
 
 
 async def _openings(fleet: Fleet) -> None:
-    """The sponsor opens each next round, whenever it gets round to it."""
+    """The sponsor opens each next round after a random delay."""
     dice, _, longest_s = chance.get()
     async with fleet.client("sponsor") as client:
         while not fleet.reported("ended"):
@@ -179,12 +181,12 @@ async def _openings(fleet: Fleet) -> None:
                 await client.send(client.contracts.coordinator.open_round(fleet.job))
 
 
-async def _checked(fleet: Fleet, trouble: Trouble) -> Counter[str]:
-    """Only cheats are slashed, tokens add up, nothing happens twice, and no bond stays locked."""
+async def _checked(fleet: Fleet, scenario: Scenario) -> Counter[str]:
+    """Only cheats are slashed, tokens add up, no call succeeds twice, and no bond stays locked."""
     final = len({event.fields["id"] for event in fleet.reported("final")})
     malformed = len({(event.serial, event.fields["worker"]) for event in fleet.reported("malformed")})
-    cheats = {fleet.wallets[name].address for name in AGGREGATORS} if trouble.wrong else set()
-    cheats |= {fleet.wallets[trouble.last].address} if trouble.spoils else set()
+    cheats = {fleet.wallets[name].address for name in AGGREGATORS} if scenario.wrong else set()
+    cheats |= {fleet.wallets[scenario.last].address} if scenario.spoils else set()
     events = await check_all_is_right(fleet, final, cheats, malformed)
     async with fleet.client("sponsor") as client:
         for name in AGGREGATORS:

@@ -1,4 +1,4 @@
-"""Three machines that train, aggregate and keep each other's files, and what may happen to them."""
+"""Three machines that train, aggregate and store files, and the faults that they must survive."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ ROLES = (Role.WORKER, Role.AGGREGATOR)
 WINDOWS = Windows(submit=6, attest=3, turn=2, post=5, challenge=2)
 AWAY_S = 8.0  # longer than any of the windows
 ROUNDS = 3
-STRUCK = 2  # the round in which the fault comes
+FAULT_ROUND = 2  # the round in which the fault happens
 DEADLINE_S = 150.0
 STORE = os.environ.get("STEELYARD_FAULTS_STORE", "embedded")  # or kubo: an IPFS daemon on each machine
 
 
 @dataclass(kw_only=True)
 class Machine:
-    """One node with its store, in a process of its own that may be killed and started again."""
+    """One node with its store, in a process that may be killed and restarted."""
 
     fleet: Fleet
     name: str
     changes: Mapping[str, Any]  # of its settings, see `run_in_place`
     process: multiprocessing.process.BaseProcess | None = None
-    ipfs: ExitStack = field(default_factory=ExitStack)  # its daemon, where it has one
+    ipfs: ExitStack = field(default_factory=ExitStack)  # its daemon, if it has one
 
     @property
     def log(self) -> Path:
-        """What it says, in all its lives."""
+        """The output of all runs."""
         return self.fleet.root / f"{self.name}.log"
 
     async def start(self) -> None:
-        """Start it; it goes on where the chain says it stands."""
+        """Start it, or restart it after a kill."""
         place = await asyncio.to_thread(self._daemon) if STORE == "kubo" else {}
         roles = [role.value for role in ROLES]
         given = (self.fleet.root, self.name, roles, self.log, {**self.changes, **place})
@@ -71,15 +71,15 @@ class Machine:
         return {"ipfs": daemon.api}
 
     def kill(self) -> None:
-        """As a power cut does."""
+        """Kill it, like a power cut."""
         if self.process is not None:
             self.process.kill()
             self.process.join()
             self.process = None
         self.ipfs.close()
 
-    def said(self, kind: str, **fields: object) -> list[dict[str, Any]]:
-        """Its events of a kind with these fields; half a line was cut by its death."""
+    def reported(self, kind: str, **fields: object) -> list[dict[str, Any]]:
+        """Its events of a kind with these fields; a line that was cut by its death is skipped."""
         found = []
         for line in self.log.read_text().splitlines() if self.log.exists() else ():
             with contextlib.suppress(ValueError):
@@ -99,50 +99,50 @@ class Site:
     notes: list[str] = field(default_factory=list)
 
     async def reached(self, phase: str, deadline_s: float = 60.0) -> None:
-        """Until some machine has said so in the round in which the fault comes.
+        """Wait until a machine has reported this phase in the fault's round.
 
-        A model is held by word, or by an update that builds on it.
+        A model is held by a `hold` call, or by an update that builds on it.
         """
-        moments = [(phase, STRUCK)]
+        triggers = [(phase, FAULT_ROUND)]
         if phase == "held":
-            moments += [("held_by_all", STRUCK), ("submission", STRUCK + 1)]
+            triggers += [("held_by_all", FAULT_ROUND), ("submission", FAULT_ROUND + 1)]
         machines = self.machines.values()
         await self._until(
-            lambda: any(each.said(kind, round=number) for each in machines for kind, number in moments),
+            lambda: any(each.reported(kind, round=number) for each in machines for kind, number in triggers),
             deadline_s,
         )
 
     async def ended(self, *names: str) -> None:
-        """Until these machines have ended by themselves, each with the job closed. Raises RuntimeError."""
+        """Wait until these machines have ended with the job closed. Raises RuntimeError if one fails."""
         await self._until(lambda: all(self._over(self.machines[name]) for name in names), DEADLINE_S)
 
     def _over(self, machine: Machine) -> bool:
         code = machine.process.exitcode if machine.process is not None else None
         if code:
             raise RuntimeError(f"{machine.name} ended with {code}: {machine.log.read_text()[-3000:]}")
-        return code == 0 and bool(machine.said("outcome", status="closed"))
+        return code == 0 and bool(machine.reported("outcome", status="closed"))
 
     async def _until(self, condition: Callable[[], bool], deadline_s: float) -> None:
         until = time.monotonic() + deadline_s
         while not condition():
             if time.monotonic() > until:
                 tails = "\n".join(m.log.read_text()[-1500:] for m in self.machines.values() if m.log.exists())
-                raise TimeoutError(f"not within {deadline_s:g} s; the machines last said:\n{tails}")
+                raise TimeoutError(f"not within {deadline_s:g} s; the last events of the machines:\n{tails}")
             await asyncio.sleep(0.05)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What the chain shows at the end."""
+    """The result on chain at the end."""
 
     rounds: int  # final
-    void: int  # results that were void, none of which enough machines held
+    void: int  # results that became void, none of which the threshold held
     seconds: float
 
 
 @asynccontextmanager
 async def site(chain: DevChain, root: Path, *, networked: bool = False, **each: Any) -> AsyncIterator[Site]:
-    """A job with three machines that run; the first round is open. `each`: settings of every machine."""
+    """A job with three running machines and an open first round. each: settings of every machine."""
     async with AsyncExitStack() as stack:
         made = stack.enter_context(lan.lan(*MACHINES)) if networked else None
         fleet = await stack.enter_async_context(
@@ -175,7 +175,7 @@ async def site(chain: DevChain, root: Path, *, networked: bool = False, **each: 
 
 
 async def _bond(fleet: Fleet, name: str) -> None:
-    """Bonds for four posts at once, beside the stake."""
+    """Deposit bonds for four unsettled posts, in addition to the stake."""
     async with fleet.client(name) as client:
         contracts, me = client.contracts, client.address
         await client.send(contracts.token.mint(me, 5 * BOND))
@@ -184,7 +184,7 @@ async def _bond(fleet: Fleet, name: str) -> None:
 
 
 async def judge(site: Site, started: float) -> Outcome:
-    """All rounds are final, nobody is slashed, tokens add up, and no result that was held was lost."""
+    """Check that all rounds are final, nobody is slashed, tokens add up, and no held result was lost."""
     await check_all_is_right(site.fleet, ROUNDS, set())
     async with site.fleet.client("sponsor") as client:
         view: View = await read_view(client, site.fleet.job)

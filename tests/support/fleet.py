@@ -1,4 +1,4 @@
-"""A deployed job with funded accounts, and nodes to work in it, in this process or in others."""
+"""A deployed job with funded accounts, and nodes that work in it, in this process or in others."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Windows:
 
 @dataclass(kw_only=True)
 class Fleet:
-    """One job on one chain, and everybody's keys."""
+    """One job on one chain, and the keys of all accounts."""
 
     root: Path
     chain: DevChain | None
@@ -74,7 +74,7 @@ class Fleet:
         return self.root / "password"
 
     def config(self, name: str, *roles: Role, **changes: Any) -> NodeConfig:
-        """Settings of the node `name`, whose key has that name."""
+        """Settings of the node `name`, whose keystore has that name."""
         home = self.root / "homes" / name
         store = StoreConfig(root=home / "content", peers=(self.bootstrap,), allow_private=True)
         data = self.root / "rows"
@@ -94,7 +94,7 @@ class Fleet:
         return dataclasses.replace(config, **changes)
 
     def save(self) -> None:
-        """Write down what `node_process` needs to run nodes of this fleet."""
+        """Write the files from which `node_process` runs nodes of this fleet."""
         if self.network.deployment is None:
             raise ValueError("no deployment")
         self.network.deployment.write(self.root / "deployment.json")
@@ -110,7 +110,7 @@ class Fleet:
 
     @classmethod
     def load(cls, root: Path) -> Fleet:
-        """As saved; without the chain and without keys."""
+        """A saved fleet, without the chain and without keys."""
         document = json.loads((root / "fleet.json").read_text())
         network = dataclasses.replace(
             KNOWN[document["network"]],
@@ -124,7 +124,7 @@ class Fleet:
         )
 
     def listener(self, name: str) -> Any:
-        """Keeps a node's events."""
+        """A listener that records a node's events."""
         return lambda event: self.events.append((name, event))
 
     def reported(self, kind: str, name: str | None = None) -> list[NodeEvent]:
@@ -133,7 +133,7 @@ class Fleet:
 
     @asynccontextmanager
     async def client(self, name: str) -> AsyncIterator[ChainClient]:
-        """A client with that account's key; it passes crash points, as a node's does."""
+        """A client with that account's key and, like a node's, with crash points."""
         if name not in self.wallets:
             self.wallets[name] = Keystores(self.keystores).open(name, PASSWORD)
         client = await ChainClient.connect(
@@ -157,7 +157,7 @@ async def staged(
     confirmations: int = 0,
     **terms: Any,
 ) -> AsyncIterator[Fleet]:
-    """Deploy, fund, publish, post a job, and seat its members. The first round is not open yet."""
+    """Deploy, fund, publish and create a job, and let its members join. The first round is not open yet."""
     step = step or AggregationConfig(block_count=8, encoding=Encoding.BFP8)
     network = await asyncio.to_thread(_deployed, chain, poll_s, confirmations)
     root.mkdir(parents=True, exist_ok=True)
@@ -216,7 +216,7 @@ def _give_ether(chain: DevChain, addresses: Sequence[str]) -> None:
 
 
 def _send_ether(chain: DevChain, addresses: Sequence[str]) -> None:
-    """From the chain's first account: geth sets no balances."""
+    """Send ether from the chain's first account, as geth cannot set balances."""
     giver = chain.accounts[0]
     nonce = int(chain.rpc("eth_getTransactionCount", giver.address, "pending"), 16)
     for index, address in enumerate(addresses):
@@ -302,7 +302,7 @@ async def _posted(
 
 
 async def seated(fleet: Fleet, name: str) -> None:
-    """Mint a stake, register with it, and join."""
+    """Mint a stake, register with it, and join the job."""
     async with fleet.client(name) as client:
         contracts, me = client.contracts, client.address
         await client.send(contracts.token.mint(me, STAKE))
@@ -312,7 +312,7 @@ async def seated(fleet: Fleet, name: str) -> None:
 
 
 async def _bonded(fleet: Fleet, name: str) -> None:
-    """Registered, with bonds for four posts at once."""
+    """Register, with bonds for four unsettled posts."""
     async with fleet.client(name) as client:
         contracts, me = client.contracts, client.address
         await client.send(contracts.token.mint(me, 5 * BOND))
@@ -339,7 +339,7 @@ async def run_all(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     stops: Mapping[str, asyncio.Event] | None = None,
 ) -> dict[str, str]:
-    """Run nodes until each ends; their outcomes by name. A TimeoutError carries what each said last."""
+    """Run nodes until each ends; their outcomes by name. A TimeoutError carries the last events of each."""
     nodes = {
         name: asyncio.create_task(
             run_node(
@@ -356,7 +356,7 @@ async def run_all(
         async with asyncio.timeout(timeout_s):
             await asyncio.gather(*nodes.values())
     except TimeoutError as error:
-        error.add_note(last_words(fleet, list(roles)))
+        error.add_note(last_events(fleet, list(roles)))
         raise
     finally:
         for node in nodes.values():
@@ -368,11 +368,11 @@ async def run_all(
 QUIET = {"hint", "progress", "holding"}
 
 
-def last_words(fleet: Fleet, names: Sequence[str], count: int = 8) -> str:
-    """What each node said last, so that a log alone shows where a job stood still."""
+def last_events(fleet: Fleet, names: Sequence[str], count: int = 8) -> str:
+    """The last events of each node, to show in a test log why a job made no progress."""
     lines = []
     for name in names:
-        said = [event for who, event in fleet.events if who == name and event.kind not in QUIET]
-        lines.append(f"{name} said {len(said)} things, the last of them:")
-        lines += [f"  {json.dumps(event.json())[:400]}" for event in said[-count:]]
+        found = [event for who, event in fleet.events if who == name and event.kind not in QUIET]
+        lines.append(f"{name} reported {len(found)} events, the last of them:")
+        lines += [f"  {json.dumps(event.json())[:400]}" for event in found[-count:]]
     return "\n".join(lines)

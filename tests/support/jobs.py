@@ -34,7 +34,7 @@ def cid_of(text: str, codec: int = 0x55) -> str:
 
 
 def shard(index: int, weight: int = 100, account: str = "") -> Shard:
-    """A shard with a CID of its own."""
+    """A shard with a CID derived from its index."""
     return Shard(
         index=index, cid=cid_of(f"shard {index}"), weight=weight, rows=weight, size=1000, account=account
     )
@@ -62,7 +62,7 @@ def manifest(architecture: Architecture = TINY, membership: str = "shards", **tr
 
 
 def rows(count: int = 60, seed: int = 0) -> Rows:
-    """Images of three kinds that a tiny net tells apart: the lit column gives the label."""
+    """Images of three classes that a tiny network can learn: the bright column gives the label."""
     random = np.random.RandomState(seed)
     labels = random.randint(0, 3, count).astype(np.uint8)
     images = random.randint(0, 40, (count, 1, 12, 12)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""A node of a fleet in a process of its own, perhaps on another network and with another store."""
+"""A node of a fleet in a process of its own, optionally with another network and another store."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from support.fleet import FACTORIES, Fleet
 
 
 def run_in_place(root: Path, name: str, roles: list[str], out: Path, changes: Mapping[str, Any]) -> None:
-    """As a target of multiprocessing; output goes to the file `out`.
+    """Target of multiprocessing; output goes to the file `out`.
 
     changes: `namespace` (path), `listen`, `url` (of the chain), `peer` (of the sponsor's store), `home`,
-    `ipfs` (of a daemon); each may be missing.
+    `ipfs` (of a daemon); each is optional.
     """
     with out.open("a") as file:
         os.dup2(file.fileno(), 1)
@@ -45,17 +45,17 @@ def _configured(fleet: Fleet, name: str, roles: list[str], changes: Mapping[str,
         home = Path(changes["home"])
         store = dataclasses.replace(store, root=home / "content")
         config = dataclasses.replace(config, home=home)
-    # a machine that is cut off from the chain goes on asking for longer than the cut lasts
+    # longer than a machine is cut off from the chain
     network = dataclasses.replace(network, outage_s=60.0)
     return dataclasses.replace(config, store=store, network=network)
 
 
 async def _main(config: NodeConfig) -> None:
-    outcome = await run_node(config, on_event=_say, factories=FACTORIES)
+    outcome = await run_node(config, on_event=_print_event, factories=FACTORIES)
     _print({"kind": "outcome", "status": outcome.status})
 
 
-def _say(event: NodeEvent) -> None:
+def _print_event(event: NodeEvent) -> None:
     _print(event.json())
 
 

@@ -25,39 +25,39 @@ from support.fleet import FACTORIES, Fleet, seated
 Listener = Callable[[NodeEvent], None]
 
 
-def _say(event: NodeEvent) -> None:
+def _print_event(event: NodeEvent) -> None:
     sys.stdout.write(json.dumps(event.json()) + "\n")
     sys.stdout.flush()
 
 
-def _say_and_die(moment: str) -> Listener:
-    """Says what happens; the last is the first event of that kind.
+def _print_and_die(last_event: str) -> Listener:
+    """Prints events and kills the process after the first that matches `last_event`.
 
-    "tx:hold" for a transaction's, "final:2" for one of that round.
+    For example "post", "tx:hold" for a transaction, "final:2" for a round.
     """
-    kind, _, what = moment.partition(":")
+    kind, _, what = last_event.partition(":")
 
-    def say(event: NodeEvent) -> None:
-        _say(event)
+    def listen(event: NodeEvent) -> None:
+        _print_event(event)
         if event.kind == kind and what in ("", event.fields.get("what"), str(event.round)):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return say
+    return listen
 
 
-def forked(root: Path, name: str, role: str, crash: str, cheat: str, out: Path, moment: str = "") -> None:
-    """As a target of multiprocessing: output goes to the file `out`, the process dies where it is told to.
+def forked(root: Path, name: str, role: str, crash: str, cheat: str, out: Path, last_event: str = "") -> None:
+    """Target of multiprocessing: runs a node whose output goes to the file `out`.
 
-    crash: a crash point, see `nodes.crashpoints`.  moment: an event, see `_say_and_die`.
+    crash: a crash point, see `nodes.crashpoints`.  last_event: see `_print_and_die`.
     """
     _print_to(out)
     os.environ["CHEAT"] = cheat
     arm(crash)
-    asyncio.run(_main(root, name, [role], _say_and_die(moment) if moment else _say))
+    asyncio.run(_main(root, name, [role], _print_and_die(last_event) if last_event else _print_event))
 
 
 def joining(root: Path, name: str, crash: str, out: Path) -> None:
-    """As a target of multiprocessing: takes a seat, and dies on the way where `crash` says."""
+    """Target of multiprocessing: joins the job, and dies at the crash point `crash`."""
     _print_to(out)
     arm(crash)
     asyncio.run(seated(Fleet.load(root), name))
@@ -69,7 +69,7 @@ def _print_to(out: Path) -> None:
         os.dup2(file.fileno(), 2)
 
 
-async def _main(root: Path, name: str, roles: list[str], listener: Listener = _say) -> None:
+async def _main(root: Path, name: str, roles: list[str], listener: Listener = _print_event) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     factories = FACTORIES

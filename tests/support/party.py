@@ -1,4 +1,4 @@
-"""People with a home, an account and money each, who use the command line on one chain."""
+"""Users of the command line on one chain, each with a home, an account and tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEADLINE_S = 150.0
 
 
 def short_terms(**changes: Any) -> str:
-    """The [terms] of a job for two, with windows that a test can wait for."""
+    """The [terms] of a job for two members, with short windows."""
     terms = {
         "pool": "10",
         "rounds": 1,
@@ -40,7 +40,7 @@ def short_terms(**changes: Any) -> str:
 
 @dataclass
 class Party:
-    """Everybody in a home of their own."""
+    """The users, each with a home of its own."""
 
     steelyard: Steelyard
     yard: Yard
@@ -51,17 +51,17 @@ class Party:
         return self.root / "homes" / who
 
     def do(self, who: str, *arguments: str) -> Any:
-        """A command of one of them; what it prints as JSON."""
+        """Run a command as a user; returns its JSON output."""
         answer = self.steelyard(*arguments, account=who, at=self.home(who))
         assert answer.code == 0, answer.out + answer.err
         return answer.json
 
     def refused(self, who: str, *arguments: str) -> dict[str, Any]:
-        """The error of a command that is to fail."""
+        """Run a command that must fail; returns its error."""
         return self.steelyard(*arguments, account=who, at=self.home(who)).error
 
     def enter(self, who: str, *, stake: bool = False, bond: bool = False) -> None:
-        """Get an account with money, registered with a stake or a bond."""
+        """Make an account with tokens, registered with a stake or a bond."""
         made = self.steelyard("account", "new", who, "--light", at=self.home(who)).json
         self.addresses[who] = made["address"]
         self.yard.chain.rpc("anvil_setBalance", made["address"], hex(10**20))
@@ -75,7 +75,7 @@ class Party:
     def running(
         self, who: str, *arguments: str, program: tuple[str, ...] = ("steelyard.cli",)
     ) -> Iterator[Path]:
-        """A program of one of them that goes on; the file with its lines of JSON."""
+        """Run a long-lived command as a user; yields the file of its JSON lines."""
         log = self.root / f"{who}-{arguments[0]}.log"
         command = [sys.executable, "-m", *program, "--home", str(self.home(who)), "--account", who]
         command += ["--rpc-url", self.yard.chain.url, "--deployment", str(self.yard.file), "--json"]
@@ -89,8 +89,8 @@ class Party:
                 process.wait(timeout=20)
 
     @contextmanager
-    def handing_out(self, who: str) -> Iterator[str]:
-        """The URL at which a home's store is served meanwhile."""
+    def serving(self, who: str) -> Iterator[str]:
+        """Serve the store of a user's home; yields its URL."""
         with self.running(who, "content", "serve") as log:
             yield str(awaited(lambda: _url(log), f"{who} serves nothing: {log.read_text()}"))
 
@@ -104,9 +104,9 @@ class Party:
         cheat_round: int | None = None,
         meanwhile: Callable[[], object] = lambda: None,
     ) -> dict[str, Any]:
-        """Run a job to its end. workers: options of `run` by name.  Returns each one's events by name.
+        """Run a job to its end. workers: options of `run` by name.  Returns events by name.
 
-        cheat_round: in which the aggregator posts one wrong number.  meanwhile: called once it has started.
+        cheat_round: the aggregator posts one wrong number in it.  meanwhile: called once the job has started.
         """
         staged = ("steelyard.cli.demo.cheat", str(cheat_round)) if cheat_round else ("steelyard.cli",)
         hints = [word for url in peers for word in ("--peer", url)]

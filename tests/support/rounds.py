@@ -1,4 +1,4 @@
-"""Random rounds as the exact core sees them: step, parent, updates and the right result."""
+"""Random rounds for the exact core: aggregation parameters, parent, updates and the right result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Random = np.random.Generator
 
 @dataclass(frozen=True)
 class Round:
-    """An honest result and all that it was made of."""
+    """A right result with its inputs."""
 
     inputs: Inputs
     result: AggregationResult
@@ -29,14 +29,14 @@ class Round:
 
     @property
     def step(self) -> AggregationConfig:
-        """The job's arithmetic."""
+        """The job's aggregation parameters."""
         return self.inputs.step
 
 
 def random_step(
     random: Random, encoding: Encoding, block_count: int, *, momentum: bool | None = None
 ) -> AggregationConfig:
-    """A step with or without momentum and clipping, extremes included."""
+    """Random aggregation parameters, with or without momentum and clipping, including extremes."""
     if momentum is None:
         momentum = bool(random.integers(2))
     beta = int(random.choice([1, ONE // 2, 58982, ONE, int(random.integers(1, ONE + 1))])) if momentum else 0
@@ -74,7 +74,7 @@ def random_state(random: Random, block_count: int) -> StateFile:
 
 
 def random_update(random: Random, step: AggregationConfig) -> UpdateFile:
-    """Blocks that an encoder writes and blocks that only a stranger would, some of them refused."""
+    """An update of encoded blocks and of arbitrary blocks, some of them invalid."""
     coded = encode(random_values(random, step.block_count), step.encoding)
     honest = coded.payload.reshape(-1, step.encoding.size)
     blocks = np.zeros((step.block_count, step.encoding.size), np.uint8)
@@ -108,7 +108,7 @@ def update_of(
 
 
 def random_values(random: Random, rows: int) -> Int32:
-    """Blocks of all magnitudes: zeros, small, large, and the limits. Returns (rows, 32)."""
+    """Values of all magnitudes: zeros, small, large, and the limits. Returns (rows, 32)."""
     magnitude = 2.0 ** random.uniform(0, 31, (rows, 1))
     values = np.rint(random.uniform(-1, 1, (rows, BLOCK_VALUES)) * magnitude).astype(np.int64)
     values[random.random(rows) < 0.05] = 0
@@ -118,5 +118,5 @@ def random_values(random: Random, rows: int) -> Int32:
 
 
 def _copied(path: Path, block_count: int) -> StateFile:
-    """A file's bytes in memory, so that its folder can be used again."""
+    """A state file copied to memory, so that its folder can be reused."""
     return StateFile(open_state(path, block_count).data.copy(), block_count)

@@ -1,6 +1,6 @@
-"""Ways to spoil a right result that leave nobody a way to rebuild what is posted.
+"""Ways to change a right result so that it cannot be rebuilt from public files.
 
-None of them is a wrong model with all its roots rebuilt: that one is convicted (`support.cheats`).
+A wrong model with consistent roots is not among them: it is convicted (see `support.cheats`).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from support.rounds import Random
 
 @dataclass(frozen=True, kw_only=True)
 class Right:
-    """A right result as it would be posted, and what it was made of."""
+    """A right result as it would be posted, with its inputs."""
 
     inputs: Inputs
     computed: ComputedResult
     result: Result
     published: bytes  # the file that it names
-    public: tuple[bytes, ...]  # other files that are handed out: the parent's, the updates
+    public: tuple[bytes, ...]  # other available files: the parent's, the updates
 
     @property
     def new(self) -> PostedResult:
@@ -42,7 +42,7 @@ class Right:
 
 @dataclass(frozen=True, kw_only=True)
 class Spoilt:
-    """What is posted instead. `file` is handed out, and its CID goes into the result; None leaves the CID."""
+    """The changed result. file: served, and its CID goes into the result; None leaves the CID."""
 
     result: Result
     file: bytes | None = None
@@ -61,7 +61,7 @@ def posted_of(inputs: Inputs, published: bytes) -> PostedResult:
 
 
 def flip(random: Random, data: bytes) -> bytes:
-    """One bit turned."""
+    """Flip one bit."""
     spoilt = bytearray(data)
     spoilt[int(random.integers(len(data)))] ^= 1 << int(random.integers(8))
     return bytes(spoilt)
@@ -69,12 +69,12 @@ def flip(random: Random, data: bytes) -> bytes:
 
 # ---------------------------------------------------------------------- fields of a right result
 def a_field(random: Random, right: Right) -> Spoilt:
-    """A bit of one root, of the table or of the CID."""
+    """Flip a bit of one root, of the table or of the CID."""
     return _with(right, random, (*ROOTS, "digest")[int(random.integers(5))])
 
 
 def several_fields(random: Random, right: Right) -> Spoilt:
-    """A bit of each of two to five fields."""
+    """Flip a bit in each of two to five fields."""
     names = random.permutation([*ROOTS, "digest"])[: int(random.integers(2, 6))]
     spoilt = right
     for name in names:
@@ -83,7 +83,7 @@ def several_fields(random: Random, right: Right) -> Spoilt:
 
 
 def another_hash(random: Random, right: Right) -> Spoilt:
-    """A hash of something else in the place of one: of another field, of the parent, of nothing."""
+    """Replace a hash by another one: of another field, of the parent, of nothing."""
     name = str(random.choice(ROOTS))
     right_one: bytes = getattr(right.result, name)
     roots = [getattr(right.result, each) for each in ROOTS]
@@ -100,14 +100,14 @@ def another_hash(random: Random, right: Right) -> Spoilt:
 
 
 def a_codec(random: Random, right: Right) -> Spoilt:
-    """A CID that says another kind, or one that is no CID."""
+    """Replace the CID's codec by another one or by an invalid one."""
     codecs = [0x70, *(code for code in range(256) if code != right.result.codec)]
     pick = 0 if random.random() < 0.2 else int(random.integers(len(codecs)))
     return Spoilt(result=dataclasses.replace(right.result, codec=codecs[pick]))
 
 
 def a_table(random: Random, right: Right) -> Spoilt:
-    """A table of other weights or factors, in another order, or of another length."""
+    """Change the table: other weights or factors, another order or another length."""
     table = right.inputs.table()
     rows = [list(row) for row in zip(table.weights, table.factors, strict=True)]
     at, column = int(random.integers(len(rows))), int(random.integers(2))
@@ -125,7 +125,7 @@ def a_table(random: Random, right: Right) -> Spoilt:
 
 # ---------------------------------------------------------------------- trees
 def padding(random: Random, right: Right) -> Spoilt:
-    """A root over the right leaves, padded with something else than the empty block's leaf."""
+    """A root over the right leaves, with padding other than the empty block's leaf."""
     new, name = right.new, str(random.choice(ROOTS[:3]))
     if name == "momentum_root" and new.momentum is None:
         name = "state_root"
@@ -145,7 +145,7 @@ def padding(random: Random, right: Right) -> Spoilt:
 
 
 def a_transcript(random: Random, right: Right) -> Spoilt:
-    """A transcript with its parts in another order, without one, of a wrong kind, or with blocks swapped."""
+    """A transcript with reordered or missing parts, a wrong tag or swapped blocks."""
     parts = columns(right.inputs, right.new)
     how = int(random.integers(4))
     a, b = (int(i) for i in random.choice(parts.shape[1], 2, replace=False))
@@ -162,12 +162,12 @@ def a_transcript(random: Random, right: Right) -> Spoilt:
 
 # ---------------------------------------------------------------------- files
 def another_file(random: Random, right: Right) -> Spoilt:
-    """The right roots, and a CID of a file that is handed out and is another."""
+    """The right roots with the CID of another available file."""
     return Spoilt(result=right.result, file=_other_file(random, right, right.published))
 
 
 def wrong_with_a_right_root(random: Random, right: Right) -> Spoilt:
-    """A wrong model whose file is there; one of the roots that it changes is not rebuilt."""
+    """A wrong model with its file; one of the roots that it changes is the right result's."""
     file, result = _wrong(random, right)
     changed = [name for name in ROOTS if getattr(result, name) != getattr(right.result, name)]
     name = changed[int(random.integers(len(changed)))]
@@ -175,13 +175,13 @@ def wrong_with_a_right_root(random: Random, right: Right) -> Spoilt:
 
 
 def wrong_with_a_field(random: Random, right: Right) -> Spoilt:
-    """A wrong model whose file is there, all roots rebuilt; a bit of one, or of the table, turned."""
+    """A wrong model with its file and consistent roots, with a bit of one root or of the table flipped."""
     file, result = _wrong(random, right)
     return Spoilt(result=_with(dataclasses.replace(right, result=result), random).result, file=file)
 
 
 def wrong_with_another_file(random: Random, right: Right) -> Spoilt:
-    """A wrong model with all its roots rebuilt, and a CID of another file: cut, longer, the right one."""
+    """A wrong model with consistent roots and the CID of another file: cut, longer, or the right one."""
     file, result = _wrong(random, right)
     if random.integers(3) == 0:
         return Spoilt(result=result, file=right.published)
@@ -189,7 +189,7 @@ def wrong_with_another_file(random: Random, right: Right) -> Spoilt:
 
 
 def wrong_and_withheld(random: Random, right: Right) -> Spoilt:
-    """A wrong model with all its roots rebuilt, and a CID that nobody hands out a file for."""
+    """A wrong model with consistent roots and a CID for which no peer serves a file."""
     _, result = _wrong(random, right)
     return Spoilt(result=dataclasses.replace(result, digest=flip(random, result.digest)))
 
@@ -211,7 +211,7 @@ def _changed(right: Right, name: str, value: bytes) -> Spoilt:
 
 
 def _wrong(random: Random, right: Right) -> tuple[bytes, Result]:
-    """The right file with one bit turned, and its result with all roots rebuilt."""
+    """The right file with one bit flipped, and its result with consistent roots."""
     file = flip(random, right.published)
     roots = roots_of(right.inputs, posted_of(right.inputs, file))
     return file, dataclasses.replace(

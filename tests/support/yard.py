@@ -1,4 +1,4 @@
-"""What the command line's tests on a chain share."""
+"""Helpers for tests of the command line on a chain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MINIMUM_WINDOW_S = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a command said."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -43,7 +43,7 @@ Steelyard = Callable[..., Answer]
 
 @dataclass(frozen=True, kw_only=True)
 class Yard:
-    """A chain with the contracts on it."""
+    """A chain with deployed contracts."""
 
     chain: DevChain
     deployed: Deployed

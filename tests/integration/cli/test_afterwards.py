@@ -43,7 +43,7 @@ def test_rounds_are_verified_models_pulled_and_rewards_claimed(party: Party) -> 
     def opened() -> bool:
         return party.steelyard("job", "next", job, account="sponsor", at=party.home("sponsor")).code == 0
 
-    with party.handing_out("sponsor") as url:
+    with party.serving("sponsor") as url:
         for who in ("ann", "ben"):
             party.do(who, "job", "join", job, "--peer", url)
         party.play(
@@ -51,7 +51,7 @@ def test_rounds_are_verified_models_pulled_and_rewards_claimed(party: Party) -> 
             meanwhile=lambda: awaited(opened, "round 2 was not opened"),
         )  # fmt: skip
         with ExitStack() as stores:
-            peers = [url, *(stores.enter_context(party.handing_out(who)) for who in ("ann", "ben", "cleo"))]
+            peers = [url, *(stores.enter_context(party.serving(who)) for who in ("ann", "ben", "cleo"))]
             asked = [word for peer in peers for word in ("--peer", peer)]
             verify_both(party, job, asked)
             pull_both(party, job, asked)

@@ -153,7 +153,7 @@ def test_a_job_on_a_published_table_runs_to_a_paid_round(party: Party) -> None:
     )
     job = party.do("sponsor", "job", "create", str(with_terms(out)))
     assert [shard["cid"] for shard in job["shards"]] == [shard["cid"] for shard in done["shards"]]
-    with party.handing_out("sponsor") as url:
+    with party.serving("sponsor") as url:
         seats = [party.do(who, "job", "join", str(job["job"]), "--peer", url) for who in ("ann", "ben")]
         told = party.play(job["job"], {"ann": ["--evaluate"], "ben": []}, "cleo", [url])
     assert [seat["weight"] for seat in seats] == [shard["rows"] for shard in done["shards"]]
@@ -184,7 +184,7 @@ def test_members_bring_texts_of_their_own_published_or_kept_at_home(party: Party
         options = (*columns, "--shards", "1", "--like", str(out), "-o", str(party.root / who))
         own[who] = party.do(who, "data", "publish", str(mine), *options)["shards"][0]
     assert sum(each["rows"] for each in own.values()) == len(lines) - 1
-    with party.handing_out("sponsor") as url:
+    with party.serving("sponsor") as url:
         wrong = party.do(
             "ann", "data", "publish", str(sources.wine_csv(party.root / "w.csv")), "-o", str(party.root / "w")
         )
@@ -233,7 +233,7 @@ def test_the_invited_name_only_the_size_of_their_data(party: Party) -> None:
         f"invited = {invited}\nweights = {json.dumps(list(weights.values()))}\n{TERMS}"
     )
     job = str(party.do("sponsor", "job", "create", str(place))["job"])
-    with party.handing_out("sponsor") as url:
+    with party.serving("sponsor") as url:
         seats = {who: party.do(who, "job", "join", job, "--peer", url) for who in weights}
         assert {who: seat["weight"] for who, seat in seats.items()} == weights
         options = {who: ["--data", str(party.root / who / "shard-0.safetensors")] for who in weights}

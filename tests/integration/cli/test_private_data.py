@@ -148,7 +148,7 @@ def test_two_workers_train_on_encrypted_rows_and_are_paid_and_nobody_else_sees_a
     job = _posted(cast, data)
 
     with ExitStack() as running:
-        url = running.enter_context(cast.handing_out("sponsor"))
+        url = running.enter_context(cast.serving("sponsor"))
         monkeypatch.setenv("STEELYARD_PEERS", url)
         for who in ("ann", "ben"):
             cast.do(who, "job", "join", job)
@@ -202,7 +202,7 @@ def test_a_withdrawal_in_a_running_job_takes_the_rows_away_and_the_rounds_go_on(
     job = _posted(cast, data, rounds=3, window=8)
 
     with ExitStack() as running:
-        url = running.enter_context(cast.handing_out("sponsor"))
+        url = running.enter_context(cast.serving("sponsor"))
         monkeypatch.setenv("STEELYARD_PEERS", url)
         for who in ("ann", "ben"):
             cast.do(who, "job", "join", job)
@@ -248,7 +248,7 @@ def test_members_bring_rows_encrypted_or_keep_them_at_home_and_neither_shows(
     write_rows(at_home, Rows(inputs, (np.arange(64) % 2).astype(np.uint8), Kind.FEATURES))
 
     with ExitStack() as running:
-        url = running.enter_context(cast.handing_out("sponsor"))
+        url = running.enter_context(cast.serving("sponsor"))
         monkeypatch.setenv("STEELYARD_PEERS", url)
         mine = ("--shards", "1", "--label", "label", "--test", "0", "--like", data["manifest"])
         own = cast.do(
@@ -328,7 +328,7 @@ def test_withdrawal_seals_anew_for_those_who_stay(cast: Cast) -> None:
     for who in ("ann", "ben"):
         _worker(cast, who)
     job = _posted(cast, data)
-    with cast.handing_out("sponsor") as url:
+    with cast.serving("sponsor") as url:
         for who in ("ann", "ben"):
             cast.do(who, "--peer", url, "job", "join", job)
     cast.do("sponsor", "job", "grant", job)
@@ -409,7 +409,7 @@ def test_a_member_without_a_key_is_named_and_the_rest_are_granted(cast: Cast) ->
     _worker(cast, "ann", key=False)
     _worker(cast, "ben")
     job = _posted(cast, data)
-    with cast.handing_out("sponsor") as url:
+    with cast.serving("sponsor") as url:
         peer = ["--peer", url]
         for who in ("ann", "ben"):
             cast.do(who, *peer, "job", "join", job)

@@ -33,18 +33,18 @@ KILLS = [
 ]
 CUTS = [("post", ("m0",)), ("held", ("m1", "m2"))]
 if ALL:
-    KILLS = [(phase, struck, for_good) for phase in PHASES for struck in SETS for for_good in (False, True)]
+    KILLS = [(phase, struck, permanent) for phase in PHASES for struck in SETS for permanent in (False, True)]
     CUTS = [(phase, cut) for phase in PHASES for cut in SETS]
 DISK_MIB = 48
 needs_root = pytest.mark.skipif(not lan.possible(), reason="network namespaces and mounts need root on Linux")
 
 
-def tell(fault: str, moment: str, outcome: Outcome) -> None:
-    print(f"FAULT | {fault} | {moment} | {outcome.rounds} | {outcome.void} | {outcome.seconds:.0f} |")
+def report(fault: str, phase: str, outcome: Outcome) -> None:
+    print(f"FAULT | {fault} | {phase} | {outcome.rounds} | {outcome.void} | {outcome.seconds:.0f} |")
 
 
 def name(value: object) -> str:
-    """Of a parameter, for -k."""
+    """Name of a parameter value, for -k."""
     if isinstance(value, bool):
         return "permanently" if value else "for a while"
     return "+".join(value) if isinstance(value, tuple) else str(value)
@@ -53,7 +53,7 @@ def name(value: object) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize(("phase", "struck", "for_good"), KILLS, ids=name)
 async def test_a_job_ends_right_when_machines_die(
-    start_chain: StartChain, tmp_path: Path, phase: str, struck: tuple[str, ...], for_good: bool
+    start_chain: StartChain, tmp_path: Path, phase: str, struck: tuple[str, ...], permanent: bool
 ) -> None:
     started = time.monotonic()
     async with site(start_chain("anvil"), tmp_path) as here:
@@ -61,15 +61,15 @@ async def test_a_job_ends_right_when_machines_die(
         for name in struck:
             here.machines[name].kill()
         left = [name for name in MACHINES if name not in struck]
-        if not for_good:
+        if not permanent:
             await asyncio.sleep(AWAY_S)
             for name in struck:
                 await here.machines[name].start()
             left = list(MACHINES)
         await here.ended(*left)
         outcome = await judge(here, started)
-    how = "permanently" if for_good else f"for {AWAY_S:.0f} s"
-    tell(f"{len(struck)} of 3 ({', '.join(struck)}) killed {how}", PHASES[phase], outcome)
+    how = "permanently" if permanent else f"for {AWAY_S:.0f} s"
+    report(f"{len(struck)} of 3 ({', '.join(struck)}) killed {how}", PHASES[phase], outcome)
 
 
 @needs_root
@@ -87,7 +87,7 @@ async def test_a_job_ends_right_when_a_machine_is_cut_from_the_others(
         here.lan.part()
         await here.ended(*MACHINES)
         outcome = await judge(here, started)
-    tell(f"all cut from each other for {AWAY_S:.0f} s, not from the chain", PHASES[phase], outcome)
+    report(f"all cut from each other for {AWAY_S:.0f} s, not from the chain", PHASES[phase], outcome)
 
 
 @needs_root
@@ -105,7 +105,7 @@ async def test_a_job_ends_right_when_a_half_loses_the_network(
         here.lan.unplug()
         await here.ended(*MACHINES)
         outcome = await judge(here, started)
-    tell(f"{', '.join(cut)} without network for {AWAY_S:.0f} s", PHASES[phase], outcome)
+    report(f"{', '.join(cut)} without network for {AWAY_S:.0f} s", PHASES[phase], outcome)
 
 
 @needs_root
@@ -128,10 +128,10 @@ async def test_a_job_ends_right_when_a_disk_is_full(
             await asyncio.sleep(AWAY_S)
             filler.unlink()
             if machine.process is None or not machine.process.is_alive():
-                await machine.start()  # it may have ended with a clear error; its owner starts it again
+                await machine.start()  # it may have ended with a clear error; its operator restarts it
             await here.ended(*MACHINES)
             outcome = await judge(here, started)
-    tell(f"the disk of m1 full for {AWAY_S:.0f} s", PHASES[phase], outcome)
+    report(f"the disk of m1 full for {AWAY_S:.0f} s", PHASES[phase], outcome)
 
 
 def fill(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Half of a job's workers killed for good, in every phase: the job ends, and the rest are paid."""
+"""Half of a job's workers killed permanently, in every phase: the job ends, and the others are paid."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from support.fleet import POOL, STAKE, Fleet, Windows, staged
 from support.node_process import joining
 
 ROUNDS = 2
-AT_ONCE = 4  # jobs; most of each is waiting
+AT_ONCE = 4  # concurrent jobs, which mostly wait
 WINDOWS = Windows(submit=12, attest=6, turn=2, post=10, challenge=2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Death:
-    """Where a worker dies: at a crash point, or once an event has happened."""
+    """The point at which a worker dies: a crash point or an event."""
 
     phase: str
     crash: str = ""
-    moment: str = ""
-    joins: str = "whole"  # else the crash point of its joining
+    last_event: str = ""
+    joins: str = "whole"  # or the crash point at which it dies while joining
 
 
 DEATHS = (
-    Death(phase="its seat is asked for and not yet known", joins="tx.broadcast:4"),
-    Death(phase="its seat is signed for and not asked for", joins="tx.signed:4"),
-    Death(phase="before training", moment="started"),
+    Death(phase="join sent, not yet known", joins="tx.broadcast:4"),
+    Death(phase="join signed, not sent", joins="tx.signed:4"),
+    Death(phase="before training", last_event="started"),
     Death(phase="trained, nothing written", crash="train.after:1"),
     Death(phase="update written, not submitted", crash="send.before:1"),
-    Death(phase="submitted, not handed out", moment="tx:submit"),
-    Death(phase="handed out, not attested", crash="send.before:2"),
-    Death(phase="between attest and hold", moment="tx:attest"),
-    Death(phase="a result is posted, not held", moment="post"),
+    Death(phase="submitted, not provided", last_event="tx:submit"),
+    Death(phase="provided, not attested", crash="send.before:2"),
+    Death(phase="between attest and hold", last_event="tx:attest"),
+    Death(phase="a result is posted, not held", last_event="post"),
     Death(phase="trained on a result, not held", crash="train.after:2"),
-    Death(phase="held by all, not settled", moment="held_by_all"),
-    Death(phase="the last is held, not settled", moment="held_by_all:2"),
-    Death(phase="the first round is settled, nothing is claimed", moment="final"),
+    Death(phase="held by all, not settled", last_event="held_by_all"),
+    Death(phase="the last is held, not settled", last_event="held_by_all:2"),
+    Death(phase="the first round is settled, nothing is claimed", last_event="final"),
 )
 
 
@@ -64,8 +64,8 @@ async def test_the_job_ends_and_the_rest_are_paid_whenever_half_of_its_workers_d
                 return f"{death.phase}: {traceback.format_exc()}"
             return ""
 
-    said = await asyncio.gather(*(one(index, death) for index, death in enumerate(DEATHS)))
-    if problems := [problem for problem in said if problem]:
+    found = await asyncio.gather(*(one(index, death) for index, death in enumerate(DEATHS)))
+    if problems := [problem for problem in found if problem]:
         pytest.fail("\n".join(problems))
 
 
@@ -90,14 +90,14 @@ async def half_dies(start_chain: StartChain, root: Path, size: int, death: Death
         nodes = [Supervised(fleet=fleet, name=name, role="worker") for name in alive]
         nodes.append(Supervised(fleet=fleet, name="agg0", role="aggregator"))
         if whole:
-            place = {"crash": death.crash, "moment": death.moment, "for_good": True}
+            place = {"crash": death.crash, "last_event": death.last_event, "permanent": True}
             nodes += [Supervised(fleet=fleet, name=name, role="worker", **place) for name in dying]  # type: ignore[arg-type]
         else:
             for name in dying:
                 await die_while_joining(fleet, name, death.joins)
         await run_crashing(fleet, nodes, timeout_s=200)
         assert {node.name: node.outcome for node in nodes} == {
-            node.name: "dead" if node.for_good else "closed" for node in nodes
+            node.name: "dead" if node.permanent else "closed" for node in nodes
         }
         await check_all_is_right(fleet, ROUNDS, set())
         await check_pay(fleet, alive, names if whole else alive)
@@ -105,7 +105,7 @@ async def half_dies(start_chain: StartChain, root: Path, size: int, death: Death
 
 
 async def die_while_joining(fleet: Fleet, name: str, crash: str) -> None:
-    """Join in a process of its own that is killed on the way."""
+    """Join in a process that is killed while it joins."""
     start_forks()
     process = FORKS.Process(target=joining, args=(fleet.root, name, crash, fleet.root / f"{name}.log"))
     process.start()
@@ -114,9 +114,9 @@ async def die_while_joining(fleet: Fleet, name: str, crash: str) -> None:
 
 
 async def check_pay(fleet: Fleet, alive: list[str], members: list[str]) -> None:
-    """Each that lives earned its share, of one round at least, and nobody lost a stake.
+    """Each surviving worker earned its share of at least one round, and nobody lost a stake.
 
-    On a machine that is too busy to keep a window it may have missed a round.
+    On a busy machine it may have missed the window of a round.
     """
     async with fleet.client("sponsor") as client:
         vault, token = client.contracts.vault, client.contracts.token.address

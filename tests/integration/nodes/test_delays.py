@@ -1,4 +1,4 @@
-"""Jobs in which everybody is late and something goes wrong: each ends by itself, and money adds up."""
+"""Jobs with random delays and disturbances: each ends by itself, and token amounts add up."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ from steelyard.nodes.runner import run_node
 from steelyard.nodes.state.committee import SEED_AGE, SEEDED
 from support import delays
 from support.chains import StartChain
-from support.delays import End, Moment, Trouble, run
+from support.delays import End, Scenario, Trigger, run
 from support.fleet import FACTORIES, Windows, open_first, run_all, staged
 
 BRISK = Windows(submit=4, attest=2, turn=1, post=3, challenge=1)
 JOBS = {
-    "two wrong results of each opening": Trouble(
+    "two wrong results of each opening": Scenario(
         seed=1, wrong=(1, 2), times=2, windows=Windows(challenge=12)
     ),
-    "results that nobody can rebuild": Trouble(seed=2, unholdable=True, windows=BRISK),
-    "a worker whose updates are malformed": Trouble(seed=3, workers=3, spoils=True, wrong=(2,)),
-    "a sponsor that opens late, and stops": Trouble(
-        seed=4, rounds=4, windows=Windows(), sponsor_opens=True, stops=Moment(kind="submission", round=2)
+    "results that cannot be rebuilt": Scenario(seed=2, unholdable=True, windows=BRISK),
+    "a worker whose updates are malformed": Scenario(seed=3, workers=3, spoils=True, wrong=(2,)),
+    "a sponsor that opens late, and stops": Scenario(
+        seed=4, rounds=4, windows=Windows(), sponsor_opens=True, stops=Trigger(kind="submission", round=2)
     ),
-    "more failures than the job survives": Trouble(
+    "more failures than the job survives": Scenario(
         seed=5,
         workers=3,
         rounds=3,
         windows=Windows(submit=10, attest=8, post=12),
         min_updates=3,
         max_failures=1,
-        dies=Moment(kind="opened", round=2),
+        dies=Trigger(kind="opened", round=2),
     ),
-    "too few members left": Trouble(
+    "too few members left": Scenario(
         seed=6,
         workers=3,
         rounds=3,
         windows=Windows(),
         min_updates=3,
-        leaves=Moment(kind="opened", round=1),
-        deadline=Moment(kind="held_by_all", round=1),
+        leaves=Trigger(kind="opened", round=1),
+        deadline=Trigger(kind="held_by_all", round=1),
         block_time_s=1,
     ),
-    "a deadline in the middle of a round": Trouble(
+    "a deadline in the middle of a round": Scenario(
         seed=7,
         rounds=3,
         windows=Windows(challenge=30),
         wrong=(2,),
-        deadline=Moment(kind="convicted", round=2),
+        deadline=Trigger(kind="convicted", round=2),
         block_time_s=1,
     ),
-    "a slow chain": Trouble(
+    "a slow chain": Scenario(
         seed=8, windows=Windows(challenge=4), wrong=(2,), block_time_s=1, confirmations=2
     ),
 }
@@ -62,7 +62,7 @@ ENDS = dict.fromkeys(JOBS, ("closed", 2)) | {
     "too few members left": ("aborted", 1),
     "a deadline in the middle of a round": ("aborted", 1),
 }
-"""How each ends, and with how many final rounds."""
+"""The outcome of each, and the number of its final rounds."""
 
 
 @pytest.mark.slow
@@ -85,7 +85,7 @@ async def test_every_job_ends_by_itself_however_late_everybody_is(
     ends = {name: end for name, end in zip(JOBS, found, strict=True) if isinstance(end, End)}
     assert {name: (*end.outcomes, end.events["Final"]) for name, end in ends.items()} == ENDS
     assert ends["two wrong results of each opening"].events["Convicted"] >= 3
-    assert ends["results that nobody can rebuild"].events["Retried"] >= 2
+    assert ends["results that cannot be rebuilt"].events["Retried"] >= 2
     assert ends["a worker whose updates are malformed"].events["UpdateMalformed"] >= 1
     assert ends["more failures than the job survives"].events["Reopened"] == 2
 
@@ -114,7 +114,7 @@ async def test_the_seed_of_a_draw_is_recorded_where_nobody_submits_for_long(
             call = client.contracts.coordinator.round_of(fleet.job, 1)
             while not (await client.read(call)).round.flags & SEEDED:
                 await asyncio.sleep(0.05)
-        await asyncio.sleep(1.0)  # in which the other one could try as well
+        await asyncio.sleep(1.0)  # time for the other aggregator to try as well
         stop.set()
         await asyncio.gather(*nodes)
         assert [event.fields["what"] for event in fleet.reported("tx")].count("recordSeed") == 1
@@ -126,6 +126,6 @@ async def test_a_job_that_stands_still_says_where(start_chain: StartChain, tmp_p
         with pytest.raises(TimeoutError) as caught:
             await run_all(fleet, {"w0": (Role.WORKER,)}, timeout_s=5)
     (note,) = caught.value.__notes__
-    assert note.startswith("w0 said ")
+    assert note.startswith("w0 reported ")
     assert '"attestation"' in note
     assert len(note.splitlines()) == 9

@@ -1,4 +1,4 @@
-"""Hints among the nodes of a job: told, taken, never needed; floods and forgeries cost their sender alone."""
+"""Hints between the nodes of a job: published, used, never required; floods and forgeries are contained."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from support.fleet import ALL, FACTORIES, Fleet, run_all, staged
 from support.kubo import Daemon, daemons, ipfs_program
 
 
-def place_of(fleet: Fleet) -> GossipTopic:
+def topic_of(fleet: Fleet) -> GossipTopic:
     deployment = fleet.network.deployment
     assert deployment is not None
     return GossipTopic(
@@ -31,7 +31,7 @@ def place_of(fleet: Fleet) -> GossipTopic:
     )
 
 
-async def test_nodes_hear_of_files_and_addresses_from_each_other(
+async def test_nodes_learn_files_and_addresses_from_each_other(
     start_chain: StartChain, tmp_path: Path
 ) -> None:
     async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), rounds=3) as fleet:
@@ -45,7 +45,7 @@ async def test_nodes_hear_of_files_and_addresses_from_each_other(
         public = {event.fields["cid"] for kind in ("submission", "post") for event in fleet.reported(kind)}
         assert files
         assert files <= public
-        assert all(fleet.wallets[who].address != sender for who, sender in senders), "nobody hears itself"
+        assert all(fleet.wallets[who].address != sender for who, sender in senders), "no own hints"
         members = {fleet.wallets[name].address for name in ("w0", "w1", "agg0", "agg1")}
         assert {sender for _, sender in senders} <= members
 
@@ -61,7 +61,7 @@ async def test_a_job_without_hints_ends_as_well(start_chain: StartChain, tmp_pat
 
 
 class QuietStore(KuboStore):
-    """One that tells nothing over HTTP, so that all that is heard came by the daemon."""
+    """A store without HTTP gossip, so that all hints come from the daemon."""
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
@@ -70,7 +70,7 @@ class QuietStore(KuboStore):
 
 
 @pytest.mark.skipif(ipfs_program() is None, reason="no ipfs program")
-async def test_nodes_on_daemons_hear_each_other_over_pub_sub(start_chain: StartChain, tmp_path: Path) -> None:
+async def test_nodes_on_daemons_exchange_hints_over_pub_sub(start_chain: StartChain, tmp_path: Path) -> None:
     seen: list[tuple[bool, bool]] = []
     with daemons(tmp_path, 2, pubsub=range(2)) as found:
         async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), rounds=3) as fleet:
@@ -93,7 +93,7 @@ async def test_nodes_on_daemons_hear_each_other_over_pub_sub(start_chain: StartC
 
 
 def store_beside(found: list[Daemon], seen: list[tuple[bool, bool]]) -> type[QuietStore]:
-    """One that looks whether any daemon has an update before it is added, and after."""
+    """A store that records whether a daemon has an update before and after it is added."""
 
     class Watched(QuietStore):
         async def add(self, path: Path, *, provide: bool = True, pin_until: float | None = None) -> Cid:
@@ -109,24 +109,24 @@ def store_beside(found: list[Daemon], seen: list[tuple[bool, bool]]) -> type[Qui
 
 
 class Enemy:
-    """Sends what it likes to every node that it can find, as fast as they let it."""
+    """Sends forged and oversized messages to every node, as fast as it can."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet, self.sent, self.cut, self.taken = fleet, 0, 0, 0
         stranger = Wallet(Keys.create())
-        place, victim = place_of(fleet), fleet.wallets["w0"].address
+        topic, victim = topic_of(fleet), fleet.wallets["w0"].address
         body = {"url": "http://127.0.0.1:1"}
-        mine = Hint.parse(sign_hint(stranger, place, kind="peer", body=body, sequence=1))
+        mine = Hint.parse(sign_hint(stranger, topic, kind="peer", body=body, sequence=1))
         self._messages = [
             mine.encode(),
             dataclasses.replace(mine, sender=victim).encode(),
             b"\xff" * 900,
             b"x" * 100_000,
         ]
-        self._path = f"/hints/{place.name}"
+        self._path = f"/hints/{topic.name}"
 
     async def send(self) -> None:
-        """To all, until cancelled."""
+        """Send to all nodes, until cancelled."""
         async with aiohttp.ClientSession() as session:
             while True:
                 urls = [str(event.fields["url"]) for event in self._fleet.reported("started")]

@@ -1,4 +1,4 @@
-"""Nodes on a chain among peers that lie, stall, flood and break off: rounds go on, liars are dropped."""
+"""Nodes among peers that lie, stall, flood and disconnect: rounds continue, hostile peers are dropped."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ LIE_IN_PEERS = {"peers": [f"http://127.0.0.1:{port}" for port in range(1, 65)] +
 
 
 class HostilePeer:
-    """A store that announces dead peers, says that it has every file, and sends anything but the file."""
+    """A peer that announces dead peers, claims to have every file, and never sends the right bytes."""
 
     def __init__(self, kind: str) -> None:
         self.kind, self.asked, self.sent = kind, 0, 0
         self.url = ""
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request."""
+        """Answer one request."""
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             if head.startswith(b"POST /peers"):
@@ -74,7 +74,7 @@ class HostilePeer:
 
 @asynccontextmanager
 async def hostile_peers() -> AsyncIterator[list[HostilePeer]]:
-    """One of each kind."""
+    """One peer of each kind."""
     peers, servers = [HostilePeer(kind) for kind in KINDS], []
     tasks: set[asyncio.Task[None]] = set()
     for peer in peers:
@@ -102,7 +102,7 @@ async def hostile_peers() -> AsyncIterator[list[HostilePeer]]:
 
 
 def among(fleet: Fleet, name: str, peers: list[HostilePeer]) -> dict[str, object]:
-    """Settings of a node whose operator chose the hostile peers, before the honest one."""
+    """Settings of a node that asks the hostile peers before the honest one."""
     store = fleet.config(name, *ALL[name]).store
     return {"store": dataclasses.replace(store, peers=(*(peer.url for peer in peers), fleet.bootstrap))}
 
@@ -125,6 +125,6 @@ async def test_rounds_go_on_beside_peers_that_lie_stall_and_flood(
     assert all(count > 0 for count in asked.values()), asked
     nodes = len(ALL)
     assert asked[WRONG] <= nodes, "who lies is not asked again"
-    for peer in peers:  # what the system's buffers take of an answer that nobody reads counts here too
+    for peer in peers:  # bytes in socket buffers that are never read count too
         assert peer.sent <= asked[peer.kind] * (8 << 20), "a flood is broken off"
     assert any("dropped" in record.message for record in caplog.records)

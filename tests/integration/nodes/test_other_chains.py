@@ -1,4 +1,4 @@
-"""A whole job, cheat included, on chains of other kinds than an anvil that mines at once."""
+"""A whole job with a cheat on chains other than an instantly mining anvil."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ WINDOWS = Windows(submit=30, attest=20, turn=8, post=30, challenge=6)
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A chain, and how nodes treat it."""
+    """A chain, and the network settings of nodes on it."""
 
     kind: Kind
-    block_time_s: int = 0  # 0 mines at once
+    block_time_s: int = 0  # 0 mines instantly
     confirmations: int = 0
 
 
 ANVIL_AND_GANACHE = (Place(kind="ganache"), Place(kind="anvil", block_time_s=1, confirmations=2))
-# the one that mines at once is ahead of the clock
+# an instantly mining chain is ahead of the wall clock
 GETH = (Place(kind="geth", block_time_s=1), Place(kind="geth"))
 
 
@@ -44,12 +44,12 @@ async def test_a_job_runs_to_its_end_and_a_cheat_is_convicted(
             error.add_note(f"on {place}")
             raise
 
-    # at the same time, for most of it is waiting for blocks and windows
+    # concurrently, as they mostly wait for blocks and windows
     await asyncio.gather(*(one(index, place) for index, place in enumerate(places)))
 
 
 async def whole_job(start_chain: StartChain, root: Path, place: Place) -> None:
-    """A job of two rounds, the first of which is posted wrong."""
+    """A job of two rounds; the first result of round 1 is wrong."""
     chain = start_chain(place.kind, block_time_s=place.block_time_s)
     async with staged(
         chain,

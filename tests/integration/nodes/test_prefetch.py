@@ -1,4 +1,4 @@
-"""What a worker needs next is there before it needs it: files come while others train or rebuild."""
+"""Prefetching: a worker fetches the files that it needs next while it waits for others."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from support.fleet import ALL, FACTORIES, Fleet, Windows, run_all, staged
 WORKERS = ("w0", "w1", "w2")
 
 
-class Spoilt(EmbeddedStore):
-    """A store to whom nobody hands out some files, or only slowly; notes when each fetch began."""
+class LossyStore(EmbeddedStore):
+    """A store that gets some files never or slowly, and records when each fetch began."""
 
     lacking: frozenset[str] | set[str] = frozenset()
     slow: frozenset[str] | set[str] = frozenset()
@@ -32,14 +32,14 @@ class Spoilt(EmbeddedStore):
         self.begun.setdefault(str(cid), time.time())
         if str(cid) in self.lacking:
             await asyncio.sleep(0.2)
-            raise ContentMissing(f"{cid} is handed out to others only")
+            raise ContentMissing(f"{cid} is not served to this store")
         if str(cid) in self.slow:
             await asyncio.sleep(1.0)
         return await super().get(cid, dest, **how)
 
 
 def updates_of(fleet: Fleet, names: Sequence[str], serials: Sequence[int]) -> set[str]:
-    """CIDs of submissions, as any node saw them."""
+    """CIDs of submissions, from the events of all nodes."""
     addresses = {fleet.wallets[name].address for name in names}
     return {
         str(event.fields["cid"])
@@ -49,12 +49,12 @@ def updates_of(fleet: Fleet, names: Sequence[str], serials: Sequence[int]) -> se
 
 
 @pytest.mark.slow
-async def test_a_worker_that_never_gets_an_update_trains_on_the_result_that_came_ahead(
+async def test_a_worker_that_never_gets_an_update_trains_on_the_prefetched_result(
     start_chain: StartChain, tmp_path: Path
 ) -> None:
     async with staged(start_chain("anvil"), tmp_path, workers=WORKERS, rounds=3) as fleet:
 
-        class Lacking(Spoilt):
+        class Lacking(LossyStore):
             begun: dict[str, float] = {}  # noqa: RUF012
 
             async def get(self, cid: Cid, dest: Path, **how: Any) -> Path:  # type: ignore[override]
@@ -66,13 +66,13 @@ async def test_a_worker_that_never_gets_an_update_trains_on_the_result_that_came
         assert set(ended.values()) == {"closed"}
         ahead = {event.round: event for event in fleet.reported("prefetched", "w2")}
         training = {event.round: event.at for event in fleet.reported("training", "w2")}
-        assert {1, 2} <= set(ahead), "the results that it cannot work out"
+        assert {1, 2} <= set(ahead), "the results that it cannot compute"
         for number in (1, 2):
             assert ahead[number].fields["fits"]
             assert ahead[number].at < training[number + 1]
         submitted = [event for event in fleet.reported("tx", "w2") if event.fields["what"] == "submit"]
         assert len(submitted) == 3
-        assert not fleet.reported("prefetched", "w0"), "who can work a result out fetches no file of it"
+        assert not fleet.reported("prefetched", "w0"), "it can compute the results"
 
 
 @pytest.mark.slow
@@ -89,7 +89,7 @@ async def test_a_latecomer_has_the_updates_of_later_rounds_while_it_rebuilds_ear
     ) as fleet:
         noted: dict[str, float] = {}
 
-        class Late(Spoilt):
+        class Late(LossyStore):
             begun = noted
 
             async def get(self, cid: Cid, dest: Path, **how: Any) -> Path:  # type: ignore[override]

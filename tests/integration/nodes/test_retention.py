@@ -1,4 +1,4 @@
-"""What nodes keep pinned while a job runs and after it has ended, read from their stores."""
+"""Pins of nodes while a job runs and after its end, read from their stores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MARGIN_S = 300.0
 
 
 async def left_in(fleet: Fleet, name: str) -> dict[str, Entry]:
-    """What a node's store holds once all that nothing keeps is collected."""
+    """CIDs in a node's store after a garbage collection."""
     root = fleet.root / "homes" / name / "content"
     async with EmbeddedStore(StoreConfig(root=root, serve=False, exchange=False)) as store:
         await store.gc(grace_s=0.0)

@@ -1,4 +1,4 @@
-"""Results in which something posted fits no files: no honest node holds one, and each ends void."""
+"""Results whose files do not have what was posted: no honest node holds them, and each becomes void."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ from support.fleet import BOND, FACTORIES, Fleet, Windows, open_first, staged
 from support.spoiling import SPOILERS, Right, Spoilt
 
 WORKERS = ("w0", "w1", "w2")
-WINDOWS = Windows(submit=300, attest=300, turn=300, post=600, challenge=300)  # nothing waits for them
+WINDOWS = Windows(submit=300, attest=300, turn=300, post=600, challenge=300)  # not waited for
 COUNT = int(os.environ.get("STEELYARD_SPOILT", "1000"))  # of each kind of job
-WITHHELD_S = 0.1  # for a file that nobody hands out
+WITHHELD_S = 0.1  # seconds to wait for a file that no peer serves
 STEPS = [
     pytest.param(
         AggregationConfig(block_count=5, encoding=Encoding.BFP8, beta=ONE // 2, bound2=10**9),
@@ -61,7 +61,7 @@ STEPS = [
 
 @dataclass(frozen=True, kw_only=True)
 class Court:
-    """A round that waits for its post, a liar who posts, and an honest node's means to judge it."""
+    """A round that waits for its post, a cheating poster, and the components of an honest node."""
 
     fleet: Fleet
     client: ChainClient
@@ -71,13 +71,13 @@ class Court:
     updates: Updates
     results: Results
     local: LocalState
-    log: Sequence[Event]  # up to now
+    log: Sequence[Event]  # so far
     right: Right
     poster: str
     now: int
 
     async def spoilt_is_refused(self, spoilt: Spoilt) -> None:
-        """Play one on the chain, from its post to its end, and forget it."""
+        """Post one result on chain, run it to its end, and revert the chain."""
         result = spoilt.result
         if spoilt.file is not None:
             codec, digest = (await self.liar.add_bytes(spoilt.file)).to_chain()
@@ -94,7 +94,7 @@ class Court:
             assert self.chain.rpc("evm_revert", snapshot)
 
     async def verdict(self, post: ev.Posted, told: Sequence[Event]) -> ResultVerdict | None:
-        """What the node makes of a post; it wants to do nothing about one that it cannot rebuild."""
+        """The verdict on a post. A node wants no action about one that it cannot rebuild."""
         view = fold(self.info.job, [*self.log, *told])
         with contextlib.suppress(ContentMissing):
             await self.results.rebuild(view, post.id, WITHHELD_S)
@@ -106,7 +106,7 @@ class Court:
         return None if rebuilt is None else rebuilt.verdict
 
     def wishes(self, view: View, now: int) -> list[Any]:
-        """Acts that a result moves a node of all roles to."""
+        """Actions that a node of all roles wants about a result."""
         situation = Snapshot(
             view=view, local=self.local, terms=self.info.terms, now=now, block=view.openings[1].block
         )
@@ -125,22 +125,22 @@ class Court:
         assert self._bond() == 5 * BOND
 
     def _bond(self) -> int:
-        """What the poster has, free and locked."""
+        """The poster's free and locked bond."""
         call = self.client.contracts.vault.balance_of(self.poster, Purse.BOND)
         balance = call.decode(bytes.fromhex(self.chain.rpc("eth_call", call.fields(), "latest")[2:]))
         return balance.free + balance.locked
 
     def _pooled(self) -> int:
-        """How many transactions the chain has not done with."""
+        """Number of pending transactions."""
         return int(self.chain.rpc("txpool_status")["pending"], 16)
 
     def _send(self, call: Call[Any], at: int) -> tuple[Event, ...]:
-        """Have a call of the poster mined at that time. Returns its events."""
+        """Mine a call of the poster in a block of that time. Returns its events."""
         self.chain.rpc("evm_setNextBlockTimestamp", at)
         sent = self.chain.rpc("eth_sendTransaction", {**call.fields(self.poster), "gas": hex(2_000_000)})
         until = time.monotonic() + 10
-        # anvil clears its pool a moment after the receipt is there; turned back in between, it takes the next
-        # transaction of that nonce for the mined one
+        # anvil clears its pool shortly after the receipt is there. If it is reverted in between, it takes the
+        # next transaction with that nonce for the mined one.
         while (receipt := self.chain.rpc("eth_getTransactionReceipt", sent)) is None or self._pooled():
             assert time.monotonic() < until, "nothing was mined"
             time.sleep(0.001)
@@ -179,7 +179,7 @@ async def test_the_same_court_holds_the_right_result(start_chain: StartChain, tm
 
 @contextlib.asynccontextmanager
 async def court(chain: DevChain, root: Path, step: AggregationConfig) -> AsyncIterator[Court]:
-    """A round whose three updates are attested by all, and nothing is posted."""
+    """A round with three attested updates and without a post."""
     async with staged(
         chain, root, workers=WORKERS, aggregators=("agg0",), others=(), windows=WINDOWS, step=step
     ) as fleet:
@@ -196,7 +196,7 @@ async def court(chain: DevChain, root: Path, step: AggregationConfig) -> AsyncIt
 
 
 async def all_attest(fleet: Fleet) -> None:
-    """Run the workers until each has attested, and end them."""
+    """Run the workers until each has attested, then stop them."""
     stop, attested = asyncio.Event(), set()
 
     def listen(event: NodeEvent) -> None:
@@ -219,7 +219,7 @@ async def all_attest(fleet: Fleet) -> None:
 async def _seated(
     fleet: Fleet, client: ChainClient, chain: DevChain, store: EmbeddedStore, liar: EmbeddedStore
 ) -> Court:
-    """Work out the right result, as the node w0 would with its own files."""
+    """Compute the right result from the files of node w0."""
     place = fleet.root / "court"
     info = await JobInfo.load(client, store, fleet.job, scratch=place / "data", timeout_s=5)
     log = [event for event in await log_of(client) if concerns(fleet.job, event)]

@@ -20,13 +20,13 @@ from support.cheats import RefusedBlock, Unholdable, one_wrong_number
 from support.fleet import ALL, BOND, FACTORIES, SHORT, STAKE, Fleet, Windows, open_first, run_all, staged
 
 
-async def dying(fleet: Fleet, name: str, role: Role, moment: str, **wanted: object) -> str:
-    """Run a node until it says `moment` with these fields, and then no more."""
+async def dying(fleet: Fleet, name: str, role: Role, last_event: str, **wanted: object) -> str:
+    """Run a node until it reports `last_event` with these fields."""
     stop = asyncio.Event()
 
     def listen(event: NodeEvent) -> None:
         fleet.listener(name)(event)
-        if event.kind == moment and all(event.fields.get(key) == value for key, value in wanted.items()):
+        if event.kind == last_event and all(event.fields.get(key) == value for key, value in wanted.items()):
             stop.set()
 
     outcome = await run_node(fleet.config(name, role), on_event=listen, stop=stop, factories=FACTORIES)
@@ -70,10 +70,10 @@ async def test_what_nobody_can_rebuild_is_held_by_nobody_and_the_round_goes_on_w
         assert len({event.fields["id"] for event in fleet.reported("final")}) == 3
         async with fleet.client("sponsor") as client:
             vault, wallets = client.contracts.vault, fleet.wallets
-            purses = {"w0": Purse.STAKE, "w1": Purse.STAKE, "agg0": Purse.BOND, "agg1": Purse.BOND}
+            kinds = {"w0": Purse.STAKE, "w1": Purse.STAKE, "agg0": Purse.BOND, "agg1": Purse.BOND}
             found = {
-                name: await client.read(vault.balance_of(wallets[name].address, purse))
-                for name, purse in purses.items()
+                name: await client.read(vault.balance_of(wallets[name].address, kind))
+                for name, kind in kinds.items()
             }
             assert {name: balance.free + balance.locked for name, balance in found.items()} == {
                 "w0": STAKE,
@@ -83,7 +83,7 @@ async def test_what_nobody_can_rebuild_is_held_by_nobody_and_the_round_goes_on_w
             }
 
 
-async def test_a_worker_that_was_away_rebuilds_what_it_missed_and_takes_part_again(
+async def test_a_returning_worker_rebuilds_missed_results_and_takes_part_again(
     start_chain: StartChain, tmp_path: Path
 ) -> None:
     async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), windows=SHORT, rounds=4) as fleet:
@@ -179,7 +179,7 @@ async def test_an_aggregator_that_stays_away_is_removed_and_the_job_goes_on(
         assert len(removed) == 1
 
 
-async def test_a_node_that_starts_again_on_a_chain_that_stands_still_goes_on(
+async def test_a_restarted_node_continues_on_a_chain_without_new_blocks(
     start_chain: StartChain, tmp_path: Path
 ) -> None:
     async with staged(
@@ -187,7 +187,7 @@ async def test_a_node_that_starts_again_on_a_chain_that_stands_still_goes_on(
     ) as fleet:
         worker = asyncio.create_task(dying(fleet, "w0", Role.WORKER, "closed"))
         await open_first(fleet)
-        assert await worker == "stopped"  # nobody else is there: no block comes until it acts again
+        assert await worker == "stopped"  # no other node runs, so no block is mined until it restarts
         roles = {"w0": (Role.WORKER,), "agg0": (Role.AGGREGATOR,)}
         nodes = [
             run_node(fleet.config(name, *mine), on_event=fleet.listener(name), factories=FACTORIES)

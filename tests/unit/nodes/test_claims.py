@@ -1,4 +1,4 @@
-"""Claims that others make at the same moment."""
+"""Claims that others make at the same time."""
 
 from __future__ import annotations
 

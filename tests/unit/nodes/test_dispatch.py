@@ -38,7 +38,7 @@ def test_the_groups_of_a_node_perform_every_action_once(tmp_path: Any) -> None:
         WorkerActions(context),
         AggregatorActions(context),
         ChallengerActions(context),
-        TrainingActions(context, SimpleNamespace()),  # type: ignore[arg-type]
+        TrainingActions(context, SimpleNamespace()),
     ]
     assert ActionDispatcher(groups).types == set(get_args(types.Action))
 

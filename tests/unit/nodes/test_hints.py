@@ -1,4 +1,4 @@
-"""Hints: signed by their sender for one job of one chain, small, and refused where anything is odd."""
+"""Hints: signed by their sender for one job on one chain, small, and refused if anything is invalid."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ PLACE = GossipTopic(chain_id=31337, coordinator="0x" + "ab" * 20, job=3)
 CID = str(Cid.of_block(0x55, b"x"))
 
 
-def told(**changes: object) -> Hint:
+def signed_hint(**changes: object) -> Hint:
     data = sign_hint(WALLET, PLACE, kind="file", body={"cid": CID, "url": "http://h:1"}, sequence=5)
     return dataclasses.replace(Hint.parse(data), **changes)  # type: ignore[arg-type]
 
 
-def test_what_was_signed_is_read_again_and_is_of_its_sender() -> None:
-    hint = Hint.parse(told().encode())
+def test_a_signed_hint_is_parsed_and_verified() -> None:
+    hint = Hint.parse(signed_hint().encode())
     assert hint.is_signed_by_sender(PLACE)
     assert hint.sender == WALLET.address
     assert time.time() < hint.expires <= time.time() + LIFE_S
@@ -49,12 +49,12 @@ def test_what_was_signed_is_read_again_and_is_of_its_sender() -> None:
     ],
 )
 def test_anything_changed_is_forged(changes: dict[str, object]) -> None:
-    assert not told(**changes).is_signed_by_sender(PLACE)
+    assert not signed_hint(**changes).is_signed_by_sender(PLACE)
 
 
 @pytest.mark.parametrize("change", [{"job": 4}, {"chain_id": 1}, {"coordinator": "0x" + "ac" * 20}])
 def test_a_hint_means_nothing_in_another_job_chain_or_contract(change: dict[str, object]) -> None:
-    assert not told().is_signed_by_sender(dataclasses.replace(PLACE, **change))  # type: ignore[arg-type]
+    assert not signed_hint().is_signed_by_sender(dataclasses.replace(PLACE, **change))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -64,24 +64,24 @@ def test_a_hint_means_nothing_in_another_job_chain_or_contract(change: dict[str,
         b"{}",
         b"\xff" * 100,
         b"[" * 900,
-        told().encode() + b" ",
-        told().encode().replace(b'"sequence":5', b'"sequence":-5'),
-        told().encode().replace(b'"sequence":5', b'"sequence":5.0'),
-        told().encode().replace(CID.encode(), b"\xc2\x85"),
+        signed_hint().encode() + b" ",
+        signed_hint().encode().replace(b'"sequence":5', b'"sequence":-5'),
+        signed_hint().encode().replace(b'"sequence":5', b'"sequence":5.0'),
+        signed_hint().encode().replace(CID.encode(), b"\xc2\x85"),
         json.dumps({"kind": "file"}).encode(),
     ],
 )
-def test_what_is_no_hint_is_refused(data: bytes) -> None:
+def test_other_data_is_refused(data: bytes) -> None:
     with pytest.raises(FormatError):
         Hint.parse(data)
 
 
-def test_no_hint_is_large() -> None:
+def test_large_hints_are_refused() -> None:
     body = {"cid": CID, "url": "http://h:1/" + "x" * 180, "a": "y" * 200, "b": "z" * 200, "c": "z" * 200}
     with pytest.raises(FormatError, match="bytes"):
         sign_hint(WALLET, PLACE, kind="file", body=body, sequence=1)
     with pytest.raises(FormatError):
-        Hint.parse(told().encode() + b" " * MAX_MESSAGE)
+        Hint.parse(signed_hint().encode() + b" " * MAX_MESSAGE)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_no_hint_is_large() -> None:
         ("news", {"url": "http://h:1"}),
     ],
 )
-def test_a_body_that_is_not_what_its_kind_says_is_no_use(kind: str, body: dict[str, str | int]) -> None:
-    assert checked_body(told(kind=kind, body=body)) is None
+def test_a_body_that_does_not_fit_its_kind_is_ignored(kind: str, body: dict[str, str | int]) -> None:
+    assert checked_body(signed_hint(kind=kind, body=body)) is None
 
 
 @pytest.mark.parametrize(
@@ -111,5 +111,5 @@ def test_a_body_that_is_not_what_its_kind_says_is_no_use(kind: str, body: dict[s
         (b"\xff", ("", None)),
     ],
 )
-def test_lines_of_a_daemon_are_read_or_passed_over(line: bytes, found: tuple[str, bytes | None]) -> None:
+def test_lines_of_a_daemon_are_parsed_or_ignored(line: bytes, found: tuple[str, bytes | None]) -> None:
     assert parse(line) == found

@@ -1,4 +1,4 @@
-"""The journal: what a node knew and meant to do, after every kind of end."""
+"""The journal keeps events and intents after every kind of end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from steelyard.chain.types import BlockHeader
 from steelyard.errors import JournalError
 from steelyard.nodes.journal import Journal
 from steelyard.nodes.state.folding import fold
-from support.chronicle import id_of, two_at_work
+from support.job_log import id_of, two_at_work
 
 WHO = {"chain": "31337", "job": "1", "account": "0xab"}
 HEAD = BlockHeader(number=9, hash="0x09", parent="0x08", timestamp=1, base_fee=None, gas_limit=1)
@@ -34,34 +34,34 @@ def batch(to: int, *, rollback_to: int | None = None) -> Batch:
 
 
 def test_events_come_back_as_they_were(tmp_path: Path) -> None:
-    story = two_at_work()
-    story.submitted(1, 0, 1, close=True)
-    story.posted(1, id_of(1), poster=10, included=3, size=2, hold_by=5)
+    log = two_at_work()
+    log.submitted(1, 0, 1, close=True)
+    log.posted(1, id_of(1), poster=10, included=3, size=2, hold_by=5)
     journal = Journal(tmp_path / "journal", WHO)
-    journal.apply(batch(9), story.events)
+    journal.apply(batch(9), log.events)
     journal.close()
     again = Journal(tmp_path / "journal", WHO)
-    assert again.events() == story.events
+    assert again.events() == log.events
     cursor = again.cursor()
     assert cursor is not None
     assert cursor.number == 9
     assert fold(1, again.events()).head is not None
 
 
-def test_a_rollback_forgets_later_blocks_and_reads_them_anew(tmp_path: Path) -> None:
-    story = two_at_work()
+def test_a_rollback_deletes_later_blocks_and_replaces_them(tmp_path: Path) -> None:
+    log = two_at_work()
     journal = Journal(tmp_path / "journal", WHO)
-    journal.apply(batch(9), story.events)
-    journal.apply(batch(9, rollback_to=2), story.events[3:])
-    assert journal.events() == [*story.events[:2], *story.events[3:]]
+    journal.apply(batch(9), log.events)
+    journal.apply(batch(9, rollback_to=2), log.events[3:])
+    assert journal.events() == [*log.events[:2], *log.events[3:]]
 
 
 def test_an_event_that_is_read_twice_counts_once(tmp_path: Path) -> None:
-    story = two_at_work()
+    log = two_at_work()
     journal = Journal(tmp_path / "journal", WHO)
-    journal.apply(batch(5), story.events)
-    journal.apply(batch(6), story.events[2:])
-    assert journal.events() == story.events
+    journal.apply(batch(5), log.events)
+    journal.apply(batch(6), log.events[2:])
+    assert journal.events() == log.events
 
 
 def test_intents_are_found_again_by_name_and_by_kind(tmp_path: Path) -> None:

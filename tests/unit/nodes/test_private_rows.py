@@ -1,4 +1,4 @@
-"""A worker's sealed rows: opened by a grant, refused without, gone when access is."""
+"""A worker's encrypted rows: decrypted with a grant, refused without, removed when access is withdrawn."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PASSWORD = "p"
 
 @dataclass(kw_only=True)
 class Place:
-    """A sealed shard in a store, a worker with a key, and what the chain has said so far."""
+    """An encrypted shard in a store, a worker with a key, and the chain events so far."""
 
     folder: Path
     store: EmbeddedStore
@@ -38,7 +38,7 @@ class Place:
     sealed: Path
     key: bytes
     cid: Cid
-    said: list[Any] = field(default_factory=list)
+    log: list[Any] = field(default_factory=list)
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def context(self) -> Any:
@@ -62,7 +62,7 @@ class Place:
 
     @property
     def view(self) -> View:
-        return fold(1, self.said)
+        return fold(1, self.log)
 
     @property
     def seat(self) -> MemberSeat:
@@ -80,15 +80,15 @@ class Place:
 
     def granted(self, cid: Cid, worker: str = ME) -> None:
         codec, digest = cid.to_chain()
-        self.said.append(
+        self.log.append(
             AccessGranted(job=1, worker=worker, shard=0, codec=codec, digest=digest, at=self._at())
         )
 
     def withdrawn(self, worker: str = ME) -> None:
-        self.said.append(AccessWithdrawn(job=1, worker=worker, shard=0, at=self._at()))
+        self.log.append(AccessWithdrawn(job=1, worker=worker, shard=0, at=self._at()))
 
     def _at(self) -> LogPosition:
-        block = len(self.said) + 1
+        block = len(self.log) + 1
         return LogPosition(block=block, block_hash="0x", transaction=f"0x{block}", index=0, address="0x")
 
 
@@ -177,7 +177,7 @@ async def test_a_withdrawal_from_another_worker_changes_nothing(place: Place) ->
     assert rows.exists()
 
 
-async def test_content_that_was_sealed_anew_takes_the_place_of_the_old(place: Place) -> None:
+async def test_reencrypted_content_replaces_the_old(place: Place) -> None:
     await place.grant(place.cid, place.key, place.sealed.stat().st_size)
     context = place.context()
     private = PrivateRows(context)

@@ -1,4 +1,4 @@
-"""Updates checked and results rebuilt from files: what is held, what is wrong, what nobody can rebuild."""
+"""Checked updates and rebuilt results: held, right, wrong and unbuildable."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from steelyard.nodes.job_info import JobInfo
 from steelyard.nodes.state.local import LocalState, ResultVerdict
 from steelyard.nodes.state.view import Opening, Post, View
 from support.cheats import wrong_result
-from support.chronicle import terms, who
+from support.job_log import terms, who
 
 BLOCKS = 3
 PARENT = bytes([7]) * 32
@@ -37,7 +37,7 @@ PARENT = bytes([7]) * 32
 
 @dataclass(kw_only=True)
 class Bench:
-    """One opening with two public updates, a sponsor's store, and a reader's tools."""
+    """One opening with two public updates, a sponsor's store, and a node's components."""
 
     info: JobInfo
     step: AggregationConfig
@@ -53,7 +53,7 @@ class Bench:
     async def sealed(self, slot: int, path: Path, *, root: bytes | None = None, provide: bool = True) -> None:
         """A submission of the file at `path`."""
         if root is None:
-            raise ValueError("name the root that the seal opens to")
+            raise ValueError("give the root that the commitment opens to")
         cid = await (self.theirs.add(path) if provide else self.theirs.cid_of(path))
         self.opening.submissions[slot] = Submission(
             job=1, serial=1, slot=slot, worker=who(slot), weight=slot + 1,
@@ -87,7 +87,7 @@ class Bench:
         return post
 
     async def right(self) -> ComputedResult:
-        """What the rules give."""
+        """The right result."""
         parent = await self.results.rebuild(self.view, PARENT, 2)
         return await self.results.compute(self.opening, 3, parent, 2)
 
@@ -143,14 +143,14 @@ async def test_a_good_update_is_held(bench: Bench) -> None:
     assert checked.proof is None
 
 
-async def test_one_that_nobody_hands_out_is_no_verdict(bench: Bench) -> None:
+async def test_one_that_no_peer_serves_has_no_verdict(bench: Bench) -> None:
     path, root = await bench.update(0, 5)
     await bench.sealed(0, path, root=root, provide=False)
     with pytest.raises(ContentMissing):
         await bench.updates.check(bench.opening, 0, 0.3)
 
 
-async def test_one_whose_root_does_not_open_the_seal_is_not_held(bench: Bench) -> None:
+async def test_one_whose_root_does_not_open_the_commitment_is_not_held(bench: Bench) -> None:
     path, _ = await bench.update(0, 5)
     await bench.sealed(0, path, root=bytes(32))
     checked = await bench.updates.check(bench.opening, 0, 5)
@@ -199,7 +199,7 @@ async def test_one_that_is_too_long_is_not_fetched(bench: Bench) -> None:
     assert not checked.path.exists()
 
 
-async def test_what_is_no_cid_is_not_held(bench: Bench) -> None:
+async def test_a_submission_without_a_cid_is_not_held(bench: Bench) -> None:
     bench.opening.submissions[0] = dataclasses.replace(bench.opening.submissions[0], codec=1)
     assert not (await bench.updates.check(bench.opening, 0, 5)).held
 
@@ -215,7 +215,7 @@ async def test_a_file_that_was_damaged_on_disk_is_fetched_again(bench: Bench) ->
 
 
 # ---------------------------------------------------------------------- results
-async def test_the_right_result_is_right_and_handed_out(bench: Bench) -> None:
+async def test_the_right_result_is_right_and_provided(bench: Bench) -> None:
     post = await bench.posted(await bench.right())
     rebuilt = await bench.results.rebuild(bench.view, post.id, 2)
     assert rebuilt.verdict is ResultVerdict.RIGHT

@@ -1,4 +1,4 @@
-"""Running actions: once each, stopped when unwanted, tried again after a pause, loud when broken."""
+"""Running actions: once each, cancelled when unwanted, retried after a pause, fatal on a bug."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from steelyard.nodes.tasks import Tasks
 
 
 def made(perform: Callable[[Action], Awaitable[None]]) -> tuple[Tasks, list[tuple[Action, int]]]:
-    """Tasks and what they complained of."""
-    told: list[tuple[Action, int]] = []
+    """Tasks, and the failures that they report."""
+    failures: list[tuple[Action, int]] = []
 
     def failure(action: Action, _error: SteelyardError, times: int) -> None:
-        told.append((action, times))
+        failures.append((action, times))
 
-    return Tasks(perform, failure), told
+    return Tasks(perform, failure), failures
 
 
 async def settle() -> None:
@@ -41,7 +41,7 @@ async def test_an_action_runs_once_however_often_it_is_wanted() -> None:
     assert len(done) == 1
 
 
-async def test_what_was_not_wanted_for_a_while_is_done_again() -> None:
+async def test_an_action_that_was_not_wanted_for_a_while_is_performed_again() -> None:
     done: list[Action] = []
 
     async def perform(action: Action) -> None:
@@ -55,7 +55,7 @@ async def test_what_was_not_wanted_for_a_while_is_done_again() -> None:
     assert done == [opening, opening]
 
 
-async def test_at_the_end_a_file_ahead_is_asked_for_once_and_a_payment_again_and_again(
+async def test_at_the_end_a_prefetch_is_tried_once_and_a_payment_repeatedly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tasks_module, "FIRST_PAUSE_S", 0.0)
@@ -101,7 +101,7 @@ async def test_what_is_no_longer_wanted_stops_but_not_a_transaction() -> None:
             stopped.append(action)
             raise
 
-    tasks, told = made(perform)
+    tasks, failures = made(perform)
     waiting = Upkeep(function="retry", serial=1, occasion=0)
     tasks.reconcile([Train(serial=1), Submit(serial=1), waiting])
     await settle()
@@ -111,10 +111,10 @@ async def test_what_is_no_longer_wanted_stops_but_not_a_transaction() -> None:
     assert tasks.busy
     await tasks.stop()
     assert len(stopped) == 3
-    assert not told
+    assert not failures
 
 
-async def test_a_failure_is_told_and_tried_again_after_a_pause(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+async def test_a_failure_is_reported_and_retried_after_a_pause(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(tasks_module, "FIRST_PAUSE_S", 0.01)
     tries = 0
 
@@ -124,22 +124,22 @@ async def test_a_failure_is_told_and_tried_again_after_a_pause(monkeypatch) -> N
         if tries < 3:
             raise ContentMissing("nobody has it")
 
-    tasks, told = made(perform)
+    tasks, failures = made(perform)
     async with asyncio.timeout(5):
         while tries < 3:
             tasks.reconcile([Submit(serial=1)])
             await asyncio.sleep(0.001)
-    assert told == [(Submit(serial=1), 1), (Submit(serial=1), 2)]
+    assert failures == [(Submit(serial=1), 1), (Submit(serial=1), 2)]
 
 
-async def test_that_somebody_was_first_is_no_news() -> None:
+async def test_a_lost_race_is_not_reported() -> None:
     async def perform(_action: Action) -> None:
         raise Reverted("too late", name="AlreadyPosted")
 
-    tasks, told = made(perform)
+    tasks, failures = made(perform)
     tasks.reconcile([Attest(serial=1, tries=0, bitmap=1, not_before=0)])
     await settle()
-    assert not told
+    assert not failures
 
 
 async def test_a_full_disk_ends_the_node_and_so_does_a_bug() -> None:
@@ -148,8 +148,8 @@ async def test_a_full_disk_ends_the_node_and_so_does_a_bug() -> None:
         async def perform(_action: Action, error: Exception = error) -> None:
             raise error
 
-        tasks, told = made(perform)
+        tasks, failures = made(perform)
         tasks.reconcile([Train(serial=1)])
         await settle()
         assert tasks.fatal is error
-        assert not told
+        assert not failures

@@ -39,9 +39,9 @@ class CheatingAggregator(AggregatorActions):
         right = await super().result_of(opening, included, parent)
         if opening.number != self._cheat_round or opening.posts:
             return right
-        inputs = await self._desk.results.inputs(opening, included, parent, self._desk.fetch_s)
-        count = self._desk.info.step.block_count
-        folder = self._desk.folder / "cheat"
+        inputs = await self._context.results.inputs(opening, included, parent, self._context.fetch_s)
+        count = self._context.info.step.block_count
+        folder = self._context.folder / "cheat"
         state = await asyncio.to_thread(_with_one_wrong_number, right.state, folder, count)
         momentum = open_state(right.momentum, count) if right.momentum else None
         posted = PostedResult(state=open_state(state, count), momentum=momentum)

@@ -1,4 +1,4 @@
-"""Acts that are anyone's, wanted again where the chain undid what they had done."""
+"""Upkeep calls that are repeated after the chain undid their effect, and state after a reorganisation."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class FakeContext:
         return SimpleNamespace(block=self.mined[intent])
 
 
-async def test_a_node_that_starts_again_finds_what_it_sent() -> None:
+async def test_a_restarted_node_finds_the_transaction_that_it_sent() -> None:
     context = FakeContext()
     for _life in range(2):
         await CommonActions(context, lambda: 0.0).upkeep(SETTLE)  # type: ignore[arg-type]
     assert list(context.mined.values()) == [11]
 
 
-async def test_what_is_wanted_though_the_view_shows_that_it_was_done_is_done_anew() -> None:
+async def test_a_call_that_is_still_wanted_after_it_was_mined_is_sent_again() -> None:
     context = FakeContext()
     for _occasion in range(3):
         await CommonActions(context, lambda: 0.0).upkeep(SETTLE)  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ async def test_what_is_wanted_though_the_view_shows_that_it_was_done_is_done_ane
     assert list(context.mined.values()) == [11, 12, 13]
 
 
-def test_after_a_reorganisation_what_lost_its_files_is_found_anew(tmp_path: Path) -> None:
+def test_after_a_reorganisation_entries_without_files_are_dropped(tmp_path: Path) -> None:
     here, gone = tmp_path / "here", tmp_path / "gone"
     here.touch()
     places = {b"here": here, b"gone": gone, b"none": None}
@@ -72,12 +72,12 @@ def test_after_a_reorganisation_what_lost_its_files_is_found_anew(tmp_path: Path
     assert set(local.checked) == {(1, 0), (1, 2)}
 
 
-async def test_a_server_without_the_block_is_asked_again_and_ends_no_node() -> None:
+async def test_an_rpc_server_without_the_block_does_not_end_the_node() -> None:
     answers: list[Any] = [
         RpcRefused("eth_call", {"message": "block height is 39 but requested was 40"}),
         SimpleNamespace(round=SimpleNamespace(clock=7, flags=8)),
     ]
-    said: list[str] = []
+    reported: list[str] = []
 
     async def read(_call: object, block: int) -> Any:
         answer = answers.pop(0)
@@ -89,11 +89,11 @@ async def test_a_server_without_the_block_is_asked_again_and_ends_no_node() -> N
         coordinator=SimpleNamespace(round_of=lambda job, serial: (job, serial)),
         info=SimpleNamespace(job=1),
         client=SimpleNamespace(read=read),
-        report=SimpleNamespace(emit=lambda kind, **_: said.append(kind)),
+        report=SimpleNamespace(emit=lambda kind, **_: reported.append(kind)),
     )
     opening: Any = SimpleNamespace(serial=1, clock=None, seed_recorded=False)
     for clock in (None, 7):
         await NodeContext.refresh_round(context, opening, 40)
         assert opening.clock == clock
     assert opening.seed_recorded
-    assert said == ["problem"]
+    assert reported == ["problem"]

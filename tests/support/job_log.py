@@ -1,7 +1,4 @@
-"""A job's log, told line by line, for tests of what nodes make of it.
-
-Holds no rules: it only spells events.
-"""
+"""Builds a job's chain events for tests of views and decisions. It contains no rules."""
 
 from __future__ import annotations
 
@@ -13,16 +10,16 @@ from steelyard.chain.generated.structs import JobTerms, Result, Step
 from steelyard.chain.types import Event, LogPosition
 
 START = 1_000_000
-WINDOW = 100  # seconds of every window but the turn's and the post's
+WINDOW = 100  # seconds of every window except turn_window and post_window
 
 
 def who(number: int) -> str:
-    """An address."""
+    """The address of account `number`."""
     return f"0x{number + 1:040x}"
 
 
 def terms(**changes: Any) -> JobTerms:
-    """A job of four rounds: windows of 100 s, a turn of 20 s, posts within 50 s."""
+    """A job of four rounds, with windows of 100 s, a turn window of 20 s and a post window of 50 s."""
     given: dict[str, Any] = {
         "step": Step(block_count=4, encoding=1, rule=0, trim=0, beta=0, lr=65536, bound2=0),
         "submit_window": WINDOW,
@@ -56,14 +53,14 @@ def terms(**changes: Any) -> JobTerms:
 
 
 @dataclass(kw_only=True)
-class Chronicle:
-    """Events of job 1 in order; each call is a block of its own unless `same_block`."""
+class JobLog:
+    """Events of job 1 in order. Each call adds a block unless `same_block` is set."""
 
     events: list[Event] = field(default_factory=list)
     block: int = 0
     index: int = 0
 
-    def tell(self, kind: type[Event], *, job: int = 1, same_block: bool = False, **fields: Any) -> None:
+    def append(self, kind: type[Event], *, job: int = 1, same_block: bool = False, **fields: Any) -> None:
         """Append an event."""
         if same_block:
             self.index += 1
@@ -82,7 +79,7 @@ class Chronicle:
     def members(self, count: int) -> None:
         """Workers 0 to count - 1 in slots of the same number."""
         for slot in range(count):
-            self.tell(
+            self.append(
                 ev.Joined, worker=who(slot), operator=who(slot), slot=slot, weight=1, shard=0, codec=0,
                 digest=bytes(32),
             )  # fmt: skip
@@ -90,7 +87,7 @@ class Chronicle:
     def aggregators(self, *accounts: int) -> None:
         """Accounts in seats 0, 1, ..."""
         for index, account in enumerate(accounts):
-            self.tell(ev.AggregatorEnlisted, account=who(account), index=index)
+            self.append(ev.AggregatorEnlisted, account=who(account), index=index)
 
     def opened(
         self,
@@ -104,7 +101,7 @@ class Chronicle:
         opened_by_post: bool = False,
     ) -> None:
         """Submissions open at time `at`."""
-        self.tell(
+        self.append(
             ev.RoundOpened, same_block=opened_by_post, serial=serial, number=number, parent=parent,
             parent_serial=above, members=(1 << members) - 1, awaited=members, submit_by=at + WINDOW,
         )  # fmt: skip
@@ -112,28 +109,28 @@ class Chronicle:
     def submitted(self, serial: int, *slots: int, close: bool = False) -> None:
         """Submissions of these slots; the last closes them."""
         for slot in slots:
-            self.tell(
+            self.append(
                 ev.Submitted, serial=serial, worker=who(slot), slot=slot, weight=1, sealed_root=bytes(32),
                 codec=0x55, digest=bytes([serial, slot]) + bytes(30),
             )  # fmt: skip
         if close:
-            self.tell(ev.SubmissionsClosed, same_block=True, serial=serial)
+            self.append(ev.SubmissionsClosed, same_block=True, serial=serial)
 
     def attested(self, serial: int, slot: int, bitmap: int, tries: int = 0) -> None:
-        """One bitmap."""
-        self.tell(ev.Attested, serial=serial, tries=tries, slot=slot, bitmap=bitmap)
+        """One attestation."""
+        self.append(ev.Attested, serial=serial, tries=tries, slot=slot, bitmap=bitmap)
 
     def posted(
         self, serial: int, id_: bytes, *, poster: int, included: int, size: int, hold_by: int,
         attempt: int = 0, parent: bytes = bytes(32),
     ) -> None:  # fmt: skip
-        """A result."""
+        """A posted result."""
         result = Result(
             job=1, serial=serial, attempt=attempt, parent=parent, included=included, state_root=bytes(32),
             momentum_root=bytes(32), transcript_root=bytes(32), table=bytes(32), codec=0x55, digest=id_,
             poster=who(poster),
         )  # fmt: skip
-        self.tell(ev.Posted, serial=serial, id=id_, result=result, committee_size=size, hold_by=hold_by)
+        self.append(ev.Posted, serial=serial, id=id_, result=result, committee_size=size, hold_by=hold_by)
 
 
 def id_of(number: int) -> bytes:
@@ -141,10 +138,10 @@ def id_of(number: int) -> bytes:
     return bytes([number]) * 32
 
 
-def two_at_work() -> Chronicle:
+def two_at_work() -> JobLog:
     """Two members, two aggregators (accounts 10 and 11), round 1 open since START."""
-    story = Chronicle()
-    story.members(2)
-    story.aggregators(10, 11)
-    story.opened(1, 1, 2, parent=id_of(0), above=0, at=START)
-    return story
+    log = JobLog()
+    log.members(2)
+    log.aggregators(10, 11)
+    log.opened(1, 1, 2, parent=id_of(0), above=0, at=START)
+    return log
