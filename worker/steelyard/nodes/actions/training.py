@@ -141,8 +141,8 @@ class TrainingActions:
     async def _training_time(self, opening: Opening) -> float:
         """Seconds that a training may take."""
         context = self._context
-        left = opening.submit_by - await context.client.chain_time()
-        left -= MARGIN * context.info.terms.submit_window
+        deadline = opening.submit_by - MARGIN * context.info.terms.submit_window
+        left = deadline - await context.client.chain_time()
         return min(max(left, 1.0), context.config.train_s)
 
     async def _report_progress(self, opening: Opening) -> None:
@@ -172,7 +172,7 @@ class TrainingActions:
         context, step = self._context, self._context.info.step
         if parent.state is None:
             raise NodeError(
-                f"the parent result {opening.parent.hex()[:16]} has no state to train on: {parent.why}",
+                f"the parent result 0x{opening.parent.hex()[:16]} has no state to train on: {parent.why}",
                 remedy="wait for another result",
             )
         path, lossy = own_update(context, opening.serial), step.encoding is not Encoding.RAW32
