@@ -51,7 +51,7 @@ def name(value: object) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("phase", "struck", "for_good"), KILLS, ids=name)
+@pytest.mark.parametrize(("phase", "struck", "permanent"), KILLS, ids=name)
 async def test_a_job_ends_right_when_machines_die(
     start_chain: StartChain, tmp_path: Path, phase: str, struck: tuple[str, ...], permanent: bool
 ) -> None:

@@ -109,7 +109,7 @@ async def test_everything_earned_is_claimed_once(start_chain: StartChain, tmp_pa
             assert (await client.read(vault.escrow_of(fleet.job))).amount == 0
 
 
-async def test_a_worker_that_dies_for_good_after_attesting_does_not_stop_the_job(
+async def test_a_worker_that_dies_permanently_after_attesting_does_not_stop_the_job(
     start_chain: StartChain, tmp_path: Path
 ) -> None:
     async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1"), windows=SHORT, rounds=2) as fleet:

@@ -59,7 +59,7 @@ async def test_pins_run_out_with_the_rounds_and_models_stay(start_chain: StartCh
         assert last["held_bytes"] == last["pinned_bytes"] == sum(entry.size for entry in archive.values())
 
 
-async def test_nodes_that_never_come_back_leave_nothing_of_a_round_pinned_for_good(
+async def test_nodes_that_never_come_back_leave_nothing_of_a_round_pinned_permanently(
     start_chain: StartChain, tmp_path: Path
 ) -> None:
     async with staged(start_chain("anvil"), tmp_path, workers=("w0", "w1")) as fleet:
