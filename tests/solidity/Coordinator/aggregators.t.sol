@@ -93,7 +93,7 @@ contract AggregatorsTest is Acts {
     }
 
     // ---------------------------------------------------------------- retire
-    function test_retire_WhenTheCallerIsNoAggregator_ItRefuses() public {
+    function test_retire_WhenTheCallerIsNotAnAggregator_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         bytes memory reason = abi.encodeWithSelector(ICoordinator.NotAggregator.selector, job, challenger);
         refused(challenger, _retire(job), reason);
@@ -138,7 +138,7 @@ contract AggregatorsTest is Acts {
         refused(challenger, _remove(job, 0), reason);
     }
 
-    function test_removeAggregator_WhenItIsNoAggregator_ItRefuses() public {
+    function test_removeAggregator_WhenItIsNotAnAggregator_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         bytes memory reason = abi.encodeWithSelector(ICoordinator.NotAggregator.selector, job, aggregator(5));
         refused(challenger, _remove(job, 5), reason);
@@ -188,7 +188,7 @@ contract AggregatorsTest is Acts {
         assertEq(coordinator.aggregatorsOf(job)[1], address(0));
     }
 
-    function test_removeAggregator_WhenItPostedInBetween_TheCountStartsAnew() public {
+    function test_removeAggregator_WhenItPostedInBetween_TheCountStartsAgain() public {
         uint64 job = _twoTurnsMissed();
         _round(job, 1);
         _round(job, 0);

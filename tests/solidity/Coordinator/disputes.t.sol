@@ -215,7 +215,7 @@ contract DisputesTest is Acts {
         assertEq(registry.accountOf(worker(0)).slashed, 1);
     }
 
-    function test_convictUpdate_WhenTheWorkerJoinedAnew_TheNewStakeIsSafe() public {
+    function test_convictUpdate_WhenTheWorkerJoinedAgain_TheNewStakeIsSafe() public {
         JobTerms memory terms = defaultTerms();
         uint64 job = startedJob(terms, 3);
         Submission memory s = submitBad(job, 0);

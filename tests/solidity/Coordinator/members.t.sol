@@ -201,7 +201,7 @@ contract MembersTest is Acts {
     }
 
     // ---------------------------------------------------------------- leave
-    function test_leave_WhenTheCallerIsNoMember_ItRefuses() public {
+    function test_leave_WhenTheCallerIsNotAMember_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         refused(challenger, abi.encodeCall(coordinator.leave, (job)), _notMember(job, challenger));
     }
@@ -255,7 +255,7 @@ contract MembersTest is Acts {
         vm.roll(block.number + 1);
     }
 
-    function test_removeMember_WhenItIsNoMember_ItRefuses() public {
+    function test_removeMember_WhenItIsNotAMember_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         refused(challenger, _removeMember(job, 9), _notMember(job, worker(9)));
     }
@@ -289,7 +289,7 @@ contract MembersTest is Acts {
     }
 
     // ---------------------------------------------------------------- release
-    function test_release_WhenItIsNoMember_ItRefuses() public {
+    function test_release_WhenItIsNotAMember_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         bytes memory act = abi.encodeCall(coordinator.release, (job, challenger));
         refused(challenger, act, _notMember(job, challenger));

@@ -124,7 +124,7 @@ contract MoneyTest is Acts {
         assertEq(registry.accountOf(worker(3)).included, 0);
     }
 
-    function test_claim_WhenAnotherWasProvenMalformed_ItIsPaidAllTheSame() public {
+    function test_claim_WhenAnotherWasProvenMalformed_ItIsStillPaid() public {
         uint64 job = startedJob(defaultTerms(), 3);
         Submission memory bad = submitBad(job, 0);
         submit(job, 1);
@@ -294,7 +294,7 @@ contract MoneyTest is Acts {
         refused(challenger, _close(job), jobOver(job, 2));
     }
 
-    function test_close_WhenSomethingIsNotFinal_ItRefuses() public {
+    function test_close_WhenTheUpdateIsMalformedFinal_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         stop(job);
         refused(challenger, _close(job), cannotEnd(job, "unsettled"));

@@ -180,7 +180,7 @@ contract PostTest is Acts {
     }
 
     // ---------------------------------------------------------------- who
-    function test_post_WhenTheCallerIsNoAggregator_ItRefuses() public {
+    function test_post_WhenTheCallerIsNotAnAggregator_ItRefuses() public {
         uint64 job = _attested();
         Result memory r = buildResult(job, elected(job), 3);
         bytes memory reason = abi.encodeWithSelector(ICoordinator.NotAggregator.selector, job, challenger);

@@ -14,7 +14,7 @@ contract RepairsTest is Acts {
         return abi.encodeWithSelector(ICoordinator.AlreadyHeld.selector, job, serial, worker(i));
     }
 
-    function test_hold_WhenTheCallerIsNoMember_ItRefuses() public {
+    function test_hold_WhenTheCallerIsNotAMember_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         playRound(job, 2);
         bytes memory reason = abi.encodeWithSelector(ICoordinator.NotMember.selector, job, challenger);
@@ -123,13 +123,13 @@ contract RepairsTest is Acts {
         refused(operator(2), _hold(job, 1), _alreadyHeld(job, 1, 2));
     }
 
-    function test_hold_WhenSubmissionsAreOver_NothingWaits() public {
+    function test_hold_WhenSubmissionsAreOver_ItRefuses() public {
         uint64 job = _missed();
         submitAll(job, 2);
         refused(operator(2), _hold(job, 1), _alreadyHeld(job, 1, 2));
     }
 
-    function test_hold_WhenItHasLeftSince_NothingWaits() public {
+    function test_hold_WhenItHasLeftSince_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 4);
         submitAll(job, 2);
         wait(100);

@@ -33,7 +33,7 @@ contract RoundsTest is Acts {
         refused(sponsor, _open(job), cannotOpen(job, "stopped"));
     }
 
-    function test_openRound_WhenAllRoundsWere_ItRefuses() public {
+    function test_openRound_WhenAllRoundsWereOpened_ItRefuses() public {
         JobTerms memory terms = defaultTerms();
         terms.rounds = 1;
         uint64 job = startedJob(terms, 2);
@@ -146,7 +146,7 @@ contract RoundsTest is Acts {
         return abi.encodeWithSelector(ICoordinator.NotMember.selector, job, who);
     }
 
-    function test_submit_WhenTheCallerIsNoMember_ItRefuses() public {
+    function test_submit_WhenTheCallerIsNotAMember_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         refused(challenger, _submit(job), _notMember(job, challenger));
     }
@@ -299,7 +299,7 @@ contract RoundsTest is Acts {
         refused(challenger, _recordSeed(job), _seedPending(job));
     }
 
-    function test_recordSeed_WhenThereIsOne_ItRefuses() public {
+    function test_recordSeed_WhenTheSeedIsRecorded_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         coordinator.recordSeed(job, head(job));
         refused(challenger, _recordSeed(job), _seedPending(job));
@@ -383,7 +383,7 @@ contract RoundsTest is Acts {
         return _attest(job, parentOf(job, head(job)), 0);
     }
 
-    function test_attest_WhenTheCallerIsNoMember_ItRefuses() public {
+    function test_attest_WhenTheCallerIsNotAMember_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         refused(challenger, _attest(job), _notMember(job, challenger));
     }

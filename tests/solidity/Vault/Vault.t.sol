@@ -76,7 +76,7 @@ contract VaultTest is Test {
         _refused(owner, act, abi.encodeWithSelector(error, address(vault), 0, 10));
     }
 
-    function test_deposit_WhenApproved_ItIsFreeInThatPurse() public {
+    function test_deposit_WhenApproved_ItIsFreeInThatBalance() public {
         vm.prank(owner);
         token.approve(address(vault), 10);
         vm.expectEmit(address(vault));
@@ -162,7 +162,7 @@ contract VaultTest is Test {
         assertEq(vault.balanceOf(owner, IVault.Purse.Stake).unbonding, 6);
     }
 
-    function test_unbond_WhenSomeIsUnbonding_TheDelayStartsAnewForAll() public {
+    function test_unbond_WhenSomeIsUnbonding_TheDelayStartsAgainForAll() public {
         _deposit(IVault.Purse.Stake, 10);
         vm.startPrank(owner);
         vault.unbond(IVault.Purse.Stake, 6);
@@ -184,7 +184,7 @@ contract VaultTest is Test {
         return abi.encodeWithSelector(IVault.NothingToWithdraw.selector, owner);
     }
 
-    function test_withdraw_WhenThereIsNothing_ItRefuses() public {
+    function test_withdraw_WhenThereIsNothingToWithdraw_ItRefuses() public {
         _deposit(IVault.Purse.Stake, 10);
         _refused(other, _withdraw(), _nothing());
     }
@@ -197,7 +197,7 @@ contract VaultTest is Test {
         _refused(other, _withdraw(), _nothing());
     }
 
-    function test_withdraw_WhenBothPursesUnbonded_BothAreSent() public {
+    function test_withdraw_WhenBothBalancesUnbonded_BothAreSent() public {
         _deposit(IVault.Purse.Stake, 10);
         _deposit(IVault.Purse.Bond, 20);
         vm.startPrank(owner);
@@ -245,7 +245,7 @@ contract VaultTest is Test {
         _refused(address(this), act, _insufficient(IVault.Purse.Bond, 10, 11));
     }
 
-    function test_lock_WhenItIsFree_ItIsLockedInThatPurseAlone() public {
+    function test_lock_WhenItIsFree_ItIsLockedInThatBalanceAlone() public {
         _deposit(IVault.Purse.Bond, 10);
         _deposit(IVault.Purse.Stake, 10);
         vault.lock(owner, IVault.Purse.Bond, 10);
@@ -323,7 +323,7 @@ contract VaultTest is Test {
     }
 
     // ---------------------------------------------------------------- reads
-    function test_reads_AreThoseOfTheDeployment() public view {
+    function test_constructor_ItStoresTokenDelayRegistryAndCoordinator() public view {
         assertEq(vault.token(), address(token));
         assertEq(vault.unbondingDelay(), 1 days);
         assertEq(address(vault.REGISTRY()), address(registry));

@@ -143,7 +143,7 @@ contract WorkerRegistryTest is Test {
         _refused(worker, abi.encodeCall(registry.setOperator, (hot)), abi.encodeWithSelector(error, hot, worker));
     }
 
-    function test_setOperator_WhenTheKeyIsFree_TheOldOneIsTooFromThenOn() public {
+    function test_setOperator_WhenTheKeyIsFree_TheOldOneIsFreeFromThenOn() public {
         _register();
         vm.expectEmit(address(registry));
         emit IWorkerRegistry.OperatorChanged(worker, other);
