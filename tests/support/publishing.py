@@ -70,7 +70,7 @@ async def trial(
         job = (await publish_job(JobDescription.read(out), store, folder / "job")).manifest
 
         async def get(cid: str) -> Path:
-            return await store.get(Cid.parse(cid), fetched / cid, max_bytes=1 << 30, timeout_s=5)
+            return await store.get(Cid.parse(cid), fetched / cid, max_bytes=1 << 30, timeout_s=60)
 
         paths = [await get(shard.cid) for shard in job.shards]
         test = read_rows(await get(job.test.cid)) if job.test else None

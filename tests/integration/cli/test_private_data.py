@@ -295,7 +295,7 @@ def _started(log: Path) -> str:
 
 
 def _nobody_serves(cast: Cast, urls: list[str], cid: str) -> bool:
-    got = [requests.get(f"{url}/ipfs/{cid}?format=raw", timeout=5).status_code for url in urls]
+    got = [requests.get(f"{url}/ipfs/{cid}?format=raw", timeout=60).status_code for url in urls]
     return got == [404] * len(urls) and not any(daemon.has(cid) for daemon in cast.daemons.values())
 
 
@@ -394,14 +394,14 @@ def test_a_grant_finishes_what_a_withdrawal_that_was_cut_off_left_undone(
 
 async def _envelope(cast: Cast, cid: str) -> Envelope:
     async with EmbeddedStore(StoreConfig(root=cast.home("sponsor") / "content", serve=False)) as store:
-        place = await store.get(Cid.parse(cid), cast.root / cid, max_bytes=4096, timeout_s=1)
+        place = await store.get(Cid.parse(cid), cast.root / cid, max_bytes=4096, timeout_s=60)
         return Envelope.parse(place.read_bytes())
 
 
 async def _file(cast: Cast, envelope: Envelope) -> Path:
     async with EmbeddedStore(StoreConfig(root=cast.home("sponsor") / "content", serve=False)) as store:
         place = cast.root / str(envelope.content)
-        return await store.get(envelope.content, place, max_bytes=envelope.size, timeout_s=1)
+        return await store.get(envelope.content, place, max_bytes=envelope.size, timeout_s=60)
 
 
 def test_a_member_without_a_key_is_named_and_the_rest_are_granted(cast: Cast) -> None:

@@ -25,7 +25,7 @@ from support.stores import Yard
 
 MIB = LEAF_BYTES
 MOST = 1 << 30
-LONG_S = 20.0
+LONG_S = 60.0
 VECTORS = Path(__file__).parents[2] / "vectors" / "cids.json"
 
 pytestmark = pytest.mark.parametrize(

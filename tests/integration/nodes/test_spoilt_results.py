@@ -138,7 +138,7 @@ class Court:
         """Mine a call of the poster in a block of that time. Returns its events."""
         self.chain.rpc("evm_setNextBlockTimestamp", at)
         sent = self.chain.rpc("eth_sendTransaction", {**call.fields(self.poster), "gas": hex(2_000_000)})
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         # anvil clears its pool shortly after the receipt is there. If it is reverted in between, it takes the
         # next transaction with that nonce for the mined one.
         while (receipt := self.chain.rpc("eth_getTransactionReceipt", sent)) is None or self._pooled():
@@ -221,7 +221,7 @@ async def _seated(
 ) -> Court:
     """Compute the right result from the files of node w0."""
     place = fleet.root / "court"
-    info = await JobInfo.load(client, store, fleet.job, scratch=place / "data", timeout_s=5)
+    info = await JobInfo.load(client, store, fleet.job, scratch=place / "data", timeout_s=60)
     log = [event for event in await log_of(client) if concerns(fleet.job, event)]
     view, local = fold(fleet.job, log), LocalState(identity=fleet.wallets["w0"].address)
     updates = Updates(info, store, place / "updates")

@@ -121,9 +121,9 @@ async def test_anyone_verifies_a_round_and_pulls_its_model_from_public_data(
         peers = (fleet.bootstrap, *(str(store.url) for store in stores))
         ours = StoreConfig(root=tmp_path / "ours", peers=peers, serve=False, allow_private=True)
         async with EmbeddedStore(ours) as store, fleet.client("challenger") as client:
-            first = await verify_round(client, store, fleet.job, 1, scratch=tmp_path / "one", timeout_s=5)
+            first = await verify_round(client, store, fleet.job, 1, scratch=tmp_path / "one", timeout_s=60)
             assert first.verdict == "right"
-            last = await verify_round(client, store, fleet.job, None, scratch=tmp_path / "two", timeout_s=5)
+            last = await verify_round(client, store, fleet.job, None, scratch=tmp_path / "two", timeout_s=60)
             assert (last.verdict, last.number, last.block, last.coordinate) == ("wrong", 2, 0, 2)
             pulled = await pull_model(
                 client,
@@ -132,12 +132,12 @@ async def test_anyone_verifies_a_round_and_pulls_its_model_from_public_data(
                 None,
                 tmp_path / "m.safetensors",
                 scratch=tmp_path / "p",
-                timeout_s=5,
+                timeout_s=60,
             )
             assert pulled.number == 2
             assert pulled.path.exists()
             with pytest.raises(ConfigError, match="round 3"):
-                await verify_round(client, store, fleet.job, 3, scratch=tmp_path / "x", timeout_s=5)
+                await verify_round(client, store, fleet.job, 3, scratch=tmp_path / "x", timeout_s=60)
         lonely = StoreConfig(
             root=tmp_path / "lonely", peers=(fleet.bootstrap,), serve=False, allow_private=True
         )

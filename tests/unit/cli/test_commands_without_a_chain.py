@@ -40,6 +40,7 @@ def error_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.timing
 def test_help_comes_at_once(steelyard: Steelyard) -> None:
     taken = []
     for _ in range(3):
@@ -48,7 +49,7 @@ def test_help_comes_at_once(steelyard: Steelyard) -> None:
         taken.append(time.perf_counter() - begun)
         assert done.returncode == 0
         assert "Exit codes" in done.stdout
-    assert min(taken) < 0.5 * 2, taken  # twice the promise: the machine that tests is busy
+    assert min(taken) < 0.5 * 2, taken  # twice the promise, for slow machines
 
 
 @pytest.mark.parametrize(

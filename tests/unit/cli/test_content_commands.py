@@ -124,7 +124,7 @@ def test_a_fetch_that_was_cut_goes_on_where_it_was(content: Run, tmp_path: Path)
         words = command(tmp_path / "taker", "content", "fetch", cid, "-o", "out", "--peer", url, "--json")
         with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
             part = tmp_path / "taker" / "content" / "parts" / cid
-            until = time.monotonic() + 30
+            until = time.monotonic() + 60
             while not (part.exists() and part.stat().st_blocks * 512 >= 2 << 20):
                 assert time.monotonic() < until, "it never began"
                 time.sleep(0.001)
