@@ -5,9 +5,10 @@
     scripts/run_tests.py contracts       a part: its stages
 
 A stage that reports counts adds them; one that only passes or fails counts as one test. Stages stand in
-phases, which run one after the other. A phase has lanes that run beside each other: two for what computes, three
-for tests that mostly wait for a job's windows. The first lane's output is shown as it comes, the others' when a
-stage has ended. Tests that assert how long something takes have a phase of their own, last but for the demo.
+phases, which run one after the other. A phase has lanes that run beside each other: two for what computes,
+three for tests that mostly wait for a job's windows. The first lane's output is shown as it comes, the
+others' when a stage has ended. Tests that assert how long something takes have a phase of their own, last
+but for the demo.
 """
 
 from __future__ import annotations
