@@ -16,7 +16,7 @@ ifdef STORE
 export STORE
 endif
 
-.PHONY: help demo setup setup-dev setup-brownie setup-benchmarks setup-all check test test-unit test-contracts test-integration gas soak faults clean
+.PHONY: help demo setup setup-dev setup-brownie setup-benchmarks setup-all check test test-unit test-contracts test-integration gas campaign soak faults clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-17s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,9 @@ test-integration: setup-all ## the part with chains, stores, whole jobs and the 
 
 gas: setup-dev ## measure the worst case of each function and write docs/gas.md
 	@$(BIN)/python scripts/gas.py
+
+campaign: setup-dev ## fuzz tests and invariants of the contracts with the many runs that CI gives them
+	@FOUNDRY_PROFILE=ci $(BIN)/python scripts/run_tests.py forge
 
 soak: setup-dev ## 200 seeds of kill -9 at every step, and its summary
 	@$(BIN)/python scripts/soak.py

@@ -31,11 +31,12 @@ from steelyard.chain.dev.tools import program
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = str(ROOT / ".venv" / "bin" / "python")
 INTEGRATION = "tests/integration"
+CORE = f"{INTEGRATION}/core"
 JOBS = (f"{INTEGRATION}/nodes",)
 FAULTS = (f"{INTEGRATION}/faults", f"{INTEGRATION}/demo")
 PARTS = {
     "contracts": ("forge", "gas", "slither", "coverage", "brownie"),
-    "integration": ("jobs", "faults", "integration", "timing", "demo"),
+    "integration": ("core", "jobs", "faults", "integration", "timing", "demo"),
 }  # `make test-contracts` and so on; `unit` is a part and a stage
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PYTEST = re.compile(r"(\d+) (passed|failed|error|errors|skipped)\b")
@@ -75,12 +76,13 @@ def phases() -> list[Phase]:
     """
     forge = program("forge")[0]
     pytest = (PYTHON, "-m", "pytest", "--durations=15")
-    rest = tuple(f"--ignore={folder}" for folder in (*JOBS, *FAULTS))
+    rest = tuple(f"--ignore={folder}" for folder in (CORE, *JOBS, *FAULTS))
     return [
         [[Stage(name="check", command=("scripts/check",), minutes=3)]],
         [
             [
                 Stage(name="unit", command=(*pytest, "tests/unit"), counts="pytest", minutes=20),
+                Stage(name="core", command=(*pytest, CORE), counts="pytest", minutes=20),
                 Stage(name="slither", command=("scripts/slither",), minutes=20),
                 Stage(name="coverage", command=(PYTHON, "scripts/contract_coverage.py"), minutes=20),
             ],

@@ -7,15 +7,15 @@ import random
 from pathlib import Path
 from typing import Any
 
-import core_reference as ref
 import numpy as np
 import pytest
-from core_rounds import random_values, state_bytes, update_bytes
 
 from steelyard.core import files
 from steelyard.core.encodings import Encoding
 from steelyard.core.update_file import CHUNK, header_of
 from steelyard.errors import DiskFull, FormatError
+from support import core_reference as ref
+from support.core_rounds import random_values, state_bytes, update_bytes
 
 COUNT = 13
 TERMS: dict[str, Any] = {"encoding": Encoding.BFP8, "job": 7, "serial": 9, "block_count": COUNT}

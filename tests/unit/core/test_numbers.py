@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-import core_reference as ref
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from steelyard.core import numbers
 from steelyard.errors import QuantizeError, RuleError
+from support import core_reference as ref
 
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
 int32s = st.integers(-numbers.INT_MAX, numbers.INT_MAX)

@@ -6,15 +6,15 @@ import dataclasses
 import random
 from pathlib import Path
 
-import core_reference as ref
 import pytest
-from core_rounds import RandomRound, make_round, random_values, update_bytes
 
 from steelyard.core import aggregation, files, proofs, update_file
 from steelyard.core.encodings import Encoding
 from steelyard.core.rules import Rule
 from steelyard.core.trees import EnergyStep, UpdateRoot
 from steelyard.errors import FormatError, RuleError
+from support import core_reference as ref
+from support.core_rounds import RandomRound, make_round, random_values, update_bytes
 
 
 def posted_wrong(

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from core_rounds import make_round
 
 from steelyard.core import aggregation, files, inputs, proofs, transcript, update_file
 from steelyard.core.encodings import Encoding
 from steelyard.core.kernels import Kernels
 from steelyard.core.rules import Rule
+from support.core_rounds import make_round
 
 CHUNKS = (8, 24, 64, 4096)
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import core_reference as ref
-
 from steelyard.core import aggregation, files, update_file
 from steelyard.core.encodings import Encoding
 from steelyard.core.rules import MAX_LR, MAX_WEIGHT, ONE, AggregationConfig, Rule
+from steelyard.core.update_file import UpdateFile
+from support import core_reference as ref
 
 EXTREMES = (0, 1, -1, 7, 8, 127, 128, -127, -128, 2**31 - 1, -(2**31 - 1), 2**30, 3 << 22)
 
@@ -140,3 +140,34 @@ def make_round(
         weights=weights,
     )
     return RandomRound(step, old, old_momentum, blocks, weights, inputs, folder)
+
+
+def check_round(made: RandomRound) -> None:
+    """Its aggregation equals what the reference makes of the same updates."""
+    state, momentum = made.expected()
+    result, posted = made.aggregate()
+    assert posted.state.data.tobytes() == state_bytes(state)
+    assert result.roots.state == ref.state_root([ref.leaf(state_bytes([b])) for b in state])
+    if made.step.beta:
+        assert posted.momentum is not None
+        assert posted.momentum.data.tobytes() == state_bytes(momentum)
+        assert result.roots.momentum == ref.state_root([ref.leaf(state_bytes([b])) for b in momentum])
+    else:
+        assert result.roots.momentum == bytes(32)
+    assert result.roots.transcript == made.transcript_levels(state, momentum)[-1][0]
+    assert list(result.table.factors) == made.factors
+    assert result.table_hash == ref.table(made.weights, made.factors)
+    for update, raw, values in zip(made.inputs.updates, made.blocks, made.counted, strict=True):
+        _check_update(update, raw, [ref.energy(v) for v in values])
+
+
+def _check_update(update: UpdateFile, raw: list[bytes], energies: list[int]) -> None:
+    encoding = update.encoding
+    nodes = list(zip(map(ref.leaf, raw), energies, strict=True))
+    tree, energy = ref.update_levels(nodes)[-1][0]
+    summary = update.summary
+    assert (summary.root.tree_hash, summary.root.energy) == (tree, energy)
+    assert summary.update_root == ref.update_root(tree, energy, encoding, len(raw))
+    refused = [i for i, b in enumerate(raw) if ref.decode(b, encoding) is None]
+    assert summary.refused_count == len(refused)
+    assert summary.first_refused == (refused[0] if refused else None)
