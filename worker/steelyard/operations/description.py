@@ -41,7 +41,7 @@ class DataSection:
 
 @dataclass(frozen=True, kw_only=True)
 class JobDescription:
-    """What the sponsor wants trained, on what data, and for what money."""
+    """A model to train, the data, and the terms."""
 
     name: str = "A federated job"
     manifest: Path | None = None  # a finished manifest beside its files; the rest but `terms` is then ignored

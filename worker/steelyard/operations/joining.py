@@ -103,7 +103,7 @@ async def _check_open(client: ChainClient, job: int) -> None:
 
 
 async def _check_stake(session: ChainSession, job: int, identity: str) -> None:
-    """Raise InsufficientFunds, which names the sum, before the contract refuses."""
+    """Raise InsufficientFunds with the missing sum, before the contract reverts."""
     terms = (await job_terms(session.client, job)).terms
     balance = await session.client.read(session.contracts.vault.balance_of(identity, Purse.STAKE))
     if balance.free < terms.stake:

@@ -25,7 +25,7 @@ DEFAULT_RECIPE = "image-cnn"
 
 @dataclass(frozen=True, kw_only=True)
 class RowSource:
-    """What the data determines of a job."""
+    """The parts of a job that its data determines."""
 
     recipe: str
     architecture: Mapping[str, Any]
