@@ -11,6 +11,7 @@ from math import isqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.core.encoding_spec import BLOCK_VALUES
 from steelyard.core.kernels.arrays import Float32, Int32, Int64
 from steelyard.errors import QuantizeError, RuleError
 
@@ -19,9 +20,6 @@ ONE = 65536
 
 INT_MAX = 2**31 - 1
 """Largest magnitude of a clamped value."""
-
-BLOCK_VALUES = 32
-"""Values in a block, the unit of commitment and dispute."""
 
 STATE_BLOCK = 4 * BLOCK_VALUES
 """Bytes of a block of a state or momentum file."""

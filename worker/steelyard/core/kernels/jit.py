@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import numba
 from numba import types
 
+from steelyard.core.encoding_spec import ENCODINGS
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 READ_BYTES = types.Array(types.uint8, 1, "C", readonly=True)
@@ -32,7 +34,8 @@ def cache_folder() -> Path | None:
     sources has a folder of its own, as Numba does not notice changes of what a kernel calls.
     """
     here = Path(__file__).parent
-    digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(here.glob("*.py")))).hexdigest()[:12]
+    sources = [path.read_bytes() for path in sorted(here.glob("*.py"))]
+    digest = hashlib.sha256(b"".join((*sources, repr(ENCODINGS).encode()))).hexdigest()[:12]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     folders = [Path(chosen)] if chosen else [here / "__pycache__", home / "steelyard" / "kernels"]
