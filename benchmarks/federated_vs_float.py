@@ -25,8 +25,9 @@ from torch.nn import functional
 
 from steelyard.core.aggregation import aggregate, open_inputs
 from steelyard.core.encodings import Encoding
-from steelyard.core.files import encode_update, open_update
 from steelyard.core.rules import AggregationConfig
+from steelyard.core.update_file import open_update
+from steelyard.core.update_writer import encode_update
 from steelyard.jobs.manifest import InitialModel, Manifest, Shard
 from steelyard.learning import job_setup
 from steelyard.learning.data import Dataset, Rows, ShardFile, load_mnist, publish
@@ -140,8 +141,8 @@ async def member_round(
         block_count=manifest.step.block_count,
         local=local,
         base=state,
-        kept=before if round_ > 1 else None,
-        new_kept=kept,
+        residual=before if round_ > 1 else None,
+        new_residual=kept,
     )
     return written.size
 

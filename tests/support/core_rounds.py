@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from steelyard.core import aggregation, files, update_file
+from steelyard.core import aggregation, state_file, update_file
 from steelyard.core.encodings import Encoding
 from steelyard.core.rules import MAX_LR, MAX_WEIGHT, ONE, AggregationConfig, Rule
 from steelyard.core.update_file import UpdateFile
@@ -102,8 +102,8 @@ class RandomRound:
         out, out_m = self.folder / "new", self.folder / "new-momentum" if self.step.beta else None
         result = aggregation.aggregate(self.inputs, out_state=out, out_momentum=out_m)
         count = self.step.block_count
-        momentum = None if out_m is None else files.open_state(out_m, count)
-        return result, aggregation.PostedResult(state=files.open_state(out, count), momentum=momentum)
+        momentum = None if out_m is None else state_file.open_state(out_m, count)
+        return result, aggregation.PostedResult(state=state_file.open_state(out, count), momentum=momentum)
 
 
 def make_round(
@@ -130,7 +130,7 @@ def make_round(
     for i, update in enumerate(blocks):
         (folder / f"u{i}").write_bytes(update_bytes(encoding, update))
         opened.append(
-            files.open_update(folder / f"u{i}", encoding=encoding, job=1, serial=1, block_count=count)
+            update_file.open_update(folder / f"u{i}", encoding=encoding, job=1, serial=1, block_count=count)
         )
     inputs = aggregation.open_inputs(
         step,

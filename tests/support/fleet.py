@@ -26,8 +26,8 @@ from steelyard.chain.passwords import Passwords
 from steelyard.chain.wallets import Keystores, Wallet
 from steelyard.content import EmbeddedStore, StoreConfig
 from steelyard.core.encodings import Encoding
-from steelyard.core.files import write_state
 from steelyard.core.rules import AggregationConfig
+from steelyard.core.state_file import write_state
 from steelyard.jobs.manifest import InitialModel, Manifest, TensorSpec, TrainingConfig
 from steelyard.nodes.config import NodeConfig, Role
 from steelyard.nodes.crashpoints import crashpoint

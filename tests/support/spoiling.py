@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from steelyard.chain.generated.structs import Result
-from steelyard.core.files import StateFile
 from steelyard.core.hashing import keccak
 from steelyard.core.inputs import Inputs, walk
 from steelyard.core.kernels.arrays import Bytes
 from steelyard.core.numbers import STATE_BLOCK
+from steelyard.core.state_file import StateFile
 from steelyard.core.transcript import PostedResult, roots_of
 from steelyard.core.trees import EMPTY_LEAF, NODE, TABLE, TRANSCRIPT_LEAF, depth_of, state_leaves
 from steelyard.nodes.files.result_files import ComputedResult

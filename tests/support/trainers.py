@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from steelyard.core.files import open_state, write_state
+from steelyard.core.state_file import open_state, write_state
 from steelyard.jobs.manifest import Manifest
 from steelyard.learning.process import TrainerSettings
 from steelyard.learning.trainer import EvalMetrics, TrainingProgress, TrainMetrics

@@ -15,7 +15,7 @@ CHILD = """
 import json, os, sys, threading
 from pathlib import Path
 import numpy as np
-from steelyard.core import aggregation, files, kernels
+from steelyard.core import aggregation, kernels, state_file, update_file, update_writer
 from steelyard.core.encodings import Encoding
 from steelyard.core.rules import Rule, AggregationConfig
 
@@ -36,15 +36,15 @@ def run(workers, blocks, rule):
     shape = {"encoding": Encoding.RAW32, "job": 1, "serial": 1, "block_count": blocks}
     step = AggregationConfig(block_count=blocks, encoding=Encoding.RAW32, rule=rule, beta=58982, bound2=10**15)
     inputs = aggregation.open_inputs(step, state=folder / f"s{blocks}", momentum=folder / f"s{blocks}",
-        updates=[files.open_update(folder / f"u{blocks}", **shape) for _ in range(workers)],
+        updates=[update_file.open_update(folder / f"u{blocks}", **shape) for _ in range(workers)],
         weights=[3] * workers)
     aggregation.aggregate(inputs, out_state=folder / "o", out_momentum=folder / "m")
 
 for blocks in {r[1] for r in rounds}:
     values = np.random.default_rng(1).integers(-9999, 9999, blocks * 32).astype(np.int32)
-    files.write_state(folder / f"s{blocks}", values, blocks)
+    state_file.write_state(folder / f"s{blocks}", values, blocks)
     shape = {"encoding": Encoding.RAW32, "job": 1, "serial": 1, "block_count": blocks}
-    files.write_update(folder / f"u{blocks}", **shape, delta=values)
+    update_writer.write_update(folder / f"u{blocks}", **shape, delta=values)
     del values
 threading.Thread(target=watch, daemon=True).start()
 peaks = []

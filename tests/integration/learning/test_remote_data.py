@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from steelyard.content import EmbeddedStore, StoreConfig
-from steelyard.core.files import open_state
+from steelyard.core.state_file import open_state
 from steelyard.errors import ConfigError, QuantizeError
 from steelyard.learning.job_setup import tensor_specs, write_initial
 from steelyard.learning.loaders import remote

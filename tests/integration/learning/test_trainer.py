@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from steelyard.core.files import open_state
+from steelyard.core.state_file import open_state
 from steelyard.errors import ManifestError, TrainingError
 from steelyard.jobs.manifest import Manifest
 from steelyard.learning import process

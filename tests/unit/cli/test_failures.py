@@ -12,7 +12,9 @@ from steelyard import errors
 from steelyard.cli import failures
 from steelyard.cli.output import Output
 from steelyard.core.encodings import Encoding
-from steelyard.core.files import open_state, open_update, write_update
+from steelyard.core.state_file import open_state
+from steelyard.core.update_file import open_update
+from steelyard.core.update_writer import write_update
 
 
 def report(error: errors.SteelyardError, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:

@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steelyard.core import aggregation, files, inputs, proofs, transcript, update_file
+from steelyard.core import (
+    aggregation,
+    inputs,
+    numbers,
+    proofs,
+    state_file,
+    transcript,
+    update_file,
+    update_writer,
+)
 from steelyard.core.encodings import Encoding
 from steelyard.core.kernels import Kernels
 from steelyard.core.rules import Rule
@@ -18,8 +27,8 @@ CHUNKS = (8, 24, 64, 4096)
 
 
 def _cut(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    for module in (inputs, files, transcript, update_file):
-        monkeypatch.setattr(module, "CHUNK", chunk)
+    for module in (inputs, state_file, transcript, update_file):
+        monkeypatch.setattr(module, "CHUNK_BLOCKS", chunk)
 
 
 @pytest.mark.parametrize("encoding", list(Encoding))
@@ -37,7 +46,7 @@ def test_results_and_proofs_do_not_depend_on_the_chunk(
         assert roots == result.roots
         assert proof.transcript_root() == roots.transcript
         files_read = posted.state.data.tobytes() + posted.momentum.data.tobytes()
-        roots_read = tuple(files.UpdateFile.summary.func(u).update_root for u in made.inputs.updates)
+        roots_read = tuple(update_file.UpdateFile.summary.func(u).update_root for u in made.inputs.updates)
         seen.add((files_read, result.table_hash, proof, roots_read))
     assert len(seen) == 1
     assert proof.updates == tuple(update[137] for update in made.blocks)
@@ -61,14 +70,16 @@ def test_written_updates_do_not_depend_on_the_chunk(
     seen = set()
     for chunk in CHUNKS:
         _cut(monkeypatch, chunk)
-        written = files.write_update(tmp_path / "u", **shape, delta=delta, kept=tmp_path / "k")
+        written = update_writer.write_update(
+            tmp_path / "u", **shape, delta=delta, new_residual=tmp_path / "k"
+        )
         seen.add((written, (tmp_path / "u").read_bytes(), (tmp_path / "k").read_bytes()))
     assert len(seen) == 1
 
 
 def test_more_blocks_than_a_chunk_holds(tmp_path: Path) -> None:
     made = make_round(
-        random.Random(9), tmp_path, Rule.FEDAVG, Encoding.BFP4, 2 * update_file.CHUNK + 5, n=2, beta=0
+        random.Random(9), tmp_path, Rule.FEDAVG, Encoding.BFP4, 2 * numbers.CHUNK_BLOCKS + 5, n=2, beta=0
     )
     state, _ = made.expected()
     result, posted = made.aggregate()

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from steelyard.core.files import open_state, write_state
 from steelyard.core.kernels.arrays import Float32
+from steelyard.core.state_file import open_state, write_state
 from steelyard.errors import FormatError, QuantizeError
 from steelyard.jobs.manifest import TensorSpec
 from steelyard.learning.vector import (

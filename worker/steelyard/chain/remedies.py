@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from steelyard.core.rules import RULES
+
 Remedy = str | Callable[[dict[str, Any]], str]
 
 _SEES = "the proof shows something else than what was posted: build it again from the public files"
@@ -24,7 +26,7 @@ def _terms(fields: dict[str, Any]) -> str:
         "token": "the token did not deliver the whole escrow; tokens that take a fee cannot be bounties",
         "windows": "every window must last the deployment's minimum, and post_window more than turn_window",
         "bps": "worker_bps, aggregator_bps and attestor_bps must add up to 10,000",
-        "rule": "FedAvg is the rule that the contracts know so far",
+        "rule": f"the contracts compute {', '.join(rule.name for rule in RULES if rule.on_chain)} so far",
     }
     return hints.get(field, f"change `{field}` of the job (docs/protocol.md)")
 

@@ -10,15 +10,15 @@ import math
 import re
 from dataclasses import asdict, dataclass
 
-from steelyard.core.encodings import Encoding
+from steelyard.core.encoding_spec import ENCODINGS, Encoding
 from steelyard.core.numbers import MAX_BLOCKS, MAX_SCALE_BITS, ONE
-from steelyard.core.rules import MAX_ENERGY, MAX_LR, MAX_UPDATES, MAX_WEIGHT, AggregationConfig, Rule
+from steelyard.core.rules import MAX_ENERGY, MAX_LR, MAX_WEIGHT, RULES, AggregationConfig, Rule
 from steelyard.errors import ManifestError
 from steelyard.jobs import membership
 from steelyard.jobs.canonical_json import JsonNode
 
-ENCODINGS = tuple(encoding.name.lower() for encoding in Encoding)
-RULES = tuple(rule.name.lower() for rule in Rule)
+ENCODING_NAMES = tuple(spec.name for spec in ENCODINGS)
+RULE_NAMES = tuple(spec.name for spec in RULES)
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "linear", "cosine")
 MAX_ROWS = 2**32
@@ -73,15 +73,15 @@ class TensorSpec:
 def read_step(node: JsonNode) -> AggregationConfig:
     """The arithmetic of a job. Raises ManifestError for an unknown name or a number out of range."""
     got = node.fields(("block_count", "encoding", "rule", "trim", "beta", "lr", "bound2"))
-    rule = Rule[got["rule"].choice(RULES).upper()]
+    rule = Rule[got["rule"].choice(RULE_NAMES).upper()]
     bound2 = int(got["bound2"].text(_UINT96, "a decimal integer below 2^96"))
     if bound2 > MAX_ENERGY:
         got["bound2"].fail("is no decimal integer below 2^96")
     return AggregationConfig(
         block_count=got["block_count"].integer(1, MAX_BLOCKS),
-        encoding=Encoding[got["encoding"].choice(ENCODINGS).upper()],
+        encoding=Encoding[got["encoding"].choice(ENCODING_NAMES).upper()],
         rule=rule,
-        trim=got["trim"].integer(0, (MAX_UPDATES - 1) // 2 if rule is Rule.TRIMMED_MEAN else 0),
+        trim=got["trim"].integer(0, RULES[rule].max_trim),
         beta=got["beta"].integer(0, ONE),
         lr=got["lr"].integer(0, MAX_LR),
         bound2=bound2,
@@ -91,8 +91,8 @@ def read_step(node: JsonNode) -> AggregationConfig:
 def step_json(step: AggregationConfig) -> dict[str, object]:
     """What `read_step` reads."""
     names = {
-        "encoding": step.encoding.name.lower(),
-        "rule": step.rule.name.lower(),
+        "encoding": step.encoding.spec.name,
+        "rule": RULES[step.rule].name,
         "bound2": str(step.bound2),
     }
     return {**asdict(step), **names}

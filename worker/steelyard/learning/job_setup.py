@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from steelyard.core.files import write_state
 from steelyard.core.rules import AggregationConfig
+from steelyard.core.state_file import write_state
 from steelyard.errors import ManifestError
 from steelyard.jobs.manifest import DataFile, InitialModel, Manifest, Shard, TensorSpec, TrainingConfig
 from steelyard.learning.data import Rows

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.core.files import atomic
 from steelyard.errors import FormatError
 from steelyard.jobs.canonical_json import check_depth
+from steelyard.util.atomic import atomic
 
 DTYPES: Mapping[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "U8": np.dtype("u1")}
 MAX_HEADER = 1 << 20

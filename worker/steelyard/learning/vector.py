@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from steelyard.core.files import atomic, open_state
 from steelyard.core.kernels.arrays import Float32, Int32
 from steelyard.core.numbers import BLOCK_VALUES, STATE_BLOCK, block_count, dequantize, quantize
+from steelyard.core.state_file import open_state
 from steelyard.errors import FormatError, QuantizeError
 from steelyard.jobs.manifest import TensorSpec
 from steelyard.learning.safetensors_file import read_tensors, write_stream
+from steelyard.util.atomic import atomic
 
 
 def flatten(tensors: Mapping[str, Float32], specs: Sequence[TensorSpec]) -> Int32:

@@ -20,9 +20,9 @@ from nacl.secret import SecretBox
 from nacl.utils import random
 
 from steelyard.content.cid import Cid
-from steelyard.core.files import atomic
 from steelyard.errors import ContentSealed, WalletError, WrongPassword
 from steelyard.sealing.envelopes import Envelope
+from steelyard.util.atomic import atomic
 
 FOLDER = "encryption"  # in the folder of keystores
 _OWNED = "owned"

@@ -18,8 +18,8 @@ from typing import BinaryIO
 from nacl import bindings
 from nacl.exceptions import CryptoError
 
-from steelyard.core.files import atomic
 from steelyard.errors import ContentCorrupt, ContentSealed
+from steelyard.util.atomic import atomic
 
 MAGIC = b"STYSEAL1"  # as the length of a safetensors header it would be absurd
 CHUNK = 1 << 18  # bytes of content

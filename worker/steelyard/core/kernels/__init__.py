@@ -1,7 +1,7 @@
 """The hot loops of the exact core, compiled by Numba, with NumPy as a fallback of equal bits.
 
-`kernels.get()` returns the module that holds them (`fallback.py` documents each) and loads Numba only then, so
-that imports stay cheap. `warm()` compiles everything into the cache; `make setup` calls it.
+`kernels.get()` returns the module that holds them (`fallback.py` documents each) and loads Numba only then,
+so that imports stay cheap. `warm()` compiles everything into the cache; `make setup` calls it.
 
 STEELYARD_KERNELS=numpy or =numba forces one of the two; otherwise Numba is used where it can be imported.
 """

@@ -218,7 +218,7 @@ def weighted_sums(
     """Sum `weight * clipped value` over update files, for the blocks first, first + 1, ... of `total`.
 
     updates: each file's bytes, of a length that was checked. bitmap: offset of their bitmaps. cursors:
-    (updates,), offset of each one's first non-empty block at or after `first` starts; moved past what was read.
+    (updates,), offset of each one's first non-empty block at or after `first`; moved past what was read.
     total: (rows, 32), set.
     """
     spec, count = ENCODINGS[encoding], total.shape[0]
