@@ -14,9 +14,9 @@ from typing import Any
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import EncodingError
 from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 
 from steelyard.chain.generated.structs import KINDS
+from steelyard.core.hashing import keccak
 from steelyard.errors import ConfigError
 
 Abi = Sequence[Mapping[str, Any]]
@@ -89,7 +89,7 @@ class Signature:
 
     @property
     def topic(self) -> bytes:
-        return keccak(text=self.text)
+        return keccak(self.text.encode())
 
     @property
     def selector(self) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eth_abi.abi import encode
-from eth_utils.crypto import keccak
 
 from steelyard.chain.calls import Contract
 from steelyard.chain.codec import plain
@@ -15,6 +14,7 @@ from steelyard.chain.generated.token import TestToken
 from steelyard.chain.generated.vault import Vault
 from steelyard.chain.generated.worker_registry import WorkerRegistry
 from steelyard.chain.networks import Deployment
+from steelyard.core.hashing import keccak
 
 _RESULT = "(uint64,uint64,uint8,bytes32,uint256,bytes32,bytes32,bytes32,bytes32,uint8,bytes32,address)"
 _SUBMISSION = "(uint64,uint64,uint8,address,uint24,bytes32,uint8,bytes32)"

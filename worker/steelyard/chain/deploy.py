@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import rlp
 from eth_abi.abi import encode
 from eth_utils.address import to_canonical_address, to_checksum_address
-from eth_utils.crypto import keccak
 
 from steelyard.chain.deployment_plan import PLAN, TOKEN, ContractAddress, Creation, DeploymentSettings
+from steelyard.core.hashing import keccak
 from steelyard.errors import ChainError, ConfigError, TransactionTimeout, Unreachable
 
 

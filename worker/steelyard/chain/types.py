@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 from steelyard.errors import ChainError
 
+ZERO_ADDRESS = "0x" + "00" * 20
+"""The address that stands for nobody."""
+
 E = TypeVar("E", bound="Event")
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -26,6 +25,7 @@ from pathlib import Path
 from steelyard.content.cid import Cid
 from steelyard.content.layout import LEAF_BYTES, Layout, read_layout
 from steelyard.errors import CidError, ContentCorrupt, ContentError, ContentMissing, DiskFull
+from steelyard.util.file_lock import open_lock, try_lock_file
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -208,9 +208,9 @@ def try_lock(path: Path) -> Iterator[bool]:
     It is deleted while it is held, so whoever locks one must see that it is still the one at `path`.
     """
     with disk_errors(path):
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = open_lock(path, 0o644)
     try:
-        mine = take_lock(fd) and path.exists() and os.path.samestat(os.fstat(fd), path.stat())
+        mine = try_lock_file(fd) and path.exists() and os.path.samestat(os.fstat(fd), path.stat())
         try:
             yield mine
         finally:
@@ -218,15 +218,6 @@ def try_lock(path: Path) -> Iterator[bool]:
                 path.unlink(missing_ok=True)
     finally:
         os.close(fd)
-
-
-def take_lock(fd: int) -> bool:
-    """Lock an open file against all others, at once; False where another has it."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

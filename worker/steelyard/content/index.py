@@ -20,7 +20,7 @@ from steelyard.content.dagpb import decode_node
 from steelyard.content.layout import Layout
 from steelyard.content.store import Entry, Freed, HeldFile
 from steelyard.errors import ContentError, DiskFull
-from steelyard.util.sqlite import open_shared
+from steelyard.util.sqlite import open_shared, transaction
 
 BUSY_S = 10.0  # seconds to wait for another process's write
 
@@ -202,15 +202,8 @@ class Index:
 
     @contextmanager
     def _write(self) -> Iterator[None]:
-        with self._lock, self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        with self._lock, self._errors(), transaction(self._db):
+            yield
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

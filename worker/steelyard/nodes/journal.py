@@ -20,6 +20,7 @@ from steelyard.chain.types import Event
 from steelyard.errors import DiskFull, JournalError
 from steelyard.nodes.crashpoints import crashpoint
 from steelyard.nodes.state import event_log
+from steelyard.util.sqlite import transaction
 
 VERSION = "1"
 _SCHEMA = """
@@ -146,13 +147,8 @@ class Journal:
     @contextlib.contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+            with transaction(self._db) as db:
+                yield db
         except sqlite3.OperationalError as error:
             if "full" in str(error):
                 raise DiskFull(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from steelyard.errors import JournalError
-from steelyard.util.sqlite import open_shared
+from steelyard.util.sqlite import open_shared, transaction
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS intent (
@@ -172,13 +172,8 @@ class SqliteOutbox:
         """One transaction; `durable` survives a power cut, as what was signed must."""
         try:
             self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+            with transaction(self._db) as db:
+                yield db
         except sqlite3.Error as error:
             left = "nothing was sent" if durable else "what was sent is found again at the next start"
             raise JournalError(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from steelyard.content.cid import Cid
 from steelyard.errors import ContentError, DiskFull
-from steelyard.util.sqlite import open_shared
+from steelyard.util.sqlite import open_shared, transaction
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS roots(
@@ -75,13 +75,11 @@ class DaemonLedger:
 
     def _owner(self) -> str:
         """A name of this store, for pins of its own in a daemon that others use too."""
-        with self._lock, self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            found = self._db.execute("SELECT name FROM owner").fetchone()
+        with self._lock, self._errors(), transaction(self._db) as db:
+            found = db.execute("SELECT name FROM owner").fetchone()
             if found is None:
                 found = (uuid.uuid4().hex[:16],)
-                self._db.execute("INSERT INTO owner VALUES(?)", found)
-            self._db.execute("COMMIT")
+                db.execute("INSERT INTO owner VALUES(?)", found)
             return str(found[0])
 
     def _do(self, sql: str, args: tuple[object, ...]) -> list[tuple[bytes, int, bytes, float]]:
