@@ -76,10 +76,10 @@ def test_a_proof_beyond_the_list_is_refused() -> None:
     ],
 )
 def test_a_cid_that_the_contracts_cannot_express_is_refused(cid: str) -> None:
-    with pytest.raises(ManifestError, match="no CIDv1"):
+    with pytest.raises(ManifestError, match="not a CIDv1"):
         membership.split_cid(cid)
 
 
-def test_something_that_is_no_account_is_refused() -> None:
-    with pytest.raises(ManifestError, match="no address"):
+def test_something_that_is_not_an_account_is_refused() -> None:
+    with pytest.raises(ManifestError, match="not an address"):
         membership.invitation_leaf("0x12", 1, jobs.cid_of("x"))

@@ -1,4 +1,4 @@
-"""Who may join: the Merkle roots of shards and invitations that a job fixes (protocol.md section 8).
+"""Membership: the Merkle roots of shards and invitations that a job fixes (protocol.md section 8).
 
     shard leaf       keccak(keccak(abi.encode(uint256 index, uint8 codec, bytes32 digest, uint256 weight)))
     invitation leaf  keccak(keccak(abi.encode(address account, uint256 weight, uint8 codec, bytes32 digest)))
@@ -39,7 +39,7 @@ def split_cid(cid: str) -> tuple[int, bytes]:
     known = raw[:_PREFIX_SIZE] in (bytes((1, RAW, 0x12, 32)), bytes((1, DAG_PB, 0x12, 32)))
     if not known or "b" + base64.b32encode(raw).decode().rstrip("=").lower() != cid:
         raise ManifestError(
-            f"{cid[:80]!a} is no CIDv1 with sha2-256 in base32",
+            f"{cid[:80]!a} is not a CIDv1 with sha2-256 in base32",
             remedy="compute it with `steelyard content cid`",
         )
     return raw[1], raw[_PREFIX_SIZE:]
@@ -54,10 +54,10 @@ def shard_leaf(index: int, cid: str, weight: int) -> bytes:
 def invitation_leaf(account: str, weight: int, cid: str) -> bytes:
     """The leaf of one invited account (hex address, any case), 32 bytes.
 
-    cid: empty where the member keeps its data at home; codec and digest are 0 then.
+    cid: empty if the member keeps its data at home; codec and digest are 0 then.
     """
     if not _ADDRESS.fullmatch(account):
-        raise ManifestError(f"{account[:80]!a} is no address", remedy="give 0x and 40 hex digits")
+        raise ManifestError(f"{account[:80]!a} is not an address", remedy="give 0x and 40 hex digits")
     codec, digest = split_cid(cid) if cid else (0, bytes(32))
     return _leaf(_word(int(account, 16)), _word(weight), _word(codec), digest)
 
@@ -87,7 +87,7 @@ def merkle_proof(leaves: Sequence[bytes], position: int) -> list[bytes]:
 
 
 def merkle_verify(leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
-    """What MerkleProof.verify answers."""
+    """The result of MerkleProof.verify."""
     for sibling in proof:
         leaf = _node(leaf, sibling)
     return leaf == root
@@ -108,5 +108,5 @@ def _leaf(*words: bytes) -> bytes:
 
 
 def _word(value: int) -> bytes:
-    """A uint256 of the ABI. Raises OverflowError where it does not fit, which no bounded caller meets."""
+    """A uint256 of the ABI. Raises OverflowError if it does not fit; bounded callers never see it."""
     return value.to_bytes(32, "big")

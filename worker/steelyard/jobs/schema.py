@@ -1,7 +1,7 @@
-"""The parts of a manifest, each with its reader (from hostile JSON) and its writer.
+"""The schema of a manifest: each part with its reader (from hostile JSON) and its writer.
 
-Numbers that are no integers are decimal strings ("0.05"), 16.16 fixed point is its integer, and `bound2` is a
-string, since other languages' JSON readers lose integers above 2^53.
+Numbers that are not integers are decimal strings ("0.05"), 16.16 fixed point is its integer, and `bound2` is
+a string, since other languages' JSON readers lose integers above 2^53.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def read_cid(node: JsonNode) -> str:
     try:
         membership.split_cid(cid)
     except ManifestError:
-        node.fail("is no CIDv1 with sha2-256, as raw or dag-pb")
+        node.fail("is not a CIDv1 with sha2-256, as raw or dag-pb")
     return cid
 
 
@@ -76,7 +76,7 @@ def read_step(node: JsonNode) -> AggregationConfig:
     rule = Rule[got["rule"].choice(RULE_NAMES).upper()]
     bound2 = int(got["bound2"].text(_UINT96, "a decimal integer below 2^96"))
     if bound2 > MAX_ENERGY:
-        got["bound2"].fail("is no decimal integer below 2^96")
+        got["bound2"].fail("is not a decimal integer below 2^96")
     return AggregationConfig(
         block_count=got["block_count"].integer(1, MAX_BLOCKS),
         encoding=Encoding[got["encoding"].choice(ENCODING_NAMES).upper()],
@@ -89,7 +89,7 @@ def read_step(node: JsonNode) -> AggregationConfig:
 
 
 def step_json(step: AggregationConfig) -> dict[str, object]:
-    """What `read_step` reads."""
+    """The JSON that `read_step` reads."""
     names = {
         "encoding": step.encoding.spec.name,
         "rule": RULES[step.rule].name,
@@ -121,7 +121,7 @@ class Shard:
     """One member's place: a data file with its weight and, in a job by invitation, who may take it."""
 
     index: int  # its position in the manifest's list
-    cid: str  # empty, by invitation only, where the member keeps its data at home
+    cid: str  # empty, by invitation only, if the member keeps its data at home
     weight: int  # 1 to 2^20 - 1
     rows: int
     size: int  # bytes; 0 of data at home
@@ -170,7 +170,7 @@ class InitialModel:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """What a worker does with its rows in one round."""
+    """How a worker trains in one round."""
 
     local_epochs: int = 1
     batch_size: int = 64
@@ -180,7 +180,7 @@ class TrainingConfig:
     round_decay: str = "1"  # the learning rate's factor from one round to the next, 0 to 1
     momentum: str = "0.9"
     weight_decay: str = "0"
-    clip_norm: str = "2"  # longest gradient of a step, 0 = any: skewed shards throw a fresh net off otherwise
+    clip_norm: str = "2"  # longest gradient of a step, 0 = any: without it, skewed shards can diverge
     max_rows: int = 0  # rows that one epoch draws, 0 = all
     seed: int = 1
 

@@ -3,7 +3,7 @@
 `kernels.get()` returns the module that holds them (`fallback.py` documents each) and loads Numba only then,
 so that imports stay cheap. `warm()` compiles everything into the cache; `make setup` calls it.
 
-STEELYARD_KERNELS=numpy or =numba forces one of the two; otherwise Numba is used where it can be imported.
+STEELYARD_KERNELS=numpy or =numba forces one of the two; otherwise Numba is used if it can be imported.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Kernels", "get", "warm"]
 
 @functools.cache
 def get() -> Kernels:
-    """Return the kernels of this process; the first call loads them (about half a second with Numba)."""
+    """The kernels of this process; the first call loads them (about half a second with Numba)."""
     choice = os.environ.get("STEELYARD_KERNELS", "auto")
     if choice not in {"auto", "numba", "numpy"}:
         raise ConfigError(

@@ -1,6 +1,6 @@
 """The kernels in NumPy alone: slow, portable, and equal to the compiled ones bit for bit.
 
-Used where Numba can't be imported, on big-endian machines, and with STEELYARD_KERNELS=numpy. The compiled
+Used if Numba can't be imported, on big-endian machines, and with STEELYARD_KERNELS=numpy. The compiled
 versions (`compiled.py`) have the same names, arguments and results; the docstrings here are the contract of
 both.
 """

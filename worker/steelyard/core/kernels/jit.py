@@ -1,4 +1,4 @@
-"""Numba with types, and a cache directory that works where the package can't be written to.
+"""Numba with types, and a cache directory that works if the package can't be written to.
 
 Cached machine code is loaded by unpickling, so the cache must belong to this user alone: a directory that
 somebody else owns, or that others can write to, is never used.
@@ -28,9 +28,9 @@ INT64 = types.Array(types.int64, 1, "C", readonly=True)
 
 
 def cache_folder() -> Path | None:
-    """Where compiled kernels are kept: NUMBA_CACHE_DIR, else beside this file, else the user's cache.
+    """Folder of compiled kernels: NUMBA_CACHE_DIR, else beside this file, else the user's cache.
 
-    None where none of them may be used: each process then compiles for itself, in memory. Each version of the
+    None if none of them may be used: each process then compiles for itself, in memory. Each version of the
     sources has a folder of its own, as Numba does not notice changes of what a kernel calls.
     """
     here = Path(__file__).parent
@@ -57,7 +57,7 @@ def _usable(folder: Path) -> bool:
 
 
 def compiled(signature: Any) -> Callable[[F], F]:
-    """Compile a function for one signature at definition, or load it from the cache where there is one."""
+    """Compile a function for one signature at definition, or load it from the cache if there is one."""
 
     def decorate(function: F) -> F:
         cached = _FOLDER is not None
@@ -73,7 +73,7 @@ def compiled(signature: Any) -> Callable[[F], F]:
 
 
 def inlined(function: F) -> F:
-    """Compile a helper as part of each kernel that calls it; it has no cache entry to load of its own."""
+    """Compile a helper as part of each kernel that calls it; it has no cache entry of its own."""
     result: F = numba.njit(error_model="numpy", nogil=True)(function)
     return result
 
