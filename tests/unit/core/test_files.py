@@ -15,9 +15,9 @@ from steelyard.core.encodings import Encoding
 from steelyard.core.numbers import CHUNK_BLOCKS
 from steelyard.core.update_file import header_of
 from steelyard.errors import DiskFull, FormatError
+from steelyard.util.atomic import atomic
 from support import core_reference as ref
 from support.core_rounds import random_values, state_bytes, update_bytes
-from steelyard.util.atomic import atomic
 
 COUNT = 13
 TERMS: dict[str, Any] = {"encoding": Encoding.BFP8, "job": 7, "serial": 9, "block_count": COUNT}
