@@ -33,6 +33,7 @@ from steelyard.learning import job_setup
 from steelyard.learning.data import Dataset, Rows, ShardFile, load_mnist, publish
 from steelyard.learning.partition import dirichlet_partition
 from steelyard.learning.recipes import recipe_named
+from steelyard.learning.recipes.image_cnn import MNIST_ARCHITECTURE
 from steelyard.learning.trainer import Trainer, TrainerSettings, round_options
 
 ROUNDS = 6
@@ -63,14 +64,12 @@ class Task:
 
     def manifest(self, encoding: Encoding) -> Manifest:
         """The demo's job with this encoding; its first state is written to `folder`."""
-        blocks = job_setup.block_count_of("image-cnn", job_setup.DEMO_ARCHITECTURE)
-        root = job_setup.write_initial(
-            "image-cnn", job_setup.DEMO_ARCHITECTURE, self.seed, self.folder / "state-0"
-        )
+        blocks = job_setup.block_count_of("image-cnn", MNIST_ARCHITECTURE)
+        root = job_setup.write_initial("image-cnn", MNIST_ARCHITECTURE, self.seed, self.folder / "state-0")
         return job_setup.compose(
             name="benchmark",
             recipe="image-cnn",
-            architecture=job_setup.DEMO_ARCHITECTURE,
+            architecture=MNIST_ARCHITECTURE,
             step=AggregationConfig(block_count=blocks, encoding=encoding),
             membership="shards",
             shards=[
@@ -165,7 +164,7 @@ class Net(nn.Module):  # type: ignore[misc]
 
 def float_run(task: Task) -> list[float]:
     """FedAvg in floats: test accuracy in percent after each round."""
-    first = recipe_named("image-cnn").initial(job_setup.DEMO_ARCHITECTURE, task.seed)
+    first = recipe_named("image-cnn").initial(MNIST_ARCHITECTURE, task.seed)
     state = {name: torch.from_numpy(values) for name, values in first.items()}
     weights = np.array([len(part) for part in task.parts], np.float64)
     shares = weights / weights.sum()

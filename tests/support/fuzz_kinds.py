@@ -31,7 +31,7 @@ from steelyard.core.update_writer import write_update
 from steelyard.errors import SteelyardError
 from steelyard.jobs import canonical_json
 from steelyard.jobs.manifest import Manifest
-from steelyard.jobs.schema import TensorSpec
+from steelyard.jobs.tensor_spec import TensorSpec
 from steelyard.learning.data import read_rows
 from steelyard.learning.safetensors_file import read_tensors
 from steelyard.learning.vector import safetensors_to_state, state_to_safetensors

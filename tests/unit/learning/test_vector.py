@@ -106,7 +106,8 @@ def test_the_parents_side_of_learning_never_imports_torch() -> None:
     code = (
         "import sys, steelyard.learning.trainer, steelyard.learning.partition, steelyard.jobs.manifest\n"
         "from steelyard.learning import job_setup\n"
-        "job_setup.tensor_specs('image-cnn', job_setup.DEMO_ARCHITECTURE)\n"
+        "from steelyard.learning.recipes.image_cnn import MNIST_ARCHITECTURE\n"
+        "job_setup.tensor_specs('image-cnn', MNIST_ARCHITECTURE)\n"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

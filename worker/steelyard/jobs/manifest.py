@@ -21,11 +21,11 @@ from steelyard.jobs.schema import (
     DataFile,
     InitialModel,
     Shard,
-    TensorSpec,
     TrainingConfig,
     read_step,
     step_json,
 )
+from steelyard.jobs.tensor_spec import TensorSpec
 
 __all__ = [
     "MEMBERSHIPS",

@@ -6,12 +6,11 @@ a string, since other languages' JSON readers lose integers above 2^53.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import asdict, dataclass
 
 from steelyard.core.encoding_spec import ENCODINGS, Encoding
-from steelyard.core.numbers import MAX_BLOCKS, MAX_SCALE_BITS, ONE
+from steelyard.core.numbers import MAX_BLOCKS, ONE
 from steelyard.core.rules import MAX_ENERGY, MAX_LR, MAX_WEIGHT, RULES, AggregationConfig, Rule
 from steelyard.errors import ManifestError
 from steelyard.jobs import membership
@@ -24,7 +23,6 @@ SCHEDULES = ("constant", "linear", "cosine")
 MAX_ROWS = 2**32
 MAX_FILE = 2**40  # bytes of a shard
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,5})(\.[0-9]{1,9})?")
 _FACTOR = re.compile(r"0(\.[0-9]{1,9})?|1")
 _HASH = re.compile(r"0x[0-9a-f]{64}")
@@ -41,33 +39,6 @@ def read_cid(node: JsonNode) -> str:
     except ManifestError:
         node.fail("is not a CIDv1 with sha2-256, as raw or dag-pb")
     return cid
-
-
-@dataclass(frozen=True, kw_only=True)
-class TensorSpec:
-    """One tensor of the weight vector; its place follows from its position in the manifest's list."""
-
-    name: str
-    shape: tuple[int, ...]
-    scale_bits: int
-
-    @property
-    def size(self) -> int:
-        """Its number of values."""
-        return math.prod(self.shape)
-
-    @classmethod
-    def read(cls, node: JsonNode, most_values: int) -> TensorSpec:
-        """Raises ManifestError for a bad name, over 8 dimensions, over `most_values`, or bad scale bits."""
-        got = node.fields(("name", "shape", "scale_bits"))
-        shape = tuple(side.integer(1, most_values) for side in got["shape"].items(8))
-        if math.prod(shape) > most_values:
-            got["shape"].fail(f"has {math.prod(shape)} values, over the limit of {most_values}")
-        name = got["name"].text(_NAME, "a tensor's name")
-        return cls(name=name, shape=shape, scale_bits=got["scale_bits"].integer(0, MAX_SCALE_BITS))
-
-    def json(self) -> dict[str, object]:
-        return {"name": self.name, "scale_bits": self.scale_bits, "shape": list(self.shape)}
 
 
 def read_step(node: JsonNode) -> AggregationConfig:

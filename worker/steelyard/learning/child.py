@@ -14,6 +14,7 @@ Out:  {"id": 0, "type": "ready"}
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import queue
@@ -28,9 +29,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from steelyard.errors import SteelyardError, TrainingError
+from steelyard.jobs.tensor_spec import TensorSpec
 from steelyard.learning.data import read_rows
 from steelyard.learning.recipes import recipe_named
-from steelyard.learning.recipes.base import Architecture, Cancelled, InitialTensor, Options, Weights
+from steelyard.learning.recipes.base import Architecture, Cancelled, Learner, Options, Recipe, Weights
 from steelyard.learning.safetensors_file import read_tensors, write_tensors
 
 HEARTBEAT_S = 0.2  # between two progress lines
@@ -154,7 +156,7 @@ def _work(request: dict[str, Any], report: Callable[[int, int, float], None]) ->
     recipe = recipe_named(request["recipe"])
     weights = _read_weights(Path(request["weights"]), recipe.layout(architecture))
     rows = read_rows(Path(request["data"]))
-    learner = recipe.learner(architecture)
+    learner = learner_of(recipe, architecture)
     if request["op"] == "evaluate":
         metrics = asdict(learner.evaluate(weights, rows, report))
     else:
@@ -164,7 +166,14 @@ def _work(request: dict[str, Any], report: Callable[[int, int, float], None]) ->
     return {**metrics, "seconds": time.monotonic() - started}
 
 
-def _read_weights(path: Path, layout: tuple[InitialTensor, ...]) -> Weights:
+def learner_of(recipe: Recipe, architecture: Architecture) -> Learner:
+    """The recipe's torch side. Its class is found by name, so that recipes don't import torch."""
+    module, _, name = recipe.learner.partition(":")
+    learner: Learner = getattr(importlib.import_module(module), name)(architecture)
+    return learner
+
+
+def _read_weights(path: Path, layout: tuple[TensorSpec, ...]) -> Weights:
     tensors = read_tensors(path)
     for wanted in layout:
         found = tensors.get(wanted.name)

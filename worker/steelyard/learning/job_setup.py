@@ -15,27 +15,13 @@ from steelyard.learning.recipes.base import Architecture
 from steelyard.learning.safetensors_file import read_tensors
 from steelyard.learning.vector import blocks_of, flatten
 
-DEMO_ARCHITECTURE: Architecture = {
-    "channels": 1,
-    "height": 28,
-    "width": 28,
-    "classes": 10,
-    "mean": 33,
-    "deviation": 79,
-    "filters": (16, 32),
-}
-"""MNIST, 13,242 parameters."""
-
 DEMO_TRAINING = TrainingConfig(batch_size=64, learning_rate="0.08", round_decay="0.7")
 """For six rounds on four Dirichlet(0.5) shards; benchmarks/README.md says how far they come."""
 
 
 def tensor_specs(recipe: str, architecture: Architecture) -> tuple[TensorSpec, ...]:
-    """The tensors that a recipe makes of an architecture. Raises TrainingError where it does not take it."""
-    return tuple(
-        TensorSpec(name=tensor.name, shape=tensor.shape, scale_bits=tensor.scale_bits)
-        for tensor in recipe_named(recipe).layout(architecture)
-    )
+    """The tensors of a recipe's architecture. Raises TrainingError if the recipe does not take it."""
+    return recipe_named(recipe).layout(architecture)
 
 
 def block_count_of(recipe: str, architecture: Architecture) -> int:
@@ -90,7 +76,7 @@ def compose(
 
 def check_rows(manifest: Manifest, rows: Rows) -> None:
     """Raise TrainingError unless the recipe takes these rows."""
-    recipe_named(manifest.recipe).intake(manifest.architecture).check(rows)
+    recipe_named(manifest.recipe).input_spec(manifest.architecture).check(rows)
 
 
 def check_recipe(manifest: Manifest) -> None:

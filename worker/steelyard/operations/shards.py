@@ -27,7 +27,7 @@ from steelyard.learning.loaders import Scan, Source, SourceOptions, opened
 from steelyard.learning.loaders.remote import shown
 from steelyard.learning.partition import Partition
 from steelyard.learning.recipes import recipe_named
-from steelyard.learning.recipes.defaults import RECIPES, TRAINING, architecture_for
+from steelyard.learning.recipes.defaults import architecture_for, recipe_for
 from steelyard.learning.sharding import Plan, Sharded, Split, split, write
 from steelyard.operations.chain_session import ProgressCallback, no_progress
 from steelyard.operations.description import FILE_NAME
@@ -97,7 +97,7 @@ def describe_shards(
         source=_UNPRINTABLE.sub(" ", _source_name(request.where))[:200],
         kind=scan.kind.value,
         partition=f"{request.partition}, seed {request.seed}",
-        recipe=request.like.recipe if request.like else RECIPES[scan.kind],
+        recipe=request.like.recipe if request.like else recipe_for(scan.kind).name,
         architecture=architecture,
         labels=tuple(_UNPRINTABLE.sub(" ", name)[:200] for name in scan.names),
         columns=tuple(_UNPRINTABLE.sub(" ", name)[:200] for name in scan.columns),
@@ -154,10 +154,10 @@ def _split(request: ShardRequest, source: Source) -> tuple[Scan, Split]:
 
 
 def _check_like(like: DataManifest, scan: Scan) -> None:
-    wanted = recipe_named(like.recipe).intake(like.architecture)
-    if (wanted.kind, wanted.row) != (scan.kind, scan.shape):
+    wanted = recipe_named(like.recipe).input_spec(like.architecture)
+    if (wanted.kind, wanted.shape) != (scan.kind, scan.shape):
         raise ConfigError(
-            f"these are {scan.kind.value} of shape {scan.shape}, not {wanted.kind.value} of {wanted.row}",
+            f"these are {scan.kind.value} of shape {scan.shape}, not {wanted.kind.value} of {wanted.shape}",
             remedy="choose the column with --text, or scale images with --image-size",
         )
 
@@ -176,7 +176,7 @@ def _source_name(where: str) -> str:
 
 def _job(manifest: DataManifest) -> str:
     """The text of a `job.toml` that `job create` takes as it is."""
-    training = TRAINING.get(manifest.recipe, {})
+    training = recipe_named(manifest.recipe).training
     lines = [
         "# Made by `steelyard data publish`; `steelyard job create` takes it. docs/walkthrough.md says more.",
         f"name = {_quoted(f'{manifest.source}, {len(manifest.shards)} shards'[:100])}",

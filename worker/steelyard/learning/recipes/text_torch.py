@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
-from steelyard.learning.recipes.base import Intake
+from steelyard.learning.recipes.base import Architecture
 from steelyard.learning.recipes.classifier_torch import Classifier
-from steelyard.learning.recipes.text import TextArchitecture
+from steelyard.learning.recipes.text import Text, TextArchitecture
 
 _BASE = 257
 _SPREAD = 2654435761  # 2^32 over the golden ratio, Knuth's multiplier
@@ -18,9 +18,9 @@ _SPREAD = 2654435761  # 2^32 over the golden ratio, Knuth's multiplier
 class TextLearner(Classifier):
     """Trains and tests one architecture on the CPU."""
 
-    def __init__(self, intake: Intake, shape: TextArchitecture) -> None:
-        super().__init__(intake)
-        self._shape = shape
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__(Text().input_spec(architecture))
+        self._architecture = TextArchitecture.parse(architecture)
 
     def logits(self, tensors: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
         """inputs: uint8 (batch, length). Returns float32 (batch, classes)."""
@@ -34,9 +34,9 @@ class TextLearner(Classifier):
         """The bucket of the n-gram from each place on, and 1 where there is one: both (batch, places)."""
         small = inputs.long()
         small = small + 32 * ((small >= ord("A")) & (small <= ord("Z"))).long()
-        places = self._shape.length - self._shape.ngram + 1
+        places = self._architecture.length - self._architecture.ngram + 1
         hashed = torch.zeros_like(small[:, :places])
-        for offset in range(self._shape.ngram):
+        for offset in range(self._architecture.ngram):
             hashed = (hashed * _BASE + small[:, offset : offset + places]) & 0xFFFFFFFF
-        there = (small[:, self._shape.ngram - 1 :] > 0).float()
-        return ((hashed * _SPREAD) & 0xFFFFFFFF) % self._shape.buckets, there
+        there = (small[:, self._architecture.ngram - 1 :] > 0).float()
+        return ((hashed * _SPREAD) & 0xFFFFFFFF) % self._architecture.buckets, there
