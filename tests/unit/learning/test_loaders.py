@@ -15,15 +15,15 @@ from PIL import Image
 
 from steelyard.errors import ConfigError
 from steelyard.learning.data import Kind
-from steelyard.learning.loaders import Scan, SourceOptions, opened
+from steelyard.learning.loaders import Scan, SourceOptions, open_source
 from steelyard.learning.loaders import images as pictures
 from steelyard.learning.loaders.label_encoding import LabelEncoder
 from support import sources
 
 
-def read(where: Path | str, scratch: Path, **wishes: Any) -> tuple[Scan, np.ndarray, np.ndarray]:
+def read(where: Path | str, scratch: Path, **options: Any) -> tuple[Scan, np.ndarray, np.ndarray]:
     """Scan and all rows, trained on and test."""
-    with opened(str(where), SourceOptions(**wishes), scratch) as source:
+    with open_source(str(where), SourceOptions(**options), scratch) as source:
         scan = source.scan()
         train = list(source.batches())
         test = list(source.batches(test=True))
@@ -122,7 +122,7 @@ class TestTables:
         assert read(tmp_path / "a.csv", tmp_path)[0].names == ("2", "9", "10")
 
     @pytest.mark.parametrize(
-        ("text", "wishes", "said", "remedy"),
+        ("text", "options", "said", "remedy"),
         [
             ("x,y\n1,2\n", {}, "no column is called label", "--label; there are x, y"),
             ("x,label\n1,2\n", {"label": "kind"}, "no column 'kind'", "there are x, label"),
@@ -143,11 +143,11 @@ class TestTables:
         ],
     )
     def test_what_is_wrong_is_said_with_a_remedy(
-        self, tmp_path: Path, text: str, wishes: dict[str, Any], said: str, remedy: str
+        self, tmp_path: Path, text: str, options: dict[str, Any], said: str, remedy: str
     ) -> None:
         (tmp_path / "a.csv").write_text(text)
         with pytest.raises(ConfigError) as caught:
-            read(tmp_path / "a.csv", tmp_path, **wishes)
+            read(tmp_path / "a.csv", tmp_path, **options)
         assert said in caught.value.message
         assert remedy in caught.value.remedy
 

@@ -11,7 +11,7 @@ import pytest
 from steelyard.errors import ConfigError, DiskFull
 from steelyard.learning import loaders, sharding
 from steelyard.learning.data import Dataset, Kind, load_mnist, publish, read_rows
-from steelyard.learning.loaders import SourceOptions, opened
+from steelyard.learning.loaders import SourceOptions, open_source
 from steelyard.learning.loaders.arrays import ArraySource
 from steelyard.learning.partition import Partition, dirichlet_partition, natural_partition
 from steelyard.learning.recipes.defaults import architecture_for
@@ -20,10 +20,10 @@ from steelyard.learning.sharding import Plan, Sharded, split, write
 from support import sources
 
 
-def sharded(where: Path, folder: Path, *, wishes: SourceOptions | None = None, **plan: Any) -> Sharded:
+def sharded(where: Path, folder: Path, *, options: SourceOptions | None = None, **plan: Any) -> Sharded:
     folder.mkdir(exist_ok=True)
     wanted = {"shards": 3, "partition": Partition.parse("dirichlet:1"), **plan}
-    with opened(str(where), wishes or SourceOptions(), folder) as source:
+    with open_source(str(where), options or SourceOptions(), folder) as source:
         scan = source.scan()
         return write(source, scan, split(scan, Plan(**wanted)), folder)
 
@@ -109,7 +109,7 @@ class TestRefusals:
     def test_a_source_that_changes_between_two_looks(self, tmp_path: Path) -> None:
         file = sources.wine_csv(tmp_path / "wine.csv")
         (tmp_path / "out").mkdir()
-        with opened(str(file), SourceOptions(), tmp_path) as source:
+        with open_source(str(file), SourceOptions(), tmp_path) as source:
             scan = source.scan()
             file.write_text("".join(file.read_text().splitlines(keepends=True)[:-5]))
             with pytest.raises(ConfigError, match="178 rows at first"):
@@ -150,7 +150,7 @@ class TestPartitions:
         farms = [f"farm {i % 7}" for i in range(178)]
         file = sources.wine_csv(tmp_path / "wine.csv", extra=[("farm", farms)])
         plan = {"partition": Partition.parse("by:farm"), "shards": 3, "test": 0.0}
-        made = sharded(file, tmp_path / "out", wishes=SourceOptions(group="farm"), **plan)
+        made = sharded(file, tmp_path / "out", options=SourceOptions(group="farm"), **plan)
         owners = {(farm, int(owner)) for farm, owner in zip(farms, made.split.owner, strict=True)}
         assert len(owners) == 7
         assert max(file.rows for file in made.shards) - min(file.rows for file in made.shards) <= 26
@@ -165,7 +165,7 @@ class TestPartitions:
 
     def test_by_label_gives_each_shard_labels_of_its_own(self, tmp_path: Path) -> None:
         made = sharded(
-            sources.wine_csv(tmp_path / "wine.csv"), tmp_path / "out", wishes=SourceOptions(group="label"),
+            sources.wine_csv(tmp_path / "wine.csv"), tmp_path / "out", options=SourceOptions(group="label"),
             partition=Partition.parse("by:label"),
         )  # fmt: skip
         assert (made.split.counts > 0).sum(axis=1).tolist() == [1, 1, 1]

@@ -23,7 +23,7 @@ from steelyard.content import FOREVER, Cid, ContentStore, cid_of_path
 from steelyard.errors import CidError, ConfigError
 from steelyard.jobs.data_manifest import MAX_BYTES, DataManifest, PublishedFile
 from steelyard.learning.data import ShardFile
-from steelyard.learning.loaders import Scan, Source, SourceOptions, opened
+from steelyard.learning.loaders import Scan, Source, SourceOptions, open_source
 from steelyard.learning.loaders.remote import shown
 from steelyard.learning.partition import Partition
 from steelyard.learning.recipes import recipe_named
@@ -73,14 +73,14 @@ class ShardRequest:
 
 def write_shards(request: ShardRequest, folder: Path) -> Sharded:
     """Write shard files and test rows to an empty folder. Raises ConfigError, FormatError, DiskFull."""
-    with opened(request.where, request.loader_options(), folder) as source:
+    with open_source(request.where, request.loader_options(), folder) as source:
         scan, found = _split(request, source)
         return write(source, scan, found, folder)
 
 
 def preview_shards(request: ShardRequest, scratch: Path) -> tuple[Scan, Split]:
     """How the source would be split; only downloads are written, to `scratch`."""
-    with opened(request.where, request.loader_options(), scratch) as source:
+    with open_source(request.where, request.loader_options(), scratch) as source:
         return _split(request, source)
 
 

@@ -1,7 +1,8 @@
-"""Rows from the columns of CSV and Parquet files: features, texts, or images that are stored in a column."""
+"""Rows from the columns of CSV and Parquet files: features, texts, or encoded images."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,33 +14,34 @@ from steelyard.errors import ConfigError
 from steelyard.learning.data import Kind
 from steelyard.learning.loaders.images import Frame, decoded
 from steelyard.learning.loaders.label_encoding import MAX_GROUPS, MAX_LABELS, LabelEncoder, labels_of
-from steelyard.learning.loaders.source import Scan, SourceOptions, need, rows_at_once
-from steelyard.learning.loaders.tables import TableFile, coded, column_of
+from steelyard.learning.loaders.source import Loader, Scan, SourceOptions, need, rows_at_once
+from steelyard.learning.loaders.tables import SUFFIXES, TableFile, coded, column_of
 
 LABELS = ("label", "labels", "target", "class", "fine_label")
 IMAGES = ("image", "img")
 MAX_COLUMNS = 4096
+_TEST = re.compile(r"(test|eval|valid|validation|dev)\b.*|.*[-_.](test|eval)\b.*")
 
 
 class Columns:
     """One or several files with the same columns; those of `test` are test rows."""
 
-    def __init__(self, train: Sequence[Path], test: Sequence[Path], wishes: SourceOptions) -> None:
-        self._wishes = wishes
-        self._train = [TableFile(path, wishes.delimiter) for path in train]
-        self._test = [TableFile(path, wishes.delimiter) for path in test]
+    def __init__(self, train: Sequence[Path], test: Sequence[Path], options: SourceOptions) -> None:
+        self._options = options
+        self._train = [TableFile(path, options.delimiter) for path in train]
+        self._test = [TableFile(path, options.delimiter) for path in test]
         first = self._train[0]
-        self._label = column_of(first, wishes.label, LABELS, "column of labels", "--label")
-        self._known = wishes.labels or first.class_names(self._label)
-        if wishes.group and wishes.group not in first.names:
-            column_of(first, wishes.group, (), "column that shards follow", "--partition by:<column>")
+        self._label = column_of(first, options.label, LABELS, "column of labels", "--label")
+        self._known = options.labels or first.class_names(self._label)
+        if options.group and options.group not in first.names:
+            column_of(first, options.group, (), "column that shards follow", "--partition by:<column>")
         self.kind, self._inputs = self._choose(first)
         self._frame: Frame | None = None
 
     def scan(self) -> Scan:
         """One pass over labels, groups and, of images, the first row."""
         labels = LabelEncoder("label", MAX_LABELS, self._known)
-        groups = LabelEncoder(f"value of {self._wishes.group}", MAX_GROUPS)
+        groups = LabelEncoder(f"value of {self._options.group}", MAX_GROUPS)
         for table in self._train:
             self._code(table, labels, groups)
         rows = labels.mark()
@@ -48,7 +50,7 @@ class Columns:
         codes, names = labels.finish()
         if not rows:
             raise ConfigError(f"{self._train[0].path} has no rows", remedy="choose another source")
-        if self._known and not self._wishes.labels:
+        if self._known and not self._options.labels:
             names = self._known
         return Scan(
             kind=self.kind,
@@ -56,7 +58,7 @@ class Columns:
             names=names,
             labels=labels_of(codes[:rows]),
             test_labels=labels_of(codes[rows:]) if len(codes) > rows else None,
-            groups=groups.finish()[0] if self._wishes.group else None,
+            groups=groups.finish()[0] if self._options.group else None,
             columns=tuple(self._inputs) if self.kind is Kind.FEATURES else (),
         )
 
@@ -69,18 +71,18 @@ class Columns:
 
     def _choose(self, table: TableFile) -> tuple[Kind, list[str]]:
         """What the rows are, and the columns that hold them."""
-        wishes = self._wishes
-        if wishes.text:
-            return Kind.TEXTS, [column_of(table, wishes.text, (), "column of texts", "--text")]
-        named = [name for name in ((wishes.image,) if wishes.image else IMAGES) if name in table.names]
-        if wishes.image or (named and table.is_image(named[0])):
-            return Kind.IMAGES, [column_of(table, wishes.image, IMAGES, "column of images", "--image")]
+        options = self._options
+        if options.text:
+            return Kind.TEXTS, [column_of(table, options.text, (), "column of texts", "--text")]
+        named = [name for name in ((options.image,) if options.image else IMAGES) if name in table.names]
+        if options.image or (named and table.is_image(named[0])):
+            return Kind.IMAGES, [column_of(table, options.image, IMAGES, "column of images", "--image")]
         return Kind.FEATURES, self._features(table)
 
     def _features(self, table: TableFile) -> list[str]:
-        left_out = {self._label, self._wishes.group}
-        chosen = list(self._wishes.columns) or [name for name in table.names if name not in left_out]
-        for name in self._wishes.columns:
+        left_out = {self._label, self._options.group}
+        chosen = list(self._options.columns) or [name for name in table.names if name not in left_out]
+        for name in self._options.columns:
             column_of(table, name, (), "columns of features", "--columns")
         twice = [name for name in chosen if name in left_out or chosen.count(name) > 1]
         if twice:
@@ -103,7 +105,7 @@ class Columns:
         return chosen
 
     def _code(self, table: TableFile, labels: LabelEncoder, groups: LabelEncoder | None) -> None:
-        group = self._wishes.group if groups is not None else ""
+        group = self._options.group if groups is not None else ""
         wanted = list(dict.fromkeys([self._label, *([group] if group else [])]))
         column_of(table, self._label, (), "column of labels", "--label")
         for batch in table.batches(wanted, texts=wanted):
@@ -116,7 +118,7 @@ class Columns:
     ) -> tuple[list[str | None], NDArray[np.int64]]:
         """Class numbers as the names that the file gives them, where it does."""
         names, indices = found
-        if not self._known or self._wishes.labels:
+        if not self._known or self._options.labels:
             return names, indices
         numbers = {str(number): name for number, name in enumerate(self._known)}
         return [numbers.get(name or "", name) for name in names], indices
@@ -125,18 +127,18 @@ class Columns:
         if self.kind is Kind.FEATURES:
             return (len(self._inputs),)
         if self.kind is Kind.TEXTS:
-            return (self._wishes.text_bytes,)
+            return (self._options.text_bytes,)
         first = next(self._train[0].batches(self._inputs))
-        self._frame = Frame.of(_encoded(first.column(0))[0], self._wishes.image_size)
+        self._frame = Frame.of(_encoded(first.column(0))[0], self._options.image_size)
         return self._frame.shape
 
     def _rows(self, table: TableFile, batch: Any) -> Iterator[NDArray[Any]]:
         if self.kind is Kind.FEATURES:
             yield np.stack([_numbers(table, name, batch.column(name)) for name in self._inputs], axis=1)
         elif self.kind is Kind.TEXTS:
-            yield texts_as_bytes(batch.column(0).to_pylist(), self._wishes.text_bytes)
+            yield texts_as_bytes(batch.column(0).to_pylist(), self._options.text_bytes)
         else:
-            frame = self._frame or Frame.of(_encoded(batch.column(0))[0], self._wishes.image_size)
+            frame = self._frame or Frame.of(_encoded(batch.column(0))[0], self._options.image_size)
             files = _encoded(batch.column(0))
             size = rows_at_once(frame.size)
             for start in range(0, len(files), size):
@@ -180,3 +182,27 @@ def _encoded(column: Any) -> list[bytes]:
             remedy="use a data set whose files hold the images themselves",
         )
     return [bytes(value) for value in column.to_pylist()]
+
+
+def _tables(path: Path, options: SourceOptions) -> Columns | None:
+    """A table, or a folder of them: files named `test...` hold the test rows, or else `validation...`."""
+    if not path.is_dir():
+        return Columns([path], [], options) if path.name.lower().endswith(SUFFIXES) else None
+    files = sorted(
+        file for file in path.rglob("*")
+        if file.name.lower().endswith(SUFFIXES) and not _hidden(file, path)
+    )  # fmt: skip
+    if not files:
+        return None
+    test = [file for file in files if _TEST.fullmatch(file.name.lower())]
+    if len(test) == len(files):
+        test = []
+    strict = [file for file in test if "test" in file.name.lower()] or test
+    return Columns([file for file in files if file not in strict], strict, options)
+
+
+def _hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+TABLES = Loader(by_path=_tables, suffixes=SUFFIXES, repository_suffixes=(".csv", ".tsv", ".parquet", ".gz"))

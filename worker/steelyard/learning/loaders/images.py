@@ -32,7 +32,7 @@ class Frame:
     @classmethod
     def of(cls, file: bytes, side: int = 0) -> Frame:
         """As the first image is, or scaled to squares of `side` pixels."""
-        with _opened(file, "the first image") as image:
+        with _open_image(file, "the first image") as image:
             width, height = (side, side) if side else image.size
             return cls(grey=image.mode in _GREY, height=height, width=width, scale=bool(side))
 
@@ -49,7 +49,7 @@ class Frame:
 
 def decoded(file: bytes, frame: Frame, where: str) -> NDArray[np.uint8]:
     """The pixels, (channels, height, width). Raises ConfigError for no image, or one of another size."""
-    with _opened(file, where) as image:
+    with _open_image(file, where) as image:
         if image.size != (frame.width, frame.height):
             if not frame.scale:
                 raise ConfigError(
@@ -65,7 +65,7 @@ def decoded(file: bytes, frame: Frame, where: str) -> NDArray[np.uint8]:
     return pixels[None] if frame.grey else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _opened(file: bytes, where: str) -> Any:
+def _open_image(file: bytes, where: str) -> Any:
     """An image, not decoded yet and small enough to be."""
     pillow = need("PIL.Image")
     if len(file) > MAX_FILE:

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from steelyard.errors import ConfigError
+from steelyard.learning.loaders.catalog import repository_suffixes
 from steelyard.learning.loaders.source import need
 
 HUB = re.compile(
@@ -159,7 +160,4 @@ def _wanted(name: str, path: str) -> bool:
     """Whether a repository's file belongs to what was named; of a whole one, everything that holds rows."""
     if path:
         return name == path or name.startswith(path.rstrip("/") + "/")
-    return PurePosixPath(name).suffix.lower() in (
-        *(".csv", ".tsv", ".parquet", ".gz", ".txt", ".safetensors"),
-        *(".png", ".jpg", ".jpeg", ".webp"),
-    )
+    return PurePosixPath(name).suffix.lower() in repository_suffixes()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from steelyard.errors import ConfigError, TrainingError
 from steelyard.learning.loaders.arrays import ArraySource, from_files
-from steelyard.learning.loaders.source import SourceOptions
+from steelyard.learning.loaders.source import Loader, SourceOptions
 
 SCHEME = "torchvision:"
 NAMES = ("MNIST", "FashionMNIST", "KMNIST", "CIFAR10", "CIFAR100")
@@ -23,11 +23,15 @@ DEADLINE_S = 3600.0
 CHILD = ("-m", "steelyard.learning.loaders.torchvision_child")
 
 
-def open_vision(where: str, wishes: SourceOptions, scratch: Path, child: Sequence[str] = ()) -> ArraySource:
+def open_vision(
+    where: str, options: SourceOptions, scratch: Path, child: Sequence[str] = ()
+) -> ArraySource | None:
     """`torchvision:CIFAR10` downloads; `torchvision:CIFAR10:FOLDER` reads what torchvision once put there.
 
     Raises ConfigError for an unknown name or an incomplete folder, TrainingError without torchvision.
     """
+    if not where.startswith(SCHEME):
+        return None
     name, _, folder = where.removeprefix(SCHEME).partition(":")
     known = {each.lower(): each for each in NAMES}
     if name.lower() not in known:
@@ -52,11 +56,11 @@ def open_vision(where: str, wishes: SourceOptions, scratch: Path, child: Sequenc
         raise ConfigError(
             f"{name} was not there after {DEADLINE_S:.0f} s", remedy="download it by hand and name the folder"
         ) from error
-    return _read(ran, name, wishes, scratch)
+    return _read(ran, name, options, scratch)
 
 
 def _read(
-    ran: subprocess.CompletedProcess[str], name: str, wishes: SourceOptions, scratch: Path
+    ran: subprocess.CompletedProcess[str], name: str, options: SourceOptions, scratch: Path
 ) -> ArraySource:
     try:
         answer = json.loads(ran.stdout.splitlines()[-1])
@@ -70,5 +74,8 @@ def _read(
             remedy=f"torchvision:{name} downloads it, torchvision:{name}:FOLDER reads an earlier download",
         )
     return from_files(
-        scratch / "train.safetensors", scratch / "test.safetensors", tuple(answer["names"]), wishes
+        scratch / "train.safetensors", scratch / "test.safetensors", tuple(answer["names"]), options
     )
+
+
+TORCHVISION = Loader(by_name=open_vision, example="torchvision:CIFAR10")

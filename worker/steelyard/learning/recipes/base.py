@@ -15,6 +15,8 @@ from steelyard.learning.running_stats import RunningStats
 Architecture = Mapping[str, int | str | tuple[int | str, ...]]
 """A manifest's architecture. Its keys depend on the recipe."""
 
+NO_ARCHITECTURE: Architecture = {}
+
 Weights = dict[str, Float32]
 """Tensors by name, in the order of the layout."""
 
@@ -100,7 +102,7 @@ class Recipe(Protocol):
     kind: Kind  # of the rows that it takes
     learner: str  # "module:class" of its Learner; a name, so that only the child process imports torch
     training: Mapping[str, Any]  # suggested training settings, where they differ from TrainingConfig's
-    default_architecture: Architecture  # of a job whose description gives none; empty: one has to be given
+    default_architecture: Architecture  # of a description that gives none; NO_ARCHITECTURE: it must give one
 
     def layout(self, architecture: Architecture) -> tuple[TensorSpec, ...]:
         """The tensors in the order of the weight vector."""

@@ -19,7 +19,7 @@ import numpy as np
 
 from steelyard.jobs.tensor_spec import TensorSpec
 from steelyard.learning.data import Kind
-from steelyard.learning.recipes.base import Architecture, InputSpec, Weights
+from steelyard.learning.recipes.base import NO_ARCHITECTURE, Architecture, InputSpec, Weights
 from steelyard.learning.recipes.layout import layout_of, refused, uniform
 from steelyard.learning.running_stats import RunningStats
 
@@ -69,7 +69,7 @@ class Tabular:
     kind = Kind.FEATURES
     learner = "steelyard.learning.recipes.tabular_torch:TabularLearner"
     training: Mapping[str, Any] = {"batch_size": 32, "learning_rate": "0.05", "local_epochs": 5}
-    default_architecture: Architecture = {}  # noqa: RUF012 - of the protocol, read only
+    default_architecture = NO_ARCHITECTURE
 
     def layout(self, architecture: Architecture) -> tuple[TensorSpec, ...]:
         """The tensors in the order of the weight vector. Raises TrainingError over 2^27 parameters."""

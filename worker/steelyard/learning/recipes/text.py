@@ -16,7 +16,7 @@ import numpy as np
 
 from steelyard.jobs.tensor_spec import TensorSpec
 from steelyard.learning.data import Kind
-from steelyard.learning.recipes.base import Architecture, InputSpec, Weights
+from steelyard.learning.recipes.base import NO_ARCHITECTURE, Architecture, InputSpec, Weights
 from steelyard.learning.recipes.layout import layout_of, refused
 from steelyard.learning.running_stats import RunningStats
 
@@ -68,7 +68,7 @@ class Text:
         "optimizer": "adam",
         "clip_norm": "0",
     }
-    default_architecture: Architecture = {}  # noqa: RUF012 - of the protocol, read only
+    default_architecture = NO_ARCHITECTURE
 
     def layout(self, architecture: Architecture) -> tuple[TensorSpec, ...]:
         """The tensors in the order of the weight vector. Raises TrainingError over 2^27 parameters."""
