@@ -44,7 +44,7 @@ async def trainer(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tra
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "LOOK_S", 0.1)
+    monkeypatch.setattr(remote, "POLL_S", 0.1)
 
 
 FOREIGN = Path(__file__).resolve().parents[2] / "foreign" / "node_modules"
@@ -234,7 +234,7 @@ def begin(job: Path, where: str) -> None:
         ("{}/none.csv?sig=secret", "cannot be read"),
         ("http://user:secret@127.0.0.1:1/a.csv", "cannot be read"),
         ("s4://bucket/a.csv", "s4"),
-        ("hf://datasets/nobody", "names nothing"),
+        ("hf://datasets/nobody", "not an address on the hub"),
         ("hf://datasets/no/body", "RepositoryNotFound"),
     ],
 )
@@ -256,7 +256,7 @@ async def test_a_server_that_says_nothing_is_given_up(
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        with pytest.raises(ConfigError, match="nothing came for 1 s"):
+        with pytest.raises(ConfigError, match="no bytes arrived for 1 s"):
             download(f"http://127.0.0.1:{silent.getsockname()[1]}/a.csv", tmp_path)
 
 

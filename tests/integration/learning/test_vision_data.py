@@ -149,7 +149,7 @@ async def test_a_changed_download_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no folder") as caught:
+    with pytest.raises(ConfigError, match="is not a folder") as caught:
         open_vision(f"torchvision:MNIST:{tmp_path}/no", SourceOptions(), tmp_path)
     assert "download" in caught.value.remedy
 

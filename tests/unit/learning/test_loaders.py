@@ -124,20 +124,20 @@ class TestTables:
     @pytest.mark.parametrize(
         ("text", "options", "said", "remedy"),
         [
-            ("x,y\n1,2\n", {}, "no column is called label", "--label; there are x, y"),
-            ("x,label\n1,2\n", {"label": "kind"}, "no column 'kind'", "there are x, label"),
+            ("x,y\n1,2\n", {}, "no column is called label", "--label; the columns are x, y"),
+            ("x,label\n1,2\n", {"label": "kind"}, "no column 'kind'", "the columns are x, label"),
             ("x,label\n1,a\n", {"columns": ("z",)}, "no column 'z'", "--columns"),
             ("x,w,label\n1,red,a\n", {}, "column 'w' holds no numbers", "--text"),
             ("x,label\n1,a\n,b\n", {}, "no finite number in 1 of 2 rows", "fill them in"),
             ("x,label\n1,a\nnan,b\n", {}, "no finite number", "fill them in"),
             ("x,label\n1,a\n2,\n", {}, "a row has no label", "fill it in"),
             ("x,label\n1,a\n2,b\n", {"group": "farm"}, "no column 'farm'", "by:<column>"),
-            ("x,label\n1,a\n2,b,3\n", {}, "cannot be read", "mend the file"),
+            ("x,label\n1,a\n2,b,3\n", {}, "cannot be read", "correct the file"),
             ("label\na\nb\n", {}, "0 columns of features", "--columns"),
             ("x,label\n1,a\n", {"columns": ("x", "label")}, "'label' is named twice", "--columns"),
             ("x,label\n1,a\n", {"columns": ("x", "x")}, "'x' is named twice", "--columns"),
-            ("x,label\n1,a\n", {"delimiter": ";;"}, "';;' is no delimiter", "one character"),
-            ("", {}, "cannot be read", "mend the file"),
+            ("x,label\n1,a\n", {"delimiter": ";;"}, "';;' is not a delimiter", "one ASCII character"),
+            ("", {}, "cannot be read", "correct the file"),
             ("x,label\n", {}, "has no rows", "another source"),
             ("x,label\n1,a\n", {"labels": ("b", "c")}, "'a' is none of the 2 known labels", "b, c"),
         ],
@@ -157,10 +157,10 @@ class TestTables:
             read(tmp_path / "a.parquet", tmp_path)
 
     def test_more_labels_than_a_byte_holds_are_refused(self) -> None:
-        coder = LabelEncoder("label", 256)
-        coder.add([str(i) for i in range(256)], np.arange(256))
+        encoder = LabelEncoder("label", 256)
+        encoder.add([str(i) for i in range(256)], np.arange(256))
         with pytest.raises(ConfigError, match="more than 256 different labels"):
-            coder.add(["one more"], np.zeros(1, np.int64))
+            encoder.add(["one more"], np.zeros(1, np.int64))
 
 
 class TestPictures:
@@ -214,7 +214,7 @@ class TestPictures:
     def test_a_file_that_is_no_picture_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "d" / "a").mkdir(parents=True)
         (tmp_path / "d" / "a" / "1.png").write_bytes(b"no picture")
-        with pytest.raises(ConfigError, match="no image that can be read"):
+        with pytest.raises(ConfigError, match="not a readable image"):
             read(tmp_path / "d", tmp_path)
 
     def test_a_picture_that_breaks_off_is_named(self, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from steelyard.errors import CidError, ConfigError
 from steelyard.jobs.data_manifest import MAX_BYTES, DataManifest, PublishedFile
 from steelyard.learning.data import ShardFile
 from steelyard.learning.loaders import Scan, Source, SourceOptions, open_source
-from steelyard.learning.loaders.remote import shown
+from steelyard.learning.loaders.remote import redacted
 from steelyard.learning.partition import Partition
 from steelyard.learning.recipes import recipe_named
 from steelyard.learning.recipes.defaults import architecture_for, recipe_for
@@ -171,7 +171,7 @@ def _part(file: ShardFile, counts: Any) -> PublishedFile:
 
 def _source_name(where: str) -> str:
     """For people: a URL without secrets; only the name of a path."""
-    return shown(where) if "://" in where else where if ":" in where else Path(where).name
+    return redacted(where) if "://" in where else where if ":" in where else Path(where).name
 
 
 def _job(manifest: DataManifest) -> str:

@@ -23,7 +23,7 @@ def examples() -> list[str]:
 
 
 def file_suffixes() -> list[str]:
-    """Endings of the single files that can be read."""
+    """Suffixes of the single files that can be read."""
     return [suffix for loader in LOADERS for suffix in loader.suffixes]
 
 

@@ -15,7 +15,7 @@ from steelyard.learning.data import Kind
 from steelyard.learning.loaders.images import Frame, decoded
 from steelyard.learning.loaders.label_encoding import MAX_GROUPS, MAX_LABELS, LabelEncoder, labels_of
 from steelyard.learning.loaders.source import Loader, Scan, SourceOptions, need, rows_at_once
-from steelyard.learning.loaders.tables import SUFFIXES, TableFile, coded, column_of
+from steelyard.learning.loaders.tables import SUFFIXES, TableFile, column_of, encode_dictionary
 
 LABELS = ("label", "labels", "target", "class", "fine_label")
 IMAGES = ("image", "img")
@@ -24,7 +24,7 @@ _TEST = re.compile(r"(test|eval|valid|validation|dev)\b.*|.*[-_.](test|eval)\b.*
 
 
 class Columns:
-    """One or several files with the same columns; those of `test` are test rows."""
+    """One or several tables with the same columns; the rows of `test` are test rows."""
 
     def __init__(self, train: Sequence[Path], test: Sequence[Path], options: SourceOptions) -> None:
         self._options = options
@@ -39,14 +39,14 @@ class Columns:
         self._frame: Frame | None = None
 
     def scan(self) -> Scan:
-        """One pass over labels, groups and, of images, the first row."""
+        """One pass over labels and groups; of images, also the first row."""
         labels = LabelEncoder("label", MAX_LABELS, self._known)
         groups = LabelEncoder(f"value of {self._options.group}", MAX_GROUPS)
         for table in self._train:
-            self._code(table, labels, groups)
-        rows = labels.mark()
+            self._encode(table, labels, groups)
+        rows = labels.row_count
         for table in self._test:
-            self._code(table, labels, None)
+            self._encode(table, labels, None)
         codes, names = labels.finish()
         if not rows:
             raise ConfigError(f"{self._train[0].path} has no rows", remedy="choose another source")
@@ -70,7 +70,7 @@ class Columns:
                 yield from self._rows(table, batch)
 
     def _choose(self, table: TableFile) -> tuple[Kind, list[str]]:
-        """What the rows are, and the columns that hold them."""
+        """The kind of rows, and the columns that hold them."""
         options = self._options
         if options.text:
             return Kind.TEXTS, [column_of(table, options.text, (), "column of texts", "--text")]
@@ -94,8 +94,8 @@ class Columns:
         if words:
             raise ConfigError(
                 f"{table.path.name}: column {', '.join(map(repr, words[:5]))} holds no numbers",
-                remedy="leave it out by naming the others with --columns, replace its words by numbers, "
-                "or name it with --text if it is what to learn from",
+                remedy="exclude it by naming the others with --columns, replace its words with numbers, "
+                "or name it with --text to learn from it",
             )
         if not 1 <= len(chosen) <= MAX_COLUMNS:
             raise ConfigError(
@@ -104,19 +104,19 @@ class Columns:
             )
         return chosen
 
-    def _code(self, table: TableFile, labels: LabelEncoder, groups: LabelEncoder | None) -> None:
+    def _encode(self, table: TableFile, labels: LabelEncoder, groups: LabelEncoder | None) -> None:
         group = self._options.group if groups is not None else ""
         wanted = list(dict.fromkeys([self._label, *([group] if group else [])]))
         column_of(table, self._label, (), "column of labels", "--label")
         for batch in table.batches(wanted, texts=wanted):
-            labels.add(*self._named(coded(batch.column(self._label))))
+            labels.add(*self._named(encode_dictionary(batch.column(self._label))))
             if groups is not None and group:
-                groups.add(*coded(batch.column(group)))
+                groups.add(*encode_dictionary(batch.column(group)))
 
     def _named(
         self, found: tuple[list[str | None], NDArray[np.int64]]
     ) -> tuple[list[str | None], NDArray[np.int64]]:
-        """Class numbers as the names that the file gives them, where it does."""
+        """Class numbers replaced with their names, if the file has names for them."""
         names, indices = found
         if not self._known or self._options.labels:
             return names, indices
@@ -148,7 +148,7 @@ class Columns:
 
 
 def texts_as_bytes(texts: Sequence[str | None], length: int) -> NDArray[np.uint8]:
-    """UTF-8, cut after `length` bytes, zeros behind: (texts, length)."""
+    """UTF-8, cut after `length` bytes and padded with zeros: (texts, length)."""
     rows = np.zeros((len(texts), length), np.uint8)
     for row, text in zip(rows, texts, strict=True):
         raw = (text or "").replace("\0", " ").encode("utf-8", "replace")[:length]
@@ -157,29 +157,29 @@ def texts_as_bytes(texts: Sequence[str | None], length: int) -> NDArray[np.uint8
 
 
 def _numbers(table: TableFile, name: str, column: Any) -> NDArray[np.float32]:
-    """A column as float32. Raises ConfigError for an empty place or what is no finite number."""
-    empty = column.null_count
-    if not empty:
+    """A column as float32. Raises ConfigError for an empty value or one that is not a finite number."""
+    missing = column.null_count
+    if not missing:
         with np.errstate(over="ignore"):
             values = column.cast(need("pyarrow").float64()).to_numpy(zero_copy_only=False).astype(np.float32)
-        empty = int(np.count_nonzero(~np.isfinite(values)))
-        if not empty:
+        missing = int(np.count_nonzero(~np.isfinite(values)))
+        if not missing:
             return np.asarray(values, np.float32)
     raise ConfigError(
-        f"{table.path.name}: column {name!r} has no finite number in {empty} of {len(column)} rows looked at",
-        remedy="fill them in, leave such rows out, or name only other columns with --columns",
+        f"{table.path.name}: column {name!r} has no finite number in {missing} of {len(column)} rows",
+        remedy="fill them in, remove such rows, or name only other columns with --columns",
     )
 
 
 def _encoded(column: Any) -> list[bytes]:
-    """Encoded images. Raises ConfigError for rows without any."""
+    """The encoded images of a column. Raises ConfigError for rows without one."""
     types = need("pyarrow.types")
     if types.is_struct(column.type):
         column = column.field("bytes")
     if column.null_count:
         raise ConfigError(
-            f"{column.null_count} rows have no image bytes, only a path perhaps",
-            remedy="use a data set whose files hold the images themselves",
+            f"{column.null_count} rows have no image bytes, perhaps only a path",
+            remedy="use a data set whose files contain the images",
         )
     return [bytes(value) for value in column.to_pylist()]
 

@@ -1,6 +1,6 @@
-"""Rows from folders of files: pictures or texts, a folder for each label, below `train` and `test` or not.
+"""Rows from folders of files: images or texts, one folder a label, with or without `train` and `test` above.
 
-pictures/cat/1.png  pictures/dog/2.png        texts/train/ham/1.txt  texts/test/spam/7.txt
+images/cat/1.png  images/dog/2.png        texts/train/ham/1.txt  texts/test/spam/7.txt
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from steelyard.errors import ConfigError
 from steelyard.learning.data import Kind
 from steelyard.learning.loaders.columns import texts_as_bytes
-from steelyard.learning.loaders.images import SUFFIXES as PICTURES
+from steelyard.learning.loaders.images import SUFFIXES as IMAGES
 from steelyard.learning.loaders.images import Frame, decoded
 from steelyard.learning.loaders.label_encoding import MAX_LABELS, LabelEncoder, labels_of
 from steelyard.learning.loaders.source import Loader, Scan, SourceOptions, rows_at_once
@@ -29,43 +29,40 @@ Labelled = list[tuple[str, list[Path]]]
 
 
 class Folders:
-    """A folder of labels, each a folder of files."""
+    """A folder with one folder of files for each label."""
 
     def __init__(self, root: Path, options: SourceOptions) -> None:
         self._root, self._options = root, options
         names = {path.name.lower(): path for path in root.iterdir() if path.is_dir()}
         train = next((names[name] for name in TRAIN if name in names), None)
         others = [names[name] for name in TEST if name in names] if train else []
-        kinds = [(Kind.IMAGES, PICTURES), (Kind.TEXTS, TEXTS)]
-        trees = [
-            train or root,
-            *others[1:],
-        ]  # beside a test folder, rows of a validation folder are trained on
+        kinds = [(Kind.IMAGES, IMAGES), (Kind.TEXTS, TEXTS)]
+        trees = [train or root, *others[1:]]  # next to a test folder, a validation folder is training data
         found = [(kind, [each for tree in trees for each in _labelled(tree, ends)]) for kind, ends in kinds]
         self.kind, self._train = max(found, key=lambda each: sum(len(files) for _, files in each[1]))
         self._test = _labelled(others[0], dict(kinds)[self.kind]) if others else []
         self._frame: Frame | None = None
         if not self._train:
             raise ConfigError(
-                f"{root} holds no labelled rows: no CSV, no Parquet, no folder of pictures or .txt a label",
-                remedy="put each label's files into a folder of the label's name, or give a file of columns",
+                f"{root} has no labelled rows: no CSV, no Parquet, no folder of images or .txt a label",
+                remedy="put each label's files into a folder with the label's name, or give a table",
             )
 
     def scan(self) -> Scan:
-        """Count files a label; of images, look at the first."""
+        """Count the files of each label; read the first image for its size."""
         options = self._options
         if options.group not in ("", "label"):
             raise ConfigError(
                 f"a folder of files has no column {options.group!r}",
-                remedy="use by:label, or a file of columns",
+                remedy="use by:label, or a table",
             )
-        coder = LabelEncoder("label", MAX_LABELS, options.labels)
+        encoder = LabelEncoder("label", MAX_LABELS, options.labels)
         for name, files in self._train:
-            coder.add_rows(name, len(files))
-        rows = coder.mark()
+            encoder.add_rows(name, len(files))
+        rows = encoder.row_count
         for name, files in self._test:
-            coder.add_rows(name, len(files))
-        codes, names = coder.finish()
+            encoder.add_rows(name, len(files))
+        codes, names = encoder.finish()
         if self.kind is Kind.IMAGES:
             self._frame = Frame.of(self._train[0][1][0].read_bytes(), options.image_size)
         return Scan(
@@ -94,7 +91,7 @@ class Folders:
 
 
 def _text(path: Path, length: int) -> str:
-    """As much of a text as is kept."""
+    """The first `length` bytes of a text."""
     with path.open("rb") as file:
         return file.read(length).decode("utf-8", "replace")
 

@@ -25,6 +25,6 @@ def recipe_named(name: str) -> Recipe:
         return RECIPES[name]
     except KeyError:
         raise TrainingError(
-            f"there is no recipe {name[:64]!a}; this version knows {', '.join(RECIPES)}",
+            f"no recipe is called {name[:64]!a}; this version has {', '.join(RECIPES)}",
             remedy="upgrade steelyard, or choose another job",
         ) from None

@@ -1,4 +1,4 @@
-"""The torch side of `image-cnn`. Only the training child imports this module."""
+"""The torch side of `image-cnn`. Only the training process imports this module."""
 
 from __future__ import annotations
 
