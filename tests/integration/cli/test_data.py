@@ -268,7 +268,10 @@ def test_a_node_without_its_file_of_rows_says_so_before_it_starts(
 ) -> None:
     fund("ann")
     (tmp_path / "text.safetensors").write_text("no rows")
-    for file, said in (("none.safetensors", "there is no file"), ("text.safetensors", "no safetensors file")):
+    for file, said in (
+        ("none.safetensors", "there is no file"),
+        ("text.safetensors", "not an acceptable safetensors file"),
+    ):
         answer = steelyard("run", "--role", "worker", "--job", "1", "--data", file, account="ann")
         assert said in answer.error["message"]
 

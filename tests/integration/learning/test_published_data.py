@@ -181,7 +181,11 @@ async def test_training_of_tables_and_texts_gives_the_same_bytes_again(
 @pytest.mark.parametrize(
     ("recipe", "change", "said"),
     [
-        ("tabular", lambda rows: Rows(rows.inputs * np.nan, rows.labels, Kind.FEATURES), "not a finite number"),
+        (
+            "tabular",
+            lambda rows: Rows(rows.inputs * np.nan, rows.labels, Kind.FEATURES),
+            "not a finite number",
+        ),
         ("tabular", lambda rows: Rows(rows.inputs[:, :2], rows.labels, Kind.FEATURES), "do not fit"),
         ("tabular", lambda rows: Rows(rows.inputs, rows.labels + 2, Kind.FEATURES), "labels up to 3"),
         ("text", lambda rows: Rows(rows.inputs.astype(np.float32), rows.labels, Kind.FEATURES), "do not fit"),

@@ -161,7 +161,7 @@ class TestTheProcess:
         await trainer.start()
         child = psutil.Process(trainer.pid)
         allowed = {
-            *process.KEPT_VARIABLES,
+            *process.PASSED_VARIABLES,
             *process.THREAD_VARIABLES,
             "HOME",
             "TMPDIR",
@@ -294,15 +294,18 @@ class TestABadChild:
         [
             ("input(); sys.exit(7)", "ended with code 7"),
             ("input(); os.kill(os.getpid(), 9)", "ended with code -9"),
-            ("input(); print('Segmentation fault'); time.sleep(60)", "which is no reply"),
-            ("input(); print('[' * 60000); time.sleep(60)", "which is no reply"),
+            ("input(); print('Segmentation fault'); time.sleep(60)", "which is not a reply"),
+            ("input(); print('[' * 60000); time.sleep(60)", "which is not a reply"),
             ("input(); sys.stdout.buffer.write(b'\\xff\\n'); sys.stdout.flush(); time.sleep(60)", "no reply"),
             ("input(); print('x' * 100_000); time.sleep(60)", "line over 65536 bytes"),
-            ("input(); say(id='1', type='done'); time.sleep(60)", "which is no reply"),
+            ("input(); say(id='1', type='done'); time.sleep(60)", "which is not a reply"),
             ("input(); say(id=99, type='done', metrics={}); time.sleep(60)", "answered request 99"),
             ("input(); say(id=1, type='stopped'); time.sleep(60)", "answered 'stopped'"),
             ("input(); say(id=1, type='done', metrics=3); time.sleep(60)", "answered 'done'"),
-            ("input(); print('no space left', file=sys.stderr); sys.exit(1)", "last words: no space left"),
+            (
+                "input(); print('no space left', file=sys.stderr); sys.exit(1)",
+                "last line of its log: no space left",
+            ),
             ("input(); time.sleep(60)", "silent for 1 s"),
         ],
         ids=range(12),

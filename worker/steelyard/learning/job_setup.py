@@ -1,4 +1,4 @@
-"""Putting a job together, and checking that a manifest fits its recipe."""
+"""Composing a job's manifest and initial model, and checking a manifest against its recipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from steelyard.learning.safetensors_file import read_tensors
 from steelyard.learning.vector import blocks_of, flatten
 
 DEMO_TRAINING = TrainingConfig(batch_size=64, learning_rate="0.08", round_decay="0.7")
-"""For six rounds on four Dirichlet(0.5) shards; benchmarks/README.md says how far they come."""
+"""For six rounds on four Dirichlet(0.5) shards; benchmarks/README.md has the accuracy."""
 
 
 def tensor_specs(recipe: str, architecture: Architecture) -> tuple[TensorSpec, ...]:
@@ -25,21 +25,21 @@ def tensor_specs(recipe: str, architecture: Architecture) -> tuple[TensorSpec, .
 
 
 def block_count_of(recipe: str, architecture: Architecture) -> int:
-    """The blocks of such a model, which the job's step must name."""
+    """The number of blocks of such a model, which the job's step contains."""
     return blocks_of(tensor_specs(recipe, architecture))
 
 
 def write_initial(recipe: str, architecture: Architecture, seed: int, target: Path) -> bytes:
-    """Write the first model as a state file; the same seed gives the same file anywhere. Returns its root."""
+    """Write the initial model as a state file; a seed gives the same file anywhere. Returns its root."""
     specs = tensor_specs(recipe, architecture)
     values = flatten(recipe_named(recipe).initial(architecture, seed), specs)
     return write_state(target, values, blocks_of(specs))
 
 
 def write_initial_from(source: Path, recipe: str, architecture: Architecture, target: Path) -> bytes:
-    """Write a safetensors file's tensors as the first model's state file. Returns its root.
+    """Write a safetensors file's tensors as the initial model's state file. Returns its root.
 
-    Raises FormatError for another file, QuantizeError for a tensor that is missing, of another shape, or not
+    Raises FormatError for other files, QuantizeError for a tensor that is missing, of another shape, or not
     finite.
     """
     specs = tensor_specs(recipe, architecture)
@@ -58,7 +58,7 @@ def compose(
     initial: InitialModel,
     training: TrainingConfig,
 ) -> Manifest:
-    """A manifest of these parts, checked as a stranger's would be. Raises ManifestError, TrainingError."""
+    """A manifest of these parts, checked as one from another party. Raises ManifestError, TrainingError."""
     manifest = Manifest(
         name=name,
         recipe=recipe,
@@ -80,20 +80,22 @@ def check_rows(manifest: Manifest, rows: Rows) -> None:
 
 
 def check_recipe(manifest: Manifest) -> None:
-    """Raise unless this version has the recipe and it makes exactly the manifest's tensors.
+    """Check that this version has the recipe and that it makes exactly the manifest's tensors.
 
-    TrainingError for an unknown recipe or an architecture that it refuses, ManifestError for other tensors.
+    Raises TrainingError for an unknown recipe or an architecture that it refuses, ManifestError for other
+    tensors.
     """
-    ours = tensor_specs(manifest.recipe, manifest.architecture)
-    if ours == manifest.tensors:
+    expected = tensor_specs(manifest.recipe, manifest.architecture)
+    if expected == manifest.tensors:
         return
-    for mine, theirs in zip(ours, manifest.tensors, strict=False):
-        if mine != theirs:
+    for own, listed in zip(expected, manifest.tensors, strict=False):
+        if own != listed:
             raise ManifestError(
-                f"the manifest lists {theirs}, the recipe {manifest.recipe} makes {mine}",
+                f"the manifest lists {listed}, the recipe {manifest.recipe} makes {own}",
                 remedy="do not join",
             )
     raise ManifestError(
-        f"the manifest lists {len(manifest.tensors)} tensors, the recipe {manifest.recipe} makes {len(ours)}",
+        f"the manifest lists {len(manifest.tensors)} tensors, "
+        f"the recipe {manifest.recipe} makes {len(expected)}",
         remedy="do not join",
     )

@@ -92,7 +92,7 @@ def describe_shards(
     shards, test: those of `sharded`, or made from them.  Raises ConfigError if no recipe fits.
     """
     scan, counts = sharded.scan, sharded.split.counts
-    architecture = request.like.architecture if request.like else architecture_for(scan, sharded.moments)
+    architecture = request.like.architecture if request.like else architecture_for(scan, sharded.stats)
     manifest = DataManifest(
         source=_UNPRINTABLE.sub(" ", _source_name(request.where))[:200],
         kind=scan.kind.value,
