@@ -1,4 +1,4 @@
-"""Rows from elsewhere: Azure Blob on Azurite, S3 on moto, plain HTTP, and a hub on loopback."""
+"""Remote sources: Azure Blob on Azurite, S3 on moto, plain HTTP, and a hub on loopback."""
 
 from __future__ import annotations
 
@@ -167,8 +167,8 @@ async def test_a_data_set_of_hugging_face_by_name(
     assert not any("README" in each for each in asked)
 
 
-async def test_a_first_model_of_hugging_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job begins with the tensors of a model on the hub; extra tensors in it do no harm."""
+async def test_an_initial_model_of_hugging_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job starts with the tensors of a model on the hub; extra tensors in it are ignored."""
     job, data = await published(tmp_path)
     specs = tensor_specs(data.recipe, data.architecture)
     write_initial(data.recipe, data.architecture, 99, tmp_path / "state")
@@ -196,7 +196,7 @@ async def test_a_first_model_of_hugging_face(tmp_path: Path, monkeypatch: pytest
     )
 
 
-async def test_a_first_model_of_another_shape_is_named(tmp_path: Path) -> None:
+async def test_an_initial_model_of_another_shape_is_named(tmp_path: Path) -> None:
     job, _ = await published(tmp_path)
     write_tensors(job / "other.safetensors", {"linear1.weight": np.ones((2, 2), np.float32)})
     begin(job, "other.safetensors")
@@ -207,7 +207,7 @@ async def test_a_first_model_of_another_shape_is_named(tmp_path: Path) -> None:
 
 
 async def published(tmp_path: Path):  # type: ignore[no-untyped-def]
-    """A folder that `data publish` left, and its data manifest."""
+    """A folder from `data publish`, and its data manifest."""
     from steelyard.learning.loaders import SourceOptions
     from steelyard.operations import shards
 
@@ -238,7 +238,7 @@ def begin(job: Path, where: str) -> None:
         ("hf://datasets/no/body", "RepositoryNotFound"),
     ],
 )
-async def test_what_cannot_be_had_is_said_without_secrets(
+async def test_errors_of_downloads_show_no_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, said: str
 ) -> None:
     with hub({}) as (endpoint, _):
@@ -249,9 +249,7 @@ async def test_what_cannot_be_had_is_said_without_secrets(
     assert caught.value.remedy
 
 
-async def test_a_server_that_says_nothing_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_silent_server_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "STALL_S", 1.0)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -260,7 +258,7 @@ async def test_a_server_that_says_nothing_is_given_up(
             download(f"http://127.0.0.1:{silent.getsockname()[1]}/a.csv", tmp_path)
 
 
-async def test_a_hub_with_wicked_names_writes_nothing_outside(
+async def test_a_hub_with_malicious_names_writes_nothing_outside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with hub({"datasets/an/enemy": {"../../out.csv": b"x,label\n1,a\n"}}) as (endpoint, _):

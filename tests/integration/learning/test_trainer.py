@@ -1,4 +1,4 @@
-"""The trainer with a real training process: results, its death, its silence, its nonsense, its secrets."""
+"""The trainer with a real training process: results, crashes, stalls, invalid replies, isolation."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class TestRefusals:
             await trainer.evaluate(jobs.manifest(wide), state=state, data=data, deadline_s=60)
         assert trainer.pid is not None
 
-    async def test_a_file_that_is_no_data_is_refused_by_the_child(
+    async def test_a_file_that_is_not_data_is_refused_by_the_child(
         self, trainer: Trainer, tmp_path: Path
     ) -> None:
         state, data = jobs.files(tmp_path)
@@ -268,7 +268,7 @@ class TestTheProcess:
 
 
 async def at_work(trainer: Trainer) -> None:
-    """Wait until the child reports from the middle of training."""
+    """Wait until the child reports progress during training."""
     ends = time.monotonic() + 60
     while trainer.progress is None or trainer.progress.step == 0:
         assert time.monotonic() < ends, "no progress was reported"
@@ -276,7 +276,7 @@ async def at_work(trainer: Trainer) -> None:
 
 
 class TestABadChild:
-    """What stands in for the child here says or does the wrong thing."""
+    """A child that is replaced by a faulty script."""
 
     @pytest.fixture
     def behave(self, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -310,7 +310,7 @@ class TestABadChild:
         ],
         ids=range(12),
     )
-    async def test_its_failure_is_told_and_it_is_gone(
+    async def test_its_failure_is_reported_and_it_ends(
         self, behave: Any, tmp_path: Path, code: str, said: str
     ) -> None:
         behave(code)
@@ -322,20 +322,20 @@ class TestABadChild:
         assert not set(psutil.Process().children()) - before
         assert not (tmp_path / "out").exists()
 
-    async def test_metrics_that_lack_a_number_are_no_success(self, behave: Any, tmp_path: Path) -> None:
+    async def test_metrics_without_a_number_are_an_error(self, behave: Any, tmp_path: Path) -> None:
         behave("input(); say(id=1, type='done', metrics={'rows': 1}); time.sleep(60)")
         async with Trainer(tmp_path / "training") as trainer:
             with pytest.raises(TrainingError, match="metrics"):
                 await train(trainer, tmp_path)
 
-    async def test_a_result_that_is_no_file_is_an_error(self, behave: Any, tmp_path: Path) -> None:
+    async def test_a_missing_result_file_is_an_error(self, behave: Any, tmp_path: Path) -> None:
         metrics = "{'rows': 1, 'steps': 1, 'loss': 0.5, 'seconds': 0.1}"
         behave(f"input(); say(id=1, type='done', metrics={metrics}); time.sleep(60)")
         async with Trainer(tmp_path / "training") as trainer:
             with pytest.raises(TrainingError, match="no weights"):
                 await train(trainer, tmp_path)
 
-    async def test_a_start_that_takes_too_long_is_told(
+    async def test_a_start_that_takes_too_long_is_reported(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         monkeypatch.setattr(process, "_BOOTSTRAP", "import time; time.sleep(60)")

@@ -38,7 +38,7 @@ from support import jobs
 
 
 class Linear:
-    """A recipe as its own file would have it: one linear layer over columns."""
+    """A recipe, which would be a file of its own: one linear layer over columns."""
 
     name = "linear"
     kind = Kind.FEATURES
@@ -64,7 +64,7 @@ class Linear:
 
 
 class LinearLearner:
-    """Its torch side, which would be in a file of its own."""
+    """Its torch side, which would be another file."""
 
     def __init__(self, architecture: Architecture) -> None:
         self._input_spec = Linear().input_spec(architecture)
@@ -79,7 +79,7 @@ class LinearLearner:
 
 @pytest.fixture
 def linear(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one entry, before the others."""
+    """Adds the one entry, before the others."""
     others = dict(RECIPES)
     table: dict[str, Any] = RECIPES  # type: ignore[assignment]
     for name in others:
@@ -89,7 +89,7 @@ def linear(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Counting:
-    """A source as its own file would have it: n rows of one column, labelled by parity."""
+    """A source of n rows of one column, labelled by parity."""
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
@@ -113,7 +113,7 @@ def _count_file(path: Path, _options: SourceOptions) -> Counting | None:
 
 @pytest.fixture
 def counting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one entry."""
+    """Adds the one entry."""
     loader = Loader(
         by_name=_count,
         by_path=_count_file,

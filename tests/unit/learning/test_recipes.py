@@ -1,4 +1,4 @@
-"""Recipes without torch: layouts and first weights."""
+"""Recipes without torch: layouts and initial weights."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def test_an_architecture_out_of_range_is_refused(change: dict[str, Any]) -> None
         job_setup.tensor_specs("image-cnn", {**MNIST_ARCHITECTURE, **change})
 
 
-def test_an_unknown_recipe_names_those_that_there_are() -> None:
+def test_an_unknown_recipe_names_the_known_ones() -> None:
     with pytest.raises(TrainingError, match="image-cnn"):
         recipe_named("os.system")
 
 
-def test_a_seed_gives_its_first_model_on_every_machine(tmp_path: Path) -> None:
+def test_a_seed_gives_the_same_initial_model_on_every_machine(tmp_path: Path) -> None:
     """The root is in the job: if this fails, nobody can rebuild round 0 of a published one from its seed."""
     root = job_setup.write_initial("image-cnn", MNIST_ARCHITECTURE, 1, tmp_path / "state")
     assert hashlib.sha256((tmp_path / "state").read_bytes()).hexdigest()[:16] == "cf630fe92e45acbd"
@@ -135,7 +135,7 @@ def test_texts_that_the_recipe_does_not_take_are_refused(change: dict[str, Any])
     ("recipe", "architecture", "digest"),
     [("tabular", TABLE, "85fa1b326cf67a0c"), ("text", WORDS, "241cba647515b02f")],
 )
-def test_first_weights_of_tables_and_texts_are_the_same_everywhere(
+def test_initial_weights_of_tables_and_texts_are_the_same_everywhere(
     tmp_path: Path, recipe: str, architecture: dict[str, Any], digest: str
 ) -> None:
     job_setup.write_initial(recipe, architecture, 1, tmp_path / "state")

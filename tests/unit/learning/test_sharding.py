@@ -1,4 +1,4 @@
-"""Splitting a source into shard files: every row once, the same bytes again, clear refusals."""
+"""Splitting a source into shard files: every row once, reproducible bytes, clear errors."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class TestRefusals:
         with pytest.raises(ConfigError, match="all rows have the label 'a'"):
             sharded(tmp_path / "a.csv", tmp_path / "out")
 
-    def test_a_source_that_changes_between_two_looks(self, tmp_path: Path) -> None:
+    def test_a_source_that_changes_between_two_passes(self, tmp_path: Path) -> None:
         file = sources.wine_csv(tmp_path / "wine.csv")
         (tmp_path / "out").mkdir()
         with open_source(str(file), SourceOptions(), tmp_path) as source:
@@ -142,7 +142,7 @@ class TestPartitions:
             "skewed",
         ],
     )
-    def test_what_is_no_partition_is_refused(self, text: str) -> None:
+    def test_an_unknown_partition_is_refused(self, text: str) -> None:
         with pytest.raises(ConfigError, match="no partition is called"):
             Partition.parse(text)
 
@@ -155,7 +155,7 @@ class TestPartitions:
         assert len(owners) == 7
         assert max(file.rows for file in made.shards) - min(file.rows for file in made.shards) <= 26
 
-    def test_as_many_values_as_shards_are_a_shard_each_in_their_order(self) -> None:
+    def test_as_many_values_as_shards_give_one_shard_each_in_their_order(self) -> None:
         parts = natural_partition(np.array([2, 0, 2, 5, 0, 0]), 3)
         assert [part.tolist() for part in parts] == [[1, 4, 5], [0, 2], [3]]
 
