@@ -26,6 +26,7 @@ STATE_BLOCK = 4 * BLOCK_VALUES
 
 MAX_BLOCKS = 2**28
 MAX_SCALE_BITS = 30
+MAX_WEIGHT = 2**20 - 1  # of a member
 CHUNK_BLOCKS = 4096
 """Blocks processed at a time, so that what a chunk needs stays within a processor's second-level cache."""
 
@@ -37,6 +38,7 @@ __all__ = [
     "INT_MAX",
     "MAX_BLOCKS",
     "MAX_SCALE_BITS",
+    "MAX_WEIGHT",
     "ONE",
     "STATE_BLOCK",
     "block_count",

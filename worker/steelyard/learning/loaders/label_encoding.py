@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -77,10 +77,10 @@ def labels_of(codes: Int64) -> Bytes:
     return codes.astype(np.uint8)
 
 
-def _order(names: list[str]):  # type: ignore[no-untyped-def]
+def _order(names: list[str]) -> Callable[[str], tuple[float, str]]:
     """Sort key: by value if all names are numbers, else alphabetical."""
     try:
         values = {name: float(name) for name in names}
     except ValueError:
-        return lambda name: name
+        return lambda name: (0.0, name)
     return lambda name: (values[name], name)

@@ -18,7 +18,7 @@ from typing import Any
 
 from steelyard.errors import ConfigError
 from steelyard.learning.loaders.catalog import repository_suffixes
-from steelyard.learning.loaders.source import need
+from steelyard.learning.loaders.source import import_optional
 
 HUB = re.compile(
     r"hf://(?P<type>datasets/|models/)?(?!datasets/|models/)(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?(/(?P<path>.+))?"
@@ -91,7 +91,7 @@ def _bytes_in(folder: Path) -> int:
 
 
 def _from_url(url: str, folder: Path) -> Path:
-    core = need("fsspec.core")
+    core = import_optional("fsspec.core")
     try:
         system, path = core.url_to_fs(url)
     except (ImportError, ValueError) as error:
@@ -99,9 +99,8 @@ def _from_url(url: str, folder: Path) -> Path:
             f"{redacted(url)}: {str(error)[:200]}",
             remedy="pip install 'steelyard[data]', or use another scheme",
         ) from error
-    if url.startswith(("http://", "https://")) or not system.isdir(
-        path
-    ):  # links of a page don't make a folder
+    page = url.startswith(("http://", "https://"))  # whose links don't make it a folder
+    if page or not system.isdir(path):
         target = folder / _safe(PurePosixPath(path.partition("?")[0]).name)
         _copy(system, path, target)
         return target
@@ -138,7 +137,7 @@ def _from_hub(url: str, folder: Path) -> Path:
         raise ConfigError(
             f"{url} is not an address on the hub", remedy="write hf://datasets/OWNER/NAME[@revision][/path]"
         )
-    hub = need("huggingface_hub")
+    hub = import_optional("huggingface_hub")
     kind = "dataset" if match["type"] == "datasets/" else "model"
     api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)
     repository = {"repo_id": match["repo"], "repo_type": kind, "revision": match["revision"]}

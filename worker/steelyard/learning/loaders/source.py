@@ -81,7 +81,7 @@ class Loader:
     repository_suffixes: tuple[str, ...] = ()  # of files to fetch from a repository that is named as a whole
 
 
-def need(module: str, extra: str = "data") -> Any:
+def import_optional(module: str, extra: str = "data") -> Any:
     """Import an optional library. Raises ConfigError, with the extra that installs it."""
     try:
         return importlib.import_module(module)

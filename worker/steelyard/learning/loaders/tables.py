@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.errors import ConfigError
-from steelyard.learning.loaders.source import need
+from steelyard.learning.loaders.source import import_optional
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet")
 CSV_BLOCK = 2 << 20
@@ -43,7 +43,7 @@ class TableFile:
         """The Arrow schema; that of CSV follows from its first block. Raises ConfigError if unreadable."""
         with _readable(self.path):
             if self._parquet:
-                return need("pyarrow.parquet").read_schema(self.path)
+                return import_optional("pyarrow.parquet").read_schema(self.path)
             with self._csv({}, None) as reader:
                 return reader.schema
 
@@ -54,13 +54,13 @@ class TableFile:
 
     def is_number(self, column: str) -> bool:
         """Whether a column holds numbers or truth values."""
-        types, kind = need("pyarrow.types"), self.schema.field(column).type
+        types, kind = import_optional("pyarrow.types"), self.schema.field(column).type
         decimal = types.is_decimal(kind) or types.is_boolean(kind) or types.is_null(kind)
         return bool(types.is_integer(kind) or types.is_floating(kind) or decimal)
 
     def is_image(self, column: str) -> bool:
         """Whether a column holds encoded files: bytes, or `{bytes, path}` as Hugging Face writes them."""
-        types, kind = need("pyarrow.types"), self.schema.field(column).type
+        types, kind = import_optional("pyarrow.types"), self.schema.field(column).type
         if types.is_struct(kind):
             return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
         return bool(types.is_binary(kind) or types.is_large_binary(kind))
@@ -82,7 +82,7 @@ class TableFile:
         """
         with _readable(self.path):
             if self._parquet:
-                with need("pyarrow.parquet").ParquetFile(
+                with import_optional("pyarrow.parquet").ParquetFile(
                     self.path, pre_buffer=False, buffer_size=PARQUET_BUFFER
                 ) as file:
                     yield from file.iter_batches(ROWS_AT_ONCE, columns=list(columns), use_threads=False)
@@ -92,7 +92,7 @@ class TableFile:
 
     def _types(self, columns: Sequence[str], texts: Sequence[str]) -> dict[str, Any]:
         """All numbers of CSV are float64: later blocks may have fractions when the first has integers."""
-        arrow = need("pyarrow")
+        arrow = import_optional("pyarrow")
         numbers = {
             name: arrow.float64() for name in columns if name not in texts and self.is_plain_number(name)
         }
@@ -100,10 +100,11 @@ class TableFile:
 
     def is_plain_number(self, column: str) -> bool:
         """Whether a column of CSV holds numbers and not truth values."""
-        return self.is_number(column) and not need("pyarrow.types").is_boolean(self.schema.field(column).type)
+        types, kind = import_optional("pyarrow.types"), self.schema.field(column).type
+        return self.is_number(column) and not types.is_boolean(kind)
 
     def _csv(self, types: dict[str, Any], columns: list[str] | None) -> Any:
-        csv = need("pyarrow.csv")
+        csv = import_optional("pyarrow.csv")
         return csv.open_csv(
             self.path,
             read_options=csv.ReadOptions(block_size=CSV_BLOCK, use_threads=False),
@@ -115,7 +116,7 @@ class TableFile:
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     """Convert Arrow's errors into ConfigError, with the file's name."""
-    arrow = need("pyarrow")
+    arrow = import_optional("pyarrow")
     try:
         yield
     except (arrow.ArrowException, UnicodeError, OSError) as error:
@@ -147,7 +148,7 @@ def column_of(table: TableFile, wanted: str, usual: Sequence[str], noun: str, op
 
 def encode_dictionary(column: Any) -> tuple[list[str | None], NDArray[np.int64]]:
     """A column's distinct values as text, and the index of each row's value."""
-    arrow = need("pyarrow")
+    arrow = import_optional("pyarrow")
     if column.type != arrow.string():
         column = _as_text(column)
     column = column.dictionary_encode(null_encoding="encode")
@@ -156,7 +157,7 @@ def encode_dictionary(column: Any) -> tuple[list[str | None], NDArray[np.int64]]
 
 def _as_text(column: Any) -> Any:
     """As text; 1.0 becomes "1", so that it is the same label in CSV and in Parquet."""
-    arrow, types = need("pyarrow"), need("pyarrow.types")
+    arrow, types = import_optional("pyarrow"), import_optional("pyarrow.types")
     if types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if types.is_floating(column.type):
