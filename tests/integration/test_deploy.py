@@ -14,10 +14,12 @@ from web3 import Web3
 from web3.types import TxParams, Wei
 
 from steelyard.chain import deploy as deployment
-from steelyard.chain.deploy import CreatedContract, Web3Creator, artifact, deploy
+from steelyard.chain.artifacts import artifact
+from steelyard.chain.deploy import CreatedContract, deploy
 from steelyard.chain.deployment_plan import CONTRACTS, ContractAddress, Creation, DeploymentSettings
 from steelyard.chain.dev.devnet import DevChain
 from steelyard.chain.wallets import Keystores
+from steelyard.chain.web3_creator import Web3Creator
 from steelyard.errors import ChainError, ConfigError
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "deploy.py"

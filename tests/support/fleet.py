@@ -16,7 +16,7 @@ import numpy as np
 from web3 import HTTPProvider, Web3
 
 from steelyard.chain.client import ChainClient
-from steelyard.chain.deploy import Web3Creator, deploy
+from steelyard.chain.deploy import deploy
 from steelyard.chain.deployment_plan import DeploymentSettings
 from steelyard.chain.dev.devnet import DevChain
 from steelyard.chain.generated.structs import JobTerms, Purse
@@ -24,6 +24,7 @@ from steelyard.chain.generated.structs import Step as ChainStep
 from steelyard.chain.networks import KNOWN, Deployment, Network
 from steelyard.chain.passwords import Passwords
 from steelyard.chain.wallets import Keystores, Wallet
+from steelyard.chain.web3_creator import Web3Creator
 from steelyard.content import EmbeddedStore, StoreConfig
 from steelyard.core.encodings import Encoding
 from steelyard.core.rules import AggregationConfig

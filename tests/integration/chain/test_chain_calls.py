@@ -31,10 +31,10 @@ async def test_a_sent_call_gives_a_receipt_with_its_events(bench: Bench) -> None
         client.address,
         70,
     )
-    assert event.at.block == receipt.block
-    assert event.at.transaction == receipt.hash
+    assert event.position.block == receipt.block
+    assert event.position.transaction == receipt.hash
     assert before - await client.balance() == receipt.cost_wei
-    assert receipt.what == "Box.store"
+    assert receipt.description == "Box.store"
     assert await client.read(bench.box.call("values", 7), block=receipt.block) == 70
 
 

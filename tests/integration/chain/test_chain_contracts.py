@@ -10,13 +10,14 @@ import pytest
 from web3 import HTTPProvider, Web3
 
 from steelyard.chain.client import ChainClient
-from steelyard.chain.deploy import Web3Creator, deploy
+from steelyard.chain.deploy import deploy
 from steelyard.chain.dev.devnet import DevChain
 from steelyard.chain.generated.events import Deposited, Registered, Transfer
 from steelyard.chain.generated.structs import Permit, Purse
 from steelyard.chain.networks import Deployment, Networks
 from steelyard.chain.permits import sign_permit
 from steelyard.chain.wallets import Wallet
+from steelyard.chain.web3_creator import Web3Creator
 from steelyard.errors import ConfigError, Reverted, WrongNetwork
 from support.chain_bench import network_of
 
@@ -47,7 +48,7 @@ async def test_a_worker_registers_and_stakes_with_a_permit(client: ChainClient) 
     permit = await sign_permit(client, 2 * ETHER)
     call = contracts.registry.register_with_permit(me, me, bytes(32), 2 * ETHER, permit)
     receipt = await client.send(call, intent="register")
-    assert receipt.what == "WorkerRegistry.registerWithPermit"
+    assert receipt.description == "WorkerRegistry.registerWithPermit"
     registered = receipt.one(Registered)
     assert (registered.worker, registered.operator, registered.payout) == (me, me, me)
     deposited = receipt.one(Deposited)

@@ -31,7 +31,7 @@ class Ledger:
         for event in batch.events:
             assert isinstance(event, RawEvent)
             if event.name == "Stored":
-                self.rows.append((event.at.block, event.fields["key"]))
+                self.rows.append((event.position.block, event.fields["key"]))
         self.cursor = Cursor.load(batch.cursor.dump())
 
     async def drain(self, follower: Follower) -> None:

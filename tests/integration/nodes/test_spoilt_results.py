@@ -145,7 +145,7 @@ class Court:
             assert time.monotonic() < until, "nothing was mined"
             time.sleep(0.001)
         assert receipt["status"] == "0x1"
-        return self.client.registry.events(receipt["logs"])
+        return self.client.decoder.events(receipt["logs"])
 
 
 @pytest.mark.slow

@@ -105,18 +105,18 @@ def test_any_struct_survives_the_round_trip(values: tuple[int, ...]) -> None:
 def test_an_event_gives_plain_fields_and_hashes_of_indexed_strings() -> None:
     signature = next(iter(BOX.interface.events.values()))
     assert signature.text == f"Moved(address,string,{STEP_TYPE},bytes32)"
-    registry = LogDecoder()
-    registry.add(PEER, BOX.interface)
-    event = registry.event(log(signature.topic, "aa" * 32, index=3))
+    decoder = LogDecoder()
+    decoder.add(PEER, BOX.interface)
+    event = decoder.event(log(signature.topic, "aa" * 32, index=3))
     assert isinstance(event, RawEvent)
     assert event.fields == {"from": PEER, "note": b"\xaa" * 32, "step": ONE, "id": b"\xbb" * 32}
-    assert (event.at.block, event.at.index, event.at.address) == (16, 3, PEER)
+    assert (event.position.block, event.position.index, event.position.address) == (16, 3, PEER)
 
 
 def test_unknown_addresses_and_topics_are_left_out_and_the_rest_is_in_order() -> None:
     topic = next(iter(BOX.interface.events))
-    registry = LogDecoder()
-    registry.add(PEER, BOX.interface)
+    decoder = LogDecoder()
+    decoder.add(PEER, BOX.interface)
     logs = [
         log(topic, "aa" * 32, index=5),
         log(topic, "aa" * 32, index=1),
@@ -124,18 +124,18 @@ def test_unknown_addresses_and_topics_are_left_out_and_the_rest_is_in_order() ->
         log(b"\x01" * 32, "aa" * 32, index=2),
         {**log(topic, "aa" * 32, index=4), "topics": []},
     ]
-    assert [event.at.index for event in registry.events(logs)] == [1, 5]
+    assert [event.position.index for event in decoder.events(logs)] == [1, 5]
 
 
 @pytest.mark.parametrize(
     "change", [{"data": "0x00"}, {"data": "zz"}, {"blockNumber": None}, {"logIndex": "x"}]
 )
 def test_a_log_that_does_not_fit_the_abi_is_told(change: dict[str, Any]) -> None:
-    registry = LogDecoder()
-    registry.add(PEER, BOX.interface)
+    decoder = LogDecoder()
+    decoder.add(PEER, BOX.interface)
     raw = log(next(iter(BOX.interface.events)), "aa" * 32, index=0) | change
     with pytest.raises(ChainError, match="does not decode"):
-        registry.event(raw)
+        decoder.event(raw)
 
 
 @pytest.mark.parametrize("change", [{"number": None}, {"timestamp": "soon"}, {"hash": ...}])

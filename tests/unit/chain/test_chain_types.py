@@ -23,8 +23,7 @@ from steelyard.chain.generated.coordinator import Coordinator
 from steelyard.chain.generated.token import TestToken as Token
 from steelyard.chain.generated.vault import Vault
 from steelyard.chain.generated.worker_registry import WorkerRegistry
-from steelyard.chain.remedies import REMEDIES
-from steelyard.chain.reverts import Reverts
+from steelyard.chain.reverts import REMEDIES, Reverts
 from steelyard.chain.types import Event
 
 TYPED: dict[str, type[Any]] = {
@@ -54,7 +53,7 @@ def python_type(field: Field) -> Any:
 
 def hints(kind: type[Any]) -> dict[str, Any]:
     found = typing.get_type_hints(kind)
-    return {item.name: found[item.name] for item in dataclasses.fields(kind) if item.name != "at"}
+    return {item.name: found[item.name] for item in dataclasses.fields(kind) if item.name != "position"}
 
 
 @pytest.mark.parametrize("name", TYPED)
@@ -119,8 +118,8 @@ def zero(field: Field) -> Any:
         length = field.type[field.type.rindex("[") + 1 : -1]
         inner = dataclasses.replace(field, type=field.type[: field.type.rindex("[")])
         return [zero(inner)] * int(length or 1)
-    if field.parts:
-        return tuple(zero(part) for part in field.parts)
+    if field.components:
+        return tuple(zero(part) for part in field.components)
     if field.type == "address":
         return "0x" + "00" * 20
     if field.type.startswith("bytes"):
@@ -130,7 +129,7 @@ def zero(field: Field) -> Any:
 
 def sample(field: Field) -> Any:
     """A value as a caller gives it: structs as dataclasses."""
-    return field.tidy(zero(field))
+    return field.normalize(zero(field))
 
 
 def test_structs_have_the_fields_of_the_abi_in_its_order() -> None:
@@ -145,13 +144,13 @@ def test_structs_have_the_fields_of_the_abi_in_its_order() -> None:
 
 
 def check_struct(field: Field) -> set[str]:
-    if not field.parts:
+    if not field.components:
         return set()
     assert field.kind is not None, f"{field.name} ({field.type}) has no dataclass: run the script"
-    expected = {snake(part.name): python_type(part) for part in field.parts}
+    expected = {snake(part.name): python_type(part) for part in field.components}
     assert hints(field.kind) == expected
     assert list(hints(field.kind)) == list(expected)
-    return {field.kind.__name__}.union(*(check_struct(part) for part in field.parts))
+    return {field.kind.__name__}.union(*(check_struct(part) for part in field.components))
 
 
 def test_ids_are_the_hashes_of_the_encoded_structs() -> None:

@@ -29,7 +29,7 @@ def batch(to: int, *, rollback_to: int | None = None) -> Batch:
         to_block=to,
         head=HEAD,
         events=(),
-        cursor=Cursor.before(0).past(to, f"0x{to}"),
+        cursor=Cursor.before(0).advanced_to(to, f"0x{to}"),
     )
 
 

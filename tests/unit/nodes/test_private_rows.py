@@ -81,13 +81,13 @@ class Place:
     def granted(self, cid: Cid, worker: str = ME) -> None:
         codec, digest = cid.to_chain()
         self.log.append(
-            AccessGranted(job=1, worker=worker, shard=0, codec=codec, digest=digest, at=self._at())
+            AccessGranted(job=1, worker=worker, shard=0, codec=codec, digest=digest, position=self._position())
         )
 
     def withdrawn(self, worker: str = ME) -> None:
-        self.log.append(AccessWithdrawn(job=1, worker=worker, shard=0, at=self._at()))
+        self.log.append(AccessWithdrawn(job=1, worker=worker, shard=0, position=self._position()))
 
-    def _at(self) -> LogPosition:
+    def _position(self) -> LogPosition:
         block = len(self.log) + 1
         return LogPosition(block=block, block_hash="0x", transaction=f"0x{block}", index=0, address="0x")
 
@@ -99,7 +99,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     key = seal_file(plain, sealed)
     plain.unlink()
     ring = Keyring.beside(tmp_path / "keys")
-    public = ring.make(ME, PASSWORD, light=True)
+    public = ring.create(ME, PASSWORD, light=True)
     (tmp_path / "node").mkdir()
     async with EmbeddedStore(StoreConfig(root=tmp_path / "content", serve=False)) as store:
         cid = await store.add(sealed)
@@ -214,7 +214,7 @@ async def test_what_was_opened_is_in_no_store(place: Place) -> None:
 
 
 async def test_an_envelope_for_another_key_names_the_key_that_is_missing(place: Place) -> None:
-    theirs = Keyring.beside(place.folder / "theirs").make(OTHER, PASSWORD, light=True)
+    theirs = Keyring.beside(place.folder / "theirs").create(OTHER, PASSWORD, light=True)
     await place.grant(place.cid, place.key, place.sealed.stat().st_size, recipient=theirs)
 
     with pytest.raises(ContentSealed, match=theirs.hex()[:16]):
@@ -237,7 +237,7 @@ async def test_an_envelope_cannot_make_a_worker_fetch_without_end(place: Place) 
 
 async def test_a_worker_opens_what_it_sealed_itself(place: Place) -> None:
     size = place.sealed.stat().st_size
-    place.ring.own(Envelope.seal(place.key, content=place.cid, size=size, recipient=place.public))
+    place.ring.save_envelope(Envelope.seal(place.key, content=place.cid, size=size, recipient=place.public))
 
     rows = await PrivateRows(place.context()).path_for(place.seat)
 

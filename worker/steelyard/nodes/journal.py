@@ -88,7 +88,7 @@ class Journal:
                 db.execute("DELETE FROM event WHERE block > ?", (batch.rollback_to,))
             db.executemany(
                 "INSERT OR REPLACE INTO event VALUES (?,?,?,?)",
-                [(event.at.block, event.at.index, *event_log.dump(event)) for event in events],
+                [(event.position.block, event.position.index, *event_log.dump(event)) for event in events],
             )
             db.execute("INSERT OR REPLACE INTO fact VALUES ('cursor', ?)", (batch.cursor.dump(),))
         crashpoint("batch.after")

@@ -108,7 +108,7 @@ def _round(
 def _convictions(
     events: Sequence[Event], numbers: Mapping[int, int], progress: DemoProgress
 ) -> list[dict[str, Any]]:
-    slashes = {each.at.transaction: each for each in events if isinstance(each, ev.Slashed)}
+    slashes = {each.position.transaction: each for each in events if isinstance(each, ev.Slashed)}
     return [
         {
             "round": numbers[each.serial],
@@ -117,10 +117,10 @@ def _convictions(
             "poster": each.poster,
             "prover": each.prover,
             "names": [progress.name(each.poster), progress.name(each.prover)],
-            "transaction": each.at.transaction,
-            "block": each.at.block,
-            "burned_units": slashes[each.at.transaction].burned,
-            "rewarded_units": slashes[each.at.transaction].rewarded,
+            "transaction": each.position.transaction,
+            "block": each.position.block,
+            "burned_units": slashes[each.position.transaction].burned,
+            "rewarded_units": slashes[each.position.transaction].rewarded,
         }
         for each in events
         if isinstance(each, ev.Convicted)

@@ -67,7 +67,7 @@ class WorkerActions:
         until = time.monotonic() + client.network.deadline_s
         first: int | None = None
         while True:
-            if await client.clock.reach(time_, until):
+            if await client.clock.wait_until(time_, until):
                 head = await client.head()
                 first = head.number if first is None else first
                 if head.number - first >= confirmations:
