@@ -117,7 +117,7 @@ def test_a_deployment_names_the_explorers_file_only_where_there_is_one() -> None
         ({}, 6, "ether"),  # the account has none
     ],
 )
-def test_the_script_tells_what_is_wrong_and_deploys_nothing(
+def test_the_script_reports_what_is_wrong_and_deploys_nothing(
     anvil: DevChain, tmp_path: Path, mistake: dict[str, str], code: int, said: str
 ) -> None:
     made = Keystores(tmp_path).new("poor", "right", light=True)

@@ -227,7 +227,7 @@ def test_a_key_opens_with_its_password_and_leaves_no_trace_of_itself(tmp_path: P
         pickle.dumps(keys)
 
 
-def test_a_wrong_password_and_a_damaged_file_are_told_apart(tmp_path: Path) -> None:
+def test_a_wrong_password_and_a_damaged_file_are_distinguished(tmp_path: Path) -> None:
     ring = Keyring.beside(tmp_path)
     ring.create(ACCOUNT, "correct", light=True)
     (file,) = ring.folder.glob("*.json")

@@ -66,7 +66,7 @@ async def test_a_worker_registers_and_stakes_with_a_permit(client: ChainClient) 
     assert "worker status" in caught.value.remedy
 
 
-async def test_errors_from_below_are_told_by_name(client: ChainClient) -> None:
+async def test_errors_of_called_contracts_are_reported_by_name(client: ChainClient) -> None:
     contracts, me = client.contracts, client.address
     with pytest.raises(Reverted) as caught:
         await client.send(contracts.vault.deposit(me, Purse.BOND, 1000 * ETHER))
@@ -80,7 +80,7 @@ async def test_errors_from_below_are_told_by_name(client: ChainClient) -> None:
     assert caught.value.remedy
 
 
-async def test_an_unknown_job_is_told(client: ChainClient) -> None:
+async def test_an_unknown_job_is_reported(client: ChainClient) -> None:
     with pytest.raises(Reverted, match="UnknownJob") as caught:
         await client.send(client.contracts.coordinator.enlist(999))
     assert "network" in caught.value.remedy

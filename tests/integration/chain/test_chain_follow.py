@@ -17,7 +17,7 @@ from support.chain_bench import Bench, MakeBench, Middleman, times
 
 
 class Ledger:
-    """What a consumer derives: the keys stored, by block; rolled back and applied as the follower says."""
+    """A consumer: the stored keys by block, rolled back and applied batch by batch."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, int]] = []

@@ -130,7 +130,7 @@ def test_unknown_addresses_and_topics_are_left_out_and_the_rest_is_in_order() ->
 @pytest.mark.parametrize(
     "change", [{"data": "0x00"}, {"data": "zz"}, {"blockNumber": None}, {"logIndex": "x"}]
 )
-def test_a_log_that_does_not_fit_the_abi_is_told(change: dict[str, Any]) -> None:
+def test_a_log_that_does_not_fit_the_abi_is_reported(change: dict[str, Any]) -> None:
     decoder = LogDecoder()
     decoder.add(PEER, BOX.interface)
     raw = log(next(iter(BOX.interface.events)), "aa" * 32, index=0) | change
@@ -139,7 +139,7 @@ def test_a_log_that_does_not_fit_the_abi_is_told(change: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("change", [{"number": None}, {"timestamp": "soon"}, {"hash": ...}])
-def test_a_malformed_block_is_told(change: dict[str, Any]) -> None:
+def test_a_malformed_block_is_reported(change: dict[str, Any]) -> None:
     raw = {"number": "0x1", "hash": "0x2", "parentHash": "0x3", "timestamp": "0x4", "gasLimit": "0x5"}
     assert BlockHeader.parse(raw).base_fee is None
     if ... in change.values():
@@ -186,7 +186,7 @@ def test_a_struct_of_the_wrong_kind_is_refused() -> None:
         BOX.call("steps", [seat])
 
 
-def test_an_abi_that_is_not_there_is_told() -> None:
+def test_an_abi_that_is_not_there_is_reported() -> None:
     with pytest.raises(ConfigError, match="Nothing"):
         Interface.load("Nothing")
 

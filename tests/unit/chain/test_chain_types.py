@@ -41,7 +41,7 @@ def interface(name: str) -> Interface:
 
 
 def python_type(field: Field) -> Any:
-    """What the dataclasses should say for an ABI type."""
+    """The type of a dataclass field for an ABI type."""
     if field.type.endswith("]"):
         inner = dataclasses.replace(field, type=field.type[: field.type.rindex("[")])
         return types.GenericAlias(tuple, (python_type(inner), ...))
@@ -180,22 +180,22 @@ def test_remedies_speak_of_errors_that_exist() -> None:
     assert declared <= set(REMEDIES)
 
 
-def test_every_remedy_can_be_told_with_the_fields_of_its_error() -> None:
+def test_every_remedy_can_be_built_from_the_fields_of_its_error() -> None:
     for name in (*TYPED, "FaultProver"):
         abi = Interface.load(name)
         reverts = Reverts(abi.errors.values())
         for signature in abi.errors.values():
             fields = [zero(field) for field in signature.inputs]
             data = signature.selector + encode([field.type for field in signature.inputs], fields)
-            told = reverts.explain("Box.call", data)
-            assert told.name == signature.name
-            assert told.remedy
+            error = reverts.explain("Box.call", data)
+            assert error.name == signature.name
+            assert error.remedy
 
 
-def test_reasons_kept_in_a_word_are_told_as_text() -> None:
+def test_reasons_stored_in_a_word_are_shown_as_text() -> None:
     abi = Interface.load("Coordinator")
     signature = next(each for each in abi.errors.values() if each.name == "BadTerms")
     data = signature.selector + b"bps".ljust(32, b"\0")
-    told = Reverts(abi.errors.values()).explain("Coordinator.createJob", data)
-    assert "BadTerms(field=bps)" in told.message
-    assert "10,000" in told.remedy
+    error = Reverts(abi.errors.values()).explain("Coordinator.createJob", data)
+    assert "BadTerms(field=bps)" in error.message
+    assert "10,000" in error.remedy
