@@ -101,9 +101,9 @@ class Reverts:
 def format_field(field: Field, value: Any) -> str:
     """A field for messages: times (uint40) as UTC and relative to now, bytes as hex or as a short string."""
     if field.type == "uint40" and isinstance(value, int) and 0 < value < 2**33:
-        moment = datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        utc = datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         away = value - time.time()
-        return f"{moment}, {'in ' if away > 0 else ''}{abs(away):.0f} s{'' if away > 0 else ' ago'}"
+        return f"{utc}, {'in ' if away > 0 else ''}{abs(away):.0f} s{'' if away > 0 else ' ago'}"
     if isinstance(value, bytes):
         word = value.rstrip(b"\0")  # a padded short string names a field or a reason
         plain = field.type == "bytes32" and 0 < len(word) < 32 and word.isascii() and word.isalpha()
@@ -120,13 +120,13 @@ _RELOAD = "the round has changed; read it again"
 BUG = "report this: Steelyard should not have sent it"
 
 
-def _over(fields: dict[str, Any]) -> str:
+def _job_over(fields: dict[str, Any]) -> str:
     state = {1: "stopped", 2: "closed", 3: "aborted"}.get(fields["status"], "over")
     return f"the job is {state}; `steelyard job list` shows the running jobs"
 
 
-def _terms(fields: dict[str, Any]) -> str:
-    field = text(fields["field"])
+def _bad_terms(fields: dict[str, Any]) -> str:
+    field = short_string(fields["field"])
     hints = {
         "deadline": "the rounds do not fit before the deadline: fewer rounds, shorter windows or a later one",
         "token": "the token did not deliver the whole escrow; tokens that take a fee cannot be bounties",
@@ -137,15 +137,15 @@ def _terms(fields: dict[str, Any]) -> str:
     return hints.get(field, f"change `{field}` of the job (docs/protocol.md)")
 
 
-def _end(fields: dict[str, Any]) -> str:
+def _cannot_end(fields: dict[str, Any]) -> str:
     return {
         "unsettled": "a result waits for its window to end: `steelyard job show`, then try again",
         "open": "a round is open or can still open: stop the job first, or wait for its rounds",
         "running": "a job can be aborted after its deadline, or after more failed rounds than it allows",
-    }.get(text(fields["reason"]), "see `steelyard job show`")
+    }.get(short_string(fields["reason"]), "see `steelyard job show`")
 
 
-def _open(fields: dict[str, Any]) -> str:
+def _cannot_open(fields: dict[str, Any]) -> str:
     return {
         "members": "too few members have joined: wait for more",
         "stopped": "the sponsor has stopped the job",
@@ -154,10 +154,10 @@ def _open(fields: dict[str, Any]) -> str:
         "deadline": "no further round fits before the job's deadline",
         "open": "a round is open already",
         "unsettled": "four results are not final yet: wait for their windows",
-    }.get(text(fields["reason"]), "see `steelyard job show`")
+    }.get(short_string(fields["reason"]), "see `steelyard job show`")
 
 
-def text(value: bytes) -> str:
+def short_string(value: bytes) -> str:
     """A short string that Solidity stores in a bytes32."""
     return value.rstrip(b"\0").decode("ascii", "replace")
 
@@ -166,8 +166,8 @@ REMEDIES: dict[str, Remedy] = {
     # jobs
     "UnknownJob": "check the number, and that this is the network where the job was posted",
     "NotSponsor": "use the account that created the job (--account)",
-    "BadTerms": _terms,
-    "JobOver": _over,
+    "BadTerms": _bad_terms,
+    "JobOver": _job_over,
     "NotMember": "join first (`steelyard job join`), with the operator key that this account names",
     "AlreadyMember": "nothing to do: run the worker",
     "JobFull": "wait for a member to leave, or look for another job",
@@ -207,8 +207,8 @@ REMEDIES: dict[str, Remedy] = {
     "ChallengeOver": "the result is final",
     "NothingToRetry": "the round is in progress; see `steelyard job show`",
     "NothingToReopen": "the round is in progress; see `steelyard job show`",
-    "CannotOpen": _open,
-    "CannotEnd": _end,
+    "CannotOpen": _cannot_open,
+    "CannotEnd": _cannot_end,
     "LengthMismatch": BUG,
     # disputes
     "AlreadyMalformed": "nothing to do: this update was convicted before",
