@@ -56,8 +56,8 @@ async def test_another_process_is_waited_for_named_and_outlived(tmp_path: Path) 
     with pytest.raises(ChainError, match=f"process {holder.pid}"):
         async with lock:
             pass
-    patient = KeyLock(path, patience_s=20)
+    patient = KeyLock(path, patience_s=60)
     asyncio.get_running_loop().call_later(0.1, holder.kill)
     async with patient:
         assert path.read_text().strip() == str(os.getpid())
-    await asyncio.wait_for(holder.wait(), 10)
+    await asyncio.wait_for(holder.wait(), 60)

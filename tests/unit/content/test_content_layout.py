@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steelyard.content import cid_of_path
-from steelyard.content.cid import DAG_PB, RAW, Cid
 from steelyard.content.dagpb import DIRECTORY, FILE, DagNode, Link, decode_node, encode_node
 from steelyard.content.layout import LEAF_BYTES, LINKS, Layout, hash_leaves, leaf_count, read_layout
+from steelyard.core.cid import DAG_PB, RAW, Cid
 from steelyard.errors import ContentCorrupt
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "cids.json").read_text())

@@ -81,7 +81,9 @@ class Place:
     def granted(self, cid: Cid, worker: str = ME) -> None:
         codec, digest = cid.to_chain()
         self.log.append(
-            AccessGranted(job=1, worker=worker, shard=0, codec=codec, digest=digest, position=self._position())
+            AccessGranted(
+                job=1, worker=worker, shard=0, codec=codec, digest=digest, position=self._position()
+            )
         )
 
     def withdrawn(self, worker: str = ME) -> None:

@@ -17,6 +17,7 @@ from eth_abi.exceptions import DecodingError
 
 from steelyard.chain.codec import Field, Signature
 from steelyard.chain.rpc import RpcRefused
+from steelyard.core.rules import RULES
 from steelyard.errors import Reverted
 
 _ERROR = bytes.fromhex("08c379a0")  # Error(string)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
-from steelyard.content.cid import Cid
+from steelyard.core.cid import Cid
 from steelyard.errors import CidError, ConfigError, ContentCorrupt, ContentSealed, ManifestError
 from steelyard.jobs import canonical_json
 from steelyard.sealing.stream import KEY_BYTES

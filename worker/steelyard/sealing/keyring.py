@@ -19,7 +19,7 @@ from nacl.pwhash import argon2id
 from nacl.secret import SecretBox
 from nacl.utils import random
 
-from steelyard.content.cid import Cid
+from steelyard.core.cid import Cid
 from steelyard.errors import ContentSealed, WalletError, WrongPassword
 from steelyard.sealing.envelopes import Envelope
 from steelyard.util.atomic import atomic
