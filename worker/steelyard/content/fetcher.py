@@ -127,7 +127,7 @@ class Fetcher:
             else:
                 layout = await self.file(child, budget.room, source)
                 budget.spend(cid, layout.size)
-                await in_thread(self._shelf.folder.give, child, folder / name)
+                await in_thread(self._shelf.folder.export, child, folder / name)
 
     async def _is_directory(self, cid: Cid, source: BlockSource) -> bool:
         if cid.codec == RAW:
