@@ -5,6 +5,7 @@ A prover commits to the hash of these bytes, so the packing is unique: exact len
 
 from __future__ import annotations
 
+from steelyard.core.numbers import STATE_BLOCK
 from steelyard.core.proofs import ArithmeticProof, MalformedProof
 from steelyard.errors import FormatError
 
@@ -18,9 +19,9 @@ def pack_arithmetic(proof: ArithmeticProof) -> bytes:
     if proof.old_momentum or proof.new_momentum:
         states += [proof.old_momentum, proof.new_momentum]
     for state in states:
-        if len(state) != 128:
+        if len(state) != STATE_BLOCK:
             raise FormatError(
-                f"state block of {len(state)} bytes, not 128", remedy="take it from a state file"
+                f"state block of {len(state)} bytes, not {STATE_BLOCK}", remedy="take it from a state file"
             )
     parts = [proof.block_index.to_bytes(4, "big"), proof.coordinate.to_bytes(1, "big"), *states, proof.table]
     parts += proof.path
