@@ -27,11 +27,23 @@ class BroadcastAnswer(Enum):
 
 _PHRASES: tuple[tuple[BroadcastAnswer, tuple[str, ...]], ...] = (
     (BroadcastAnswer.ACCEPTED, ("already known", "known transaction", "already imported", "already exists")),
-    (BroadcastAnswer.NONCE_USED, ("nonce too low", "nonce is too low", "correct nonce", "old nonce", "already used")),
-    (BroadcastAnswer.UNDERPRICED, ("underpriced", "less than block base fee", "fee too low", "below the base fee",
-                          "less than the current block's base", "gas price too low")),
+    (
+        BroadcastAnswer.NONCE_USED,
+        ("nonce too low", "nonce is too low", "correct nonce", "old nonce", "already used"),
+    ),
+    (
+        BroadcastAnswer.UNDERPRICED,
+        (
+            "underpriced",
+            "less than block base fee",
+            "fee too low",
+            "below the base fee",
+            "less than the current block's base",
+            "gas price too low",
+        ),
+    ),
     (BroadcastAnswer.NO_FUNDS, ("insufficient funds", "doesn't have enough funds", "insufficient balance")),
-)  # fmt: skip
+)
 
 
 async def broadcast(rpc: Rpc, raw: bytes) -> tuple[BroadcastAnswer, str]:
