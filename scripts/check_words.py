@@ -35,8 +35,6 @@ WORDS = {
     "ears": "listener",
     "HeldByAll": "ThresholdHeld",
     "JobBook": "Membership",
-    "Repairs": "RoundRecovery",
-    "Endings": "JobClosure",
     "HintDesk": "PeerGossip",
     "TxJournal": "Outbox",
     "Coder": "LabelEncoder",
@@ -53,6 +51,8 @@ CLASSES = {
     "Work": "ChainSession",
     "Budget": "TokenBucket",
     "Dispatch": "a table of handlers",
+    "Repairs": "RoundRecovery",
+    "Endings": "JobClosure",
 }
 PHRASES = {
     r"\bin short\.": "drop it",
@@ -60,7 +60,7 @@ PHRASES = {
     r"\b(hand|hands|handed|handing) out\b": "serve",
     r"\b(let|lets|letting) go\b": "release",
     r"\bmend(s|ed|ing)?\b": "fix",
-    r"\bis no (?!longer\b|more\b|room\b|need\b|such\b|other\b|[a-z]+ (left|for|to|yet|at)\b)[a-zA-Z]+": "is not a",
+    r"(?<!there )(?<!There )(?<!that )\bis no (?!longer\b|more\b|room\b|need\b|such\b|other\b|[a-z]+ (left|for|to|yet|at)\b)[a-zA-Z]+": "is not a",
     r"\bof its own accord\b": "by itself",
     r"\bthereof\b|\bwherein\b|\bwhereof\b": "plain words",
     r"\bgoing fees\b": "fee estimates",
@@ -71,7 +71,7 @@ _STARTS = re.compile(r"^(What|Who|Whose)\b")
 _WORD = re.compile(
     r"(?<![A-Za-z])(" + "|".join(re.escape(word) for word in WORDS) + r")(?![a-z])", re.IGNORECASE
 )
-_CLASS = re.compile(r"\bclass (" + "|".join(CLASSES) + r")\b")
+_CLASS = re.compile(r"\b(?:class|contract|library) (" + "|".join(CLASSES) + r")\b")
 _PHRASES = {re.compile(pattern, re.IGNORECASE): better for pattern, better in PHRASES.items()}
 
 
