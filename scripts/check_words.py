@@ -3,8 +3,8 @@
     scripts/check_words.py           every tracked file of ours
     scripts/check_words.py FILE ...  these only
 
-`WORDS` is the list, each with what to write instead. `PHRASES` hold for prose: docstrings, comments, messages and
-documents. Exit code 1 if anything is found.
+`WORDS` is the list, each with the word to write instead. `PHRASES` hold for prose: docstrings, comments, messages
+and documents. Exit code 1 if anything is found.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CHECKED = re.compile(r"^(worker|contracts|scripts|tests|benchmarks|examples|docs|README|CONTRIBUTING|SECURITY|Makefile)")
+CHECKED = re.compile(
+    r"^(worker|contracts|scripts|tests|benchmarks|examples|docs|README|CONTRIBUTING|SECURITY|Makefile)"
+)
 SUFFIXES = {".py", ".sol", ".md", ".tree", ".toml", ".sh", ".service", ""}
 EXEMPT = {"scripts/check_words.py", "tests/unit/test_words.py"}
 
@@ -60,7 +62,8 @@ PHRASES = {
     r"\b(hand|hands|handed|handing) out\b": "serve",
     r"\b(let|lets|letting) go\b": "release",
     r"\bmend(s|ed|ing)?\b": "fix",
-    r"(?<!there )(?<!There )(?<!that )\bis no (?!longer\b|more\b|room\b|need\b|such\b|other\b|[a-z]+ (left|for|to|yet|at)\b)[a-zA-Z]+": "is not a",
+    r"(?<!there )(?<!There )(?<!that )\bis no (?!longer\b|more\b|room\b|need\b|such\b|other\b)"
+    r"(?![a-z]+ (left|for|to|yet|at)\b)[a-zA-Z]+": "is not a",
     r"\bof its own accord\b": "by itself",
     r"\bthereof\b|\bwherein\b|\bwhereof\b": "plain words",
     r"\bgoing fees\b": "fee estimates",

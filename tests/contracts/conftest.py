@@ -79,8 +79,8 @@ class Market:
     def hold_by_all(self, result_id):
         for worker in self.workers:
             held = self.coordinator.hold(self.job, self.serial, result_id, {"from": worker})
-            if "HeldByAll" in held.events:
-                return held.events["HeldByAll"]["finalAt"]
+            if "ThresholdHeld" in held.events:
+                return held.events["ThresholdHeld"]["finalAt"]
         return pytest.fail("both workers hold the result and it is not held")
 
     def wait_until(self, time):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.chain.dev.devnet import DevChain
-from steelyard.chain.generated.structs import Purse
+from steelyard.chain.generated.structs import Collateral
 from steelyard.errors import Reverted
 from steelyard.nodes.actions.dispatch import ActionDispatcher
 from steelyard.nodes.actions.types import Action
@@ -191,7 +191,7 @@ async def _checked(fleet: Fleet, scenario: Scenario) -> Counter[str]:
     async with fleet.client("sponsor") as client:
         for name in AGGREGATORS:
             bond = await client.read(
-                client.contracts.vault.balance_of(fleet.wallets[name].address, Purse.BOND)
+                client.contracts.vault.balance_of(fleet.wallets[name].address, Collateral.BOND)
             )
             assert bond.locked == 0, f"{name}: {bond}"
     return events

@@ -13,7 +13,7 @@ from steelyard.chain.client import ChainClient
 from steelyard.chain.deploy import deploy
 from steelyard.chain.dev.devnet import DevChain
 from steelyard.chain.generated.events import Deposited, Registered, Transfer
-from steelyard.chain.generated.structs import Permit, Purse
+from steelyard.chain.generated.structs import Collateral, Permit
 from steelyard.chain.networks import Deployment, Networks
 from steelyard.chain.permits import sign_permit
 from steelyard.chain.wallets import Wallet
@@ -52,9 +52,9 @@ async def test_a_worker_registers_and_stakes_with_a_permit(client: ChainClient) 
     registered = receipt.one(Registered)
     assert (registered.worker, registered.operator, registered.payout) == (me, me, me)
     deposited = receipt.one(Deposited)
-    assert (deposited.account, deposited.purse, deposited.amount) == (me, Purse.STAKE, 2 * ETHER)
+    assert (deposited.account, deposited.kind, deposited.amount) == (me, Collateral.STAKE, 2 * ETHER)
 
-    balance = await client.read(contracts.vault.balance_of(me, Purse.STAKE), block=receipt.block)
+    balance = await client.read(contracts.vault.balance_of(me, Collateral.STAKE), block=receipt.block)
     account = await client.read(contracts.registry.account_of(me))
     assert balance.free == 2 * ETHER
     assert account.registered
@@ -69,13 +69,15 @@ async def test_a_worker_registers_and_stakes_with_a_permit(client: ChainClient) 
 async def test_errors_of_called_contracts_are_reported_by_name(client: ChainClient) -> None:
     contracts, me = client.contracts, client.address
     with pytest.raises(Reverted) as caught:
-        await client.send(contracts.vault.deposit(me, Purse.BOND, 1000 * ETHER))
+        await client.send(contracts.vault.deposit(me, Collateral.BOND, 1000 * ETHER))
     assert caught.value.name in ("ERC20InsufficientAllowance", "ERC20InsufficientBalance")
     assert caught.value.remedy
     stale = Permit(deadline=1, v=27, r=bytes(32), s=bytes(32))
     with pytest.raises(Reverted) as caught:
         await client.send(
-            contracts.vault.deposit_with_permit(me, Purse.BOND, 1, stale.deadline, stale.v, stale.r, stale.s)
+            contracts.vault.deposit_with_permit(
+                me, Collateral.BOND, 1, stale.deadline, stale.v, stale.r, stale.s
+            )
         )
     assert caught.value.remedy
 

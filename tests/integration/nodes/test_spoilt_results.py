@@ -20,7 +20,7 @@ from steelyard.chain.calls import Call
 from steelyard.chain.client import ChainClient
 from steelyard.chain.dev.devnet import DevChain
 from steelyard.chain.generated import events as ev
-from steelyard.chain.generated.structs import Purse, Result
+from steelyard.chain.generated.structs import Collateral, Result
 from steelyard.chain.types import Event
 from steelyard.content import EmbeddedStore, StoreConfig
 from steelyard.core.encodings import Encoding
@@ -126,7 +126,7 @@ class Court:
 
     def _bond(self) -> int:
         """The poster's free and locked bond."""
-        call = self.client.contracts.vault.balance_of(self.poster, Purse.BOND)
+        call = self.client.contracts.vault.balance_of(self.poster, Collateral.BOND)
         balance = call.decode(bytes.fromhex(self.chain.rpc("eth_call", call.fields(), "latest")[2:]))
         return balance.free + balance.locked
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from steelyard.chain.calls import Contract, creation, transfer
 from steelyard.chain.codec import Interface, snake
 from steelyard.chain.decoder import LogDecoder
-from steelyard.chain.generated.structs import Purse, Seat, Step
+from steelyard.chain.generated.structs import Collateral, Seat, Step
 from steelyard.chain.types import BlockHeader, RawEvent
 from steelyard.errors import ChainError, ConfigError
 
@@ -45,7 +45,7 @@ ABI: list[dict[str, Any]] = [
         "inputs": [parameter("list", "tuple[]", components=STEP, internalType="struct Step[]")],
         "outputs": [
             parameter("list", "tuple[]", components=STEP, internalType="struct Step[]"),
-            parameter("purse", "uint8", internalType="enum IVault.Purse"),
+            parameter("kind", "uint8", internalType="enum IVault.Collateral"),
             parameter("who", "address[2]"),
         ],
     },
@@ -84,7 +84,7 @@ def test_structs_go_in_and_come_out_as_dataclasses() -> None:
     call = BOX.call("steps", [ONE, ONE])
     assert call.data[4:] == encode([f"{STEP_TYPE}[]"], [[ONE_TUPLE, ONE_TUPLE]])
     answer = encode([f"{STEP_TYPE}[]", "uint8", "address[2]"], [[ONE_TUPLE], 1, [PEER.lower(), PEER.lower()]])
-    assert call.decode(answer) == ((ONE,), Purse.BOND, (PEER, PEER))
+    assert call.decode(answer) == ((ONE,), Collateral.BOND, (PEER, PEER))
 
 
 @given(

@@ -97,6 +97,20 @@ def test_a_journal_of_another_job_is_refused(tmp_path: Path) -> None:
         Journal(tmp_path / "journal", {**WHO, "job": "2"})
 
 
+def test_a_journal_of_another_abi_is_refused(tmp_path: Path) -> None:
+    Journal(tmp_path / "journal", WHO).close()
+    with sqlite3.connect(tmp_path / "journal") as db:
+        db.execute("DELETE FROM fact WHERE name = 'abi'")  # as versions before the fingerprint wrote it
+    db.close()
+    with pytest.raises(JournalError, match=r"another version of the contracts \(no ABI recorded;.*delete"):
+        Journal(tmp_path / "journal", WHO)
+    with sqlite3.connect(tmp_path / "journal") as db:
+        db.execute("INSERT INTO fact VALUES ('abi', '0123')")
+    db.close()
+    with pytest.raises(JournalError, match=r"another version of the contracts \(ABI 0123;"):
+        Journal(tmp_path / "journal", WHO)
+
+
 def test_a_damaged_journal_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "journal").write_bytes(b"this is no database at all" * 100)
     with pytest.raises(JournalError, match="move a damaged file away"):

@@ -71,7 +71,7 @@ def test_a_prefetched_held_result_is_trained_on_if_the_settings_allow_it() -> No
 
 def test_a_prefetched_final_result_is_adopted_although_its_updates_are_gone() -> None:
     log = posted()
-    log.append(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 25)
+    log.append(ev.ThresholdHeld, serial=1, id=id_of(1), final_at=START + 25)
     log.append(ev.Final, serial=1, number=1, id=id_of(1))
     assert prefetches(common_actions(seen(log, held=(0,)))) == [Prefetch(id=id_of(1))]
     assert prefetches(common_actions(seen(log, held=(0,), prefetched=fetched()))) == [Adopt(id=id_of(1))]

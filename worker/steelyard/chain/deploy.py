@@ -16,6 +16,7 @@ import rlp
 from eth_abi.abi import encode
 from eth_utils.address import to_canonical_address, to_checksum_address
 
+from steelyard.chain.abi_version import abi_fingerprint
 from steelyard.chain.artifacts import artifact
 from steelyard.chain.deployment_plan import PLAN, TOKEN, ContractAddress, Creation, DeploymentSettings
 from steelyard.core.hashing import keccak
@@ -64,6 +65,7 @@ class Deployed:
         """The content of deployments/<chainId>.json, which `network add --deployment` reads."""
         return {
             "chainId": self.chain_id,
+            "abi": abi_fingerprint(),
             "block": min((each.block for each in self.contracts.values()), default=0),
             "deployer": self.deployer,
             "token": self.token,

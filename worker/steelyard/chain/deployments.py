@@ -12,6 +12,7 @@ from typing import Any
 
 from eth_utils.address import is_address, to_checksum_address
 
+from steelyard.chain.abi_version import abi_fingerprint, other_abi
 from steelyard.errors import ConfigError
 
 
@@ -35,16 +36,20 @@ class Deployment:
 
     @classmethod
     def read(cls, path: Path) -> Deployment:
-        """Read a `deployments/<chainId>.json`.  Raises ConfigError if it is missing or malformed."""
+        """Read a `deployments/<chainId>.json`.
+
+        Raises ConfigError if it is missing, malformed, or of contracts with another ABI.
+        """
         try:
             document = json.loads(path.read_text("utf-8"))
             contracts = {name: _address(name, entry) for name, entry in document["contracts"].items()}
-            return cls(
+            deployment = cls(
                 chain_id=int(document["chainId"]),
                 block=int(document.get("block", 0)),
                 contracts=contracts,
                 token=_address("token", document["token"]) if document.get("token") else "",
             )
+            abi = document.get("abi")
         except OSError as error:
             raise ConfigError(
                 f"no deployment at {path}: {error.strerror}", remedy="deploy first (docs/deploy.md)"
@@ -53,11 +58,18 @@ class Deployment:
             raise ConfigError(
                 f"{path} is not a deployment: {error!r}", remedy="deploy again, or copy the file again"
             ) from error
+        if abi != abi_fingerprint():
+            raise ConfigError(
+                f"{path} {other_abi(abi)}",
+                remedy="deploy the contracts of this version, or use the Steelyard that wrote the file",
+            )
+        return deployment
 
     def write(self, path: Path) -> None:
         """Write the file that `read` reads, atomically."""
         document = {
             "chainId": self.chain_id,
+            "abi": abi_fingerprint(),
             "block": self.block,
             "token": self.token,
             "contracts": dict(self.contracts),

@@ -100,7 +100,7 @@ _FORMATTERS: dict[str, tuple[str, _Fields]] = {
     "Attested": ("attestation", _attested),
     "Posted": ("post", _posted),
     "Held": ("held", lambda e: {"id": _hex(e.id), "worker": e.worker, "slot": e.slot}),
-    "HeldByAll": ("held_by_all", lambda e: {"id": _hex(e.id), "final_at": e.final_at}),
+    "ThresholdHeld": ("threshold_held", lambda e: {"id": _hex(e.id), "final_at": e.final_at}),
     "Final": ("final", lambda e: {"id": _hex(e.id)}),
     "ResultVoid": ("void", _void),
     "OpeningVoid": ("opening_void", lambda _: {}),

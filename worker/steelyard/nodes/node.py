@@ -16,7 +16,7 @@ from steelyard.chain.generated.events import (
     Posted,
     ResultVoid,
 )
-from steelyard.chain.generated.structs import Purse
+from steelyard.chain.generated.structs import Collateral
 from steelyard.chain.types import Event
 from steelyard.errors import ChainError, ExactError, SteelyardError, TrainingError
 from steelyard.nodes.actions import types as act
@@ -167,7 +167,7 @@ class Node:
         known = context.local.free_bond
         if known is not None and (known >= need or time.monotonic() < self._read_bond_at):
             return
-        call = context.info.contracts.vault.balance_of(context.local.identity, Purse.BOND)
+        call = context.info.contracts.vault.balance_of(context.local.identity, Collateral.BOND)
         context.local.free_bond = (await context.client.read(call)).free
         self._read_bond_at = time.monotonic() + BOND_POLL_S
 

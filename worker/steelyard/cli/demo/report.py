@@ -8,7 +8,7 @@ from typing import Any
 
 from steelyard.chain.client import ChainClient
 from steelyard.chain.generated import events as ev
-from steelyard.chain.generated.structs import Purse
+from steelyard.chain.generated.structs import Collateral
 from steelyard.chain.types import Event
 from steelyard.cli.demo.accounts import Actor
 from steelyard.cli.demo.progress import DemoProgress
@@ -132,8 +132,8 @@ async def _account(
 ) -> dict[str, Any]:
     vault, registry = session.contracts.vault, session.contracts.registry
     account = await session.client.read(registry.account_of(actor.address))
-    stake = await session.client.read(vault.balance_of(actor.address, Purse.STAKE))
-    bond = await session.client.read(vault.balance_of(actor.address, Purse.BOND))
+    stake = await session.client.read(vault.balance_of(actor.address, Collateral.STAKE))
+    bond = await session.client.read(vault.balance_of(actor.address, Collateral.BOND))
     return {
         "name": actor.name,
         "role": actor.role,

@@ -173,7 +173,7 @@ def _held(view: View, event: ev.Held) -> None:
         view.posts[event.id].hold_calls |= 1 << event.slot
 
 
-def _held_by_all(view: View, event: ev.HeldByAll) -> None:
+def _threshold_held(view: View, event: ev.ThresholdHeld) -> None:
     view.posts[event.id].final_at = event.final_at
 
 
@@ -255,7 +255,7 @@ _HANDLERS: dict[str, Callable[[View, Any], None]] = {
     "Posted": _posted,
     "Ready": _ready,
     "Held": _held,
-    "HeldByAll": _held_by_all,
+    "ThresholdHeld": _threshold_held,
     "ResultVoid": _result_void,
     "OpeningVoid": _opening_void,
     "Retried": _retried,
