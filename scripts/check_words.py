@@ -3,8 +3,8 @@
     scripts/check_words.py           every tracked file of ours
     scripts/check_words.py FILE ...  these only
 
-`WORDS` is the list, each with the word to write instead. `PHRASES` hold for prose: docstrings, comments, messages
-and documents. Exit code 1 if anything is found.
+`WORDS` is the list, each with the word to write instead. `PHRASES` hold for prose: docstrings, comments,
+messages and documents. Exit code 1 if anything is found.
 """
 
 from __future__ import annotations
