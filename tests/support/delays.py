@@ -16,8 +16,8 @@ from steelyard.chain.dev.devnet import DevChain
 from steelyard.chain.generated.structs import Collateral
 from steelyard.errors import Reverted
 from steelyard.nodes.actions.dispatch import ActionDispatcher
-from steelyard.nodes.actions.types import Action
 from steelyard.nodes.config import Role
+from steelyard.nodes.decisions.actions import Action
 from steelyard.nodes.factories import NodeFactories
 from support.cheats import RefusedBlock, Unholdable, one_wrong_number
 from support.crashing import check_all_is_right

@@ -13,9 +13,9 @@ from steelyard.core.encodings import Encoding
 from steelyard.core.numbers import ONE
 from steelyard.core.rules import AggregationConfig
 from steelyard.nodes.actions.common import CommonActions
-from steelyard.nodes.actions.types import Upkeep
 from steelyard.nodes.claims import claim_posts, claim_shares, claimable, claimable_posts
 from steelyard.nodes.config import Role
+from steelyard.nodes.decisions.actions import Upkeep
 from steelyard.nodes.runner import run_node
 from support.chains import StartChain
 from support.cheats import one_wrong_number

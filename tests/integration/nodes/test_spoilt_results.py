@@ -27,8 +27,8 @@ from steelyard.core.encodings import Encoding
 from steelyard.core.numbers import ONE
 from steelyard.core.rules import AggregationConfig
 from steelyard.errors import ContentMissing
-from steelyard.nodes.actions.types import Convict, Hold, Publish, Submit, Train
 from steelyard.nodes.config import Role
+from steelyard.nodes.decisions.actions import Convict, Hold, Publish, Submit, Train
 from steelyard.nodes.decisions.aggregator import aggregator_actions
 from steelyard.nodes.decisions.challenger import challenger_actions
 from steelyard.nodes.decisions.common import Snapshot

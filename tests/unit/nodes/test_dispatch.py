@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from steelyard.errors import NodeError
-from steelyard.nodes.actions import types
+from steelyard.nodes.decisions import actions as types
 from steelyard.nodes.actions.aggregator import AggregatorActions
 from steelyard.nodes.actions.challenger import ChallengerActions
 from steelyard.nodes.actions.common import CommonActions

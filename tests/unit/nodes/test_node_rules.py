@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from steelyard.chain.generated import events as ev
-from steelyard.nodes.actions.types import (
+from steelyard.nodes.decisions.actions import (
     Action,
     Attest,
     Collect,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.chain.generated import events as ev
-from steelyard.nodes.actions.types import Action, Adopt, Prefetch, Train
+from steelyard.nodes.decisions.actions import Action, Adopt, Prefetch, Train
 from steelyard.nodes.decisions.common import Snapshot, common_actions
 from steelyard.nodes.decisions.worker import worker_actions
 from steelyard.nodes.state.folding import fold

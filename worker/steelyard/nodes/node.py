@@ -19,13 +19,13 @@ from steelyard.chain.generated.events import (
 from steelyard.chain.generated.structs import Collateral
 from steelyard.chain.types import Event
 from steelyard.errors import ChainError, ExactError, SteelyardError, TrainingError
-from steelyard.nodes.actions import types as act
 from steelyard.nodes.actions.common import CommonActions
 from steelyard.nodes.actions.dispatch import ActionDispatcher, ActionGroup
 from steelyard.nodes.actions.training import TrainerLike, TrainingActions
 from steelyard.nodes.actions.worker import WorkerActions
 from steelyard.nodes.config import Role
 from steelyard.nodes.context import NodeContext
+from steelyard.nodes.decisions import actions as act
 from steelyard.nodes.decisions.aggregator import aggregator_actions, seat_of
 from steelyard.nodes.decisions.challenger import challenger_actions
 from steelyard.nodes.decisions.common import Snapshot, common_actions

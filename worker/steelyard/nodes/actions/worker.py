@@ -11,8 +11,8 @@ from steelyard.content import Cid
 from steelyard.errors import NodeError
 from steelyard.nodes.actions.dispatch import Handlers
 from steelyard.nodes.actions.training import own_update, seat_of
-from steelyard.nodes.actions.types import Attest, Hold, Provide, Submit
 from steelyard.nodes.context import NodeContext
+from steelyard.nodes.decisions.actions import Attest, Hold, Provide, Submit
 from steelyard.nodes.state.view import update_cid
 
 
