@@ -21,7 +21,9 @@ contract Vault is IVault, ReentrancyGuard {
         uint96 amount;
     }
 
+    /// @inheritdoc IVault
     address public immutable override token;
+    /// @inheritdoc IVault
     uint40 public immutable override unbondingDelay; // seconds
     IWorkerRegistry public immutable REGISTRY;
     address public immutable COORDINATOR;

@@ -199,3 +199,25 @@ def test_reasons_stored_in_a_word_are_shown_as_text() -> None:
     error = Reverts(abi.errors.values()).explain("Coordinator.createJob", data)
     assert "BadTerms(field=bps)" in error.message
     assert "10,000" in error.remedy
+
+
+INTERFACES = sorted((ROOT / "contracts" / "interfaces").glob("I*.sol"))
+DECLARATION = re.compile(r"((?:^[ ]*///[^\n]*\n)*)^[ ]{4}(function|event|error) (\w+)\(", re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", INTERFACES, ids=lambda path: path.stem)
+def test_every_function_event_and_error_of_an_interface_is_documented(path: Path) -> None:
+    source = path.read_text("utf-8")
+    if path.stem == "ICoordinator":  # a list of its parts
+        assert not DECLARATION.search(source)
+        return
+    found = DECLARATION.findall(source)
+    assert found
+    for comment, kind, name in found:
+        text = " ".join(comment.replace("///", " ").split())
+        assert "@notice" in text, name
+        if kind == "error":
+            assert "Cause" in text, name
+            assert "Cure" in text, name
+        elif kind == "function" and not re.search(rf"function {name}\([^;]*\bview\b[^;]*;", source):
+            assert "Who may call:" in text, name
