@@ -53,7 +53,7 @@ CLASSES = {
     "Work": "ChainSession",
     "Budget": "TokenBucket",
     "Dispatch": "a table of handlers",
-    "Repairs": "RoundRecovery",
+    "RoundRecovery": "RoundRecovery",
     "Endings": "JobClosure",
 }
 PHRASES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from steelyard.content.cid import RAW, Cid
+from steelyard.core.cid import RAW, Cid
 
 from steelyard.content.dagpb import decode_node
 from steelyard.content.layout import LEAF_BYTES, LINKS, Layout

@@ -221,7 +221,7 @@ contract GasTest is Market {
         _note("leave");
     }
 
-    function test_Repairs() public {
+    function test_RoundRecovery() public {
         uint64 job = startedJob(defaultTerms(), 16);
         _submitAll(job, 16);
         _attestAll(job, 16);

@@ -57,7 +57,11 @@ contract VaultTest is Test {
         assertEq(answer, reason);
     }
 
-    function _insufficient(IVault.Collateral collateral, uint256 free, uint256 needed) private view returns (bytes memory) {
+    function _insufficient(IVault.Collateral collateral, uint256 free, uint256 needed)
+        private
+        view
+        returns (bytes memory)
+    {
         return abi.encodeWithSelector(IVault.InsufficientFree.selector, owner, collateral, free, needed);
     }
 

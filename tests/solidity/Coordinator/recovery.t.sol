@@ -7,7 +7,7 @@ import {IRounds} from "../../../contracts/interfaces/IRounds.sol";
 import {IRoundRecovery} from "../../../contracts/interfaces/IRoundRecovery.sol";
 import {JobState, JobTerms, Result, Round} from "../../../contracts/interfaces/JobTypes.sol";
 
-contract RepairsTest is Acts {
+contract RecoveryTest is Acts {
     // ---------------------------------------------------------------- hold
     function _hold(uint64 job, uint64 serial) private view returns (bytes memory) {
         return abi.encodeCall(coordinator.hold, (job, serial, resultId(job, serial)));
