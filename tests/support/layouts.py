@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from steelyard.core.cid import RAW, Cid
-
 from steelyard.content.dagpb import decode_node
 from steelyard.content.layout import LEAF_BYTES, LINKS, Layout
+from steelyard.core.cid import RAW, Cid
 
 
 def fake_layout(leaves: int, last: int = LEAF_BYTES) -> Layout:
