@@ -53,7 +53,7 @@ CLASSES = {
     "Work": "ChainSession",
     "Budget": "TokenBucket",
     "Dispatch": "a table of handlers",
-    "RoundRecovery": "RoundRecovery",
+    "Repairs": "RoundRecovery",
     "Endings": "JobClosure",
 }
 PHRASES = {
@@ -68,11 +68,12 @@ PHRASES = {
     r"\bthereof\b|\bwherein\b|\bwhereof\b": "plain words",
     r"\bgoing fees\b": "fee estimates",
     r"\bdoor to the chain\b": "client",
-    r"\bwhere (it|there|they|that) (is|are|has|have|can|can't|cannot|was|were)\b": "if",
+    r"\bwhere (it|there|they|that) (is|are|has|have)\b": "if",
 }
 _STARTS = re.compile(r"^(What|Who|Whose)\b")
-_WORD = re.compile(
-    r"(?<![A-Za-z])(" + "|".join(re.escape(word) for word in WORDS) + r")(?![a-z])", re.IGNORECASE
+_WORD = re.compile(  # alone or between underscores, or as a part of a CamelCase name
+    rf"(?<![A-Za-z])({'|'.join(map(re.escape, WORDS))})(?![A-Za-z])"
+    rf"|({'|'.join(re.escape(word[0].upper() + word[1:]) for word in WORDS)})(?![a-z])"
 )
 _CLASS = re.compile(r"\b(?:class|contract|library) (" + "|".join(CLASSES) + r")\b")
 _PHRASES = {re.compile(pattern, re.IGNORECASE): better for pattern, better in PHRASES.items()}
@@ -88,11 +89,13 @@ def files() -> Iterator[Path]:
 
 
 def problems(path: Path, text: str) -> Iterator[tuple[int, str]]:
-    """Line and complaint of each thing found in a file."""
+    """Line and complaint of each thing found in a file; line 0 is its name."""
+    for match in _WORD.finditer(path.stem):
+        yield 0, f"a file called {match[0]!r}"
     for number, line in enumerate(text.splitlines(), 1):
         for match in _WORD.finditer(line):
-            better = next(new for old, new in WORDS.items() if old.lower() == match[1].lower())
-            yield number, f"{match[1]!r}: write {better}"
+            better = next(new for old, new in WORDS.items() if old.lower() == match[0].lower())
+            yield number, f"{match[0]!r}: write {better}"
         for match in _CLASS.finditer(line):
             yield number, f"class {match[1]}: write {CLASSES[match[1]]}"
         for pattern, better in _PHRASES.items():

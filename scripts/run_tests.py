@@ -55,7 +55,7 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a stage came to."""
+    """Result of a stage."""
 
     stage: Stage
     passed: int

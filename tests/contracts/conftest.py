@@ -118,5 +118,5 @@ def isolation(fn_isolation):
 
 @pytest.fixture
 def right():
-    """What an honest aggregator posts."""
+    """The result that an honest aggregator posts."""
     return Posting(OLD, averaged(OLD, list(UPDATES)), UPDATES)

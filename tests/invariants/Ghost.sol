@@ -67,7 +67,7 @@ abstract contract Ghost is Market {
 
     // Kinds of update.
     uint8 public constant SOUND = 0;
-    uint8 public constant MALFORMED = 1; // its file is out, and is no update
+    uint8 public constant MALFORMED = 1; // its file is out, and is not an update
     uint8 public constant WITHHELD = 2; // sound, and its file is not out
 
     address[] public workers;

@@ -139,7 +139,7 @@ contract LyingMinority is Handler {
         if (_open(job)) return;
         uint256 span = WORLD.spanOf(job);
         for (uint256 i; i < span; ++i) {
-            // Where they have not spoken; seldom all the same.
+            // If they have not attested; rarely otherwise.
             if (lies(i) && (seed % 16 == 0 || WORLD.silent(job, i))) {
                 WORLD.say(job, i, seed & 256 == 0 ? bitmap : type(uint256).max);
             }
@@ -192,7 +192,7 @@ contract LyingAggregators is Handler {
         }
     }
 
-    /// @dev Where they have no majority: a post before all have spoken, convicted at once, and its successor withheld, for a
+    /// @dev If they have no majority: a post before all have spoken, convicted at once, and its successor withheld, for a
     /// retry without those who had no time to speak.
     function _shutOut(uint64 job, uint64 serial, uint256 seed) private {
         if (serial == 0 || WORLD.standing(job, serial) != 0) return;

@@ -152,7 +152,7 @@ contract World is Ghost {
         return coordinator.jobCount();
     }
 
-    /// @notice One of the jobs, one that runs where there is any.
+    /// @notice One of the jobs, a running one if there is any.
     function pick(uint256 seed) public view returns (uint64 job) {
         uint64 count = jobs();
         job = 1 + uint64(seed % count);
@@ -490,7 +490,7 @@ contract World is Ghost {
     }
 
     // ---------------------------------------------------------------- upkeep, by anyone
-    /// @notice Draws the committee where there are more than 16 submitters, and records the seed where none of them did.
+    /// @notice Draws the committee if there are more than 16 submitters, and records the seed if none of them did.
     function draw(uint64 job) public returns (bool) {
         uint64 serial = head(job);
         if (settings[job].span <= FEW || bits(sentSlots[job][serial]) <= 16 || committees[job][serial] != 0) {
@@ -603,7 +603,7 @@ contract World is Ghost {
         }
     }
 
-    /// @dev The job whose attesting begins first, of those where it ends by then; zero where there is none but those served.
+    /// @dev The job whose attesting begins first, of those whose attesting ends by then; zero if only served ones are left.
     function _firstToAttest(uint256 to, uint256 served) private view returns (uint64 due) {
         uint256 first = type(uint256).max;
         for (uint64 job = 1; job <= jobs(); ++job) {
@@ -624,7 +624,7 @@ contract World is Ghost {
         return result == 0 && (committee >> slot) & 1 == 1 && coordinator.attestationOf(job, serial, r.tries, slot) == 0;
     }
 
-    /// @notice An honest member attests all updates whose files are out, once and where it is asked to.
+    /// @notice An honest member attests all updates whose files are out, once and if it is asked to.
     function attestHonestly(uint64 job, uint256 i) public returns (bool) {
         uint64 serial = head(job);
         Seat memory seat = coordinator.seatOf(job, keyOf(job, workers[i]));
@@ -639,7 +639,7 @@ contract World is Ghost {
         return say(job, i, bitmap);
     }
 
-    /// @dev The fault whose window ends first, by then, of those that anyone can show; zero where there is none.
+    /// @dev The fault whose window ends first, by then, of those that anyone can show; zero if there is none.
     function _dueConviction(uint256 to) private view returns (bytes32 due) {
         uint256 first = to + 1;
         for (uint64 job = 1; job <= jobs(); ++job) {

@@ -1,6 +1,6 @@
 """Encrypted shards through the command line: published, granted, trained on, withdrawn; nobody else sees.
 
-What moves files is tested on embedded stores, and on three IPFS daemons where there is a program for them.
+What moves files is tested on embedded stores, and on three IPFS daemons if there is a program for them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Cast(Party):
         return Keyring.beside(self.home(who) / "keystore")
 
     def enter(self, who: str, *, stake: bool = False, bond: bool = False) -> None:
-        """Get an account, with a daemon where there are some."""
+        """Get an account, with a daemon if there are some."""
         if who in self.daemons:
             self.home(who).mkdir(parents=True)
             (self.home(who) / "steelyard.toml").write_text(f'ipfs_api = "{self.daemons[who].api}"\n')
@@ -115,7 +115,7 @@ def _csv(cast: Cast, rows: int = 40, seed: int = 3) -> str:
 
 
 def _opened(cast: Cast, sealed: Path, content: str) -> Path:
-    """What a sealed shard of the sponsor's holds."""
+    """Content of a sealed shard of the sponsor."""
     ring = cast.ring("sponsor")
     envelope = ring.saved_envelope(Cid.parse(content))
     assert envelope is not None

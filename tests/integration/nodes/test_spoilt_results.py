@@ -102,10 +102,10 @@ class Court:
         if rebuilt is None or rebuilt.verdict is not ResultVerdict.RIGHT:
             assert rebuilt is None or rebuilt.verdict is ResultVerdict.UNBUILDABLE
             for now in (self.now + 1, (self.now + post.hold_by) // 2, post.hold_by - 1):
-                assert not self.wishes(view, now)
+                assert not self.wanted_actions(view, now)
         return None if rebuilt is None else rebuilt.verdict
 
-    def wishes(self, view: View, now: int) -> list[Any]:
+    def wanted_actions(self, view: View, now: int) -> list[Any]:
         """Actions that a node of all roles wants about a result."""
         situation = Snapshot(
             view=view, local=self.local, terms=self.info.terms, now=now, block=view.openings[1].block
@@ -174,7 +174,7 @@ async def test_the_same_court_holds_the_right_result(start_chain: StartChain, tm
         (post,) = (event for event in told if isinstance(event, ev.Posted))
         assert await seat.verdict(post, told) is ResultVerdict.RIGHT
         view = fold(seat.info.job, [*seat.log, *told])
-        assert [type(act) for act in seat.wishes(view, seat.now + 1)] == [Train]
+        assert [type(act) for act in seat.wanted_actions(view, seat.now + 1)] == [Train]
 
 
 @contextlib.asynccontextmanager

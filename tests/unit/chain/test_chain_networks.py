@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from steelyard.chain.abi_version import abi_fingerprint
 from steelyard.chain.networks import KNOWN, Deployment, Network, Networks, default_state_dir
 from steelyard.chain.rpc import redact
 from steelyard.chain.units import GWEI
@@ -43,7 +44,8 @@ def test_a_network_with_its_deployment(tmp_path: Path) -> None:
 def test_deployments_of_the_deploy_script_are_read(tmp_path: Path) -> None:
     path = tmp_path / "31337.json"
     entry = {"address": PEER.lower(), "block": 2, "transaction": "0x00", "gas": 1}
-    path.write_text(json.dumps({"chainId": 31337, "block": 2, "token": PEER, "contracts": {"Vault": entry}}))
+    document = {"chainId": 31337, "abi": abi_fingerprint(), "block": 2, "token": PEER}
+    path.write_text(json.dumps({**document, "contracts": {"Vault": entry}}))
     assert Deployment.read(path) == Deployment(chain_id=31337, block=2, contracts={"Vault": PEER}, token=PEER)
 
 
@@ -55,6 +57,14 @@ def test_a_malformed_deployment_is_reported(tmp_path: Path, text: str) -> None:
     path = tmp_path / "d.json"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"d\.json is not a deployment"):
+        Deployment.read(path)
+
+
+@pytest.mark.parametrize(("recorded", "shown"), [({}, "no ABI recorded"), ({"abi": "0123"}, "ABI 0123")])
+def test_a_deployment_of_another_abi_is_refused(tmp_path: Path, recorded: dict[str, str], shown: str) -> None:
+    path = tmp_path / "31337.json"
+    path.write_text(json.dumps({"chainId": 31337, "block": 2, "contracts": {"Vault": PEER}, **recorded}))
+    with pytest.raises(ConfigError, match=rf"another version of .*\({shown};.*deploy the contracts"):
         Deployment.read(path)
 
 

@@ -1,4 +1,4 @@
-"""What a command that signs and also opens encryption keys asks for."""
+"""Password prompts of a command that signs and also opens encryption keys."""
 
 from __future__ import annotations
 

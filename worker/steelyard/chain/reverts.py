@@ -198,7 +198,6 @@ REMEDIES: dict[str, Remedy] = {
     "CommitteeNotDrawn": "draw the committee first (any node does)",
     "SeedPending": "wait for the next block",
     "AlreadyPosted": "another aggregator posted first",
-    "NotPosted": "wait for the round's result",
     "WrongIncluded": "attestations have changed; compute the included updates again",
     "TooFewIncluded": "too few updates are attested; `retry` lets the committee attest again",
     "NotYourTurn": "wait until any aggregator may post",
