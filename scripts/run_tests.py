@@ -94,8 +94,10 @@ def phases() -> list[Phase]:
         ],
         [
             [Stage(name="integration", command=(*pytest, INTEGRATION, *rest), counts="pytest", minutes=50)],
-            [Stage(name="jobs", command=(*pytest, *JOBS), counts="pytest", minutes=50)],
-            [Stage(name="faults", command=(*pytest, *FAULTS), counts="pytest", minutes=50)],
+            [
+                Stage(name="jobs", command=(*pytest, *JOBS), counts="pytest", minutes=50),
+                Stage(name="faults", command=(*pytest, *FAULTS), counts="pytest", minutes=50),
+            ],
         ],
         [[Stage(name="timing", command=(*pytest, "-m", "timing"), counts="pytest")]],
         [[Stage(name="demo", command=("make", "--no-print-directory", "demo"))]],
