@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import platform
 import shutil
-from pathlib import Path
 
 from steelyard.errors import ConfigError
+from steelyard.util.checkout import project_root
 
 
 def program(kind: str) -> list[str]:
@@ -35,9 +35,3 @@ def program(kind: str) -> list[str]:
             f"{kind} is not installed", remedy="run `make setup` in the project, or put it on PATH"
         )
     return [found]
-
-
-def project_root() -> Path:
-    """The checkout that this package runs from; the working directory if it was installed from a wheel."""
-    checkout = Path(__file__).resolve().parents[4]
-    return checkout if (checkout / "package.json").is_file() else Path.cwd()

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from steelyard.chain.dev.tools import project_root
 from steelyard.errors import ConfigError
 from steelyard.learning.data import load_mnist
 from steelyard.learning.loaders import tables
@@ -19,6 +18,7 @@ from steelyard.learning.loaders.folders import Folders
 from steelyard.learning.loaders.remote import download
 from steelyard.learning.loaders.source import Source, SourceOptions
 from steelyard.learning.loaders.torchvision_source import SCHEME, open_vision
+from steelyard.util.checkout import project_root
 
 MNIST = "mnist"
 _TEST = re.compile(r"(test|eval|valid|validation|dev)\b.*|.*[-_.](test|eval)\b.*")
