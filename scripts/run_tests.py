@@ -55,7 +55,7 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a stage came to."""
+    """Result of a stage."""
 
     stage: Stage
     passed: int
@@ -94,8 +94,10 @@ def phases() -> list[Phase]:
         ],
         [
             [Stage(name="integration", command=(*pytest, INTEGRATION, *rest), counts="pytest", minutes=50)],
-            [Stage(name="jobs", command=(*pytest, *JOBS), counts="pytest", minutes=50)],
-            [Stage(name="faults", command=(*pytest, *FAULTS), counts="pytest", minutes=50)],
+            [
+                Stage(name="jobs", command=(*pytest, *JOBS), counts="pytest", minutes=50),
+                Stage(name="faults", command=(*pytest, *FAULTS), counts="pytest", minutes=50),
+            ],
         ],
         [[Stage(name="timing", command=(*pytest, "-m", "timing"), counts="pytest")]],
         [[Stage(name="demo", command=("make", "--no-print-directory", "demo"))]],

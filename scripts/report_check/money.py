@@ -29,9 +29,9 @@ class Ledger:
         """Account for one event."""
         f = log.fields
         if log.name == "Deposited":
-            self.deposited[f["account"], f["purse"]] += f["amount"]
+            self.deposited[f["account"], f["kind"]] += f["amount"]
         elif log.name == "Slashed":
-            self.slashed[f["account"], f["purse"]] += f["burned"] + f["rewarded"]
+            self.slashed[f["account"], f["kind"]] += f["burned"] + f["rewarded"]
             self.burned += f["burned"]
             self.earned[f["prover"]] += f["rewarded"]
         elif log.name == "Funded":

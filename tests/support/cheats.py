@@ -15,8 +15,8 @@ from steelyard.core.transcript import PostedResult
 from steelyard.core.update_file import HEADER, open_update
 from steelyard.nodes.actions.aggregator import AggregatorActions
 from steelyard.nodes.actions.training import TrainingActions, own_update
-from steelyard.nodes.actions.types import Train
 from steelyard.nodes.context import NodeContext
+from steelyard.nodes.decisions.actions import Train
 from steelyard.nodes.files.result_files import ComputedResult, publishable
 from steelyard.nodes.state.local import RebuiltResult
 from steelyard.nodes.state.view import Opening

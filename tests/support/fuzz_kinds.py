@@ -14,11 +14,11 @@ import numpy as np
 from eth_account import Account as Keys
 
 from steelyard.chain.wallets import Wallet
-from steelyard.content.cid import DAG_PB, RAW, Cid
 from steelyard.content.dagpb import DIRECTORY, FILE, DagNode, Link, decode_node, encode_node
 from steelyard.content.directories import entries
 from steelyard.content.kubo.pubsub import parse as parse_line
 from steelyard.core.aggregation import aggregate
+from steelyard.core.cid import DAG_PB, RAW, Cid
 from steelyard.core.encodings import Encoding
 from steelyard.core.inputs import open_inputs
 from steelyard.core.numbers import ONE

@@ -81,7 +81,7 @@ contract GateTest is Test {
 
 
 def _gate(folder: Path, *, tree: tuple[str, str] = ("", ""), source: tuple[str, str] = ("", "")) -> list[str]:
-    """What is found in a folder that agrees but for one replaced text."""
+    """Findings in a folder that agrees except for one replaced text."""
     assert tree[0] in TREE
     assert source[0] in SOURCE
     gate = folder / "Gate"

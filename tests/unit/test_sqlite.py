@@ -37,7 +37,7 @@ def test_a_file_that_stays_locked_is_refused_in_time(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_a_database_is_refused_at_once(tmp_path: Path) -> None:
     path = tmp_path / "text.sqlite"
-    path.write_text("this is no database, but it is long enough to be looked at" * 20)
+    path.write_text("this is not SQLite, but it is long enough to be looked at" * 20)
     with pytest.raises(sqlite3.DatabaseError, match="not a database"):
         open_shared(path, SCHEMA, busy_s=5)
 

@@ -17,7 +17,7 @@ from support.chain_bench import Bench, MakeBench, Middleman, times
 
 
 class Ledger:
-    """What a consumer derives: the keys stored, by block; rolled back and applied as the follower says."""
+    """A consumer: the stored keys by block, rolled back and applied batch by batch."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, int]] = []
@@ -31,7 +31,7 @@ class Ledger:
         for event in batch.events:
             assert isinstance(event, RawEvent)
             if event.name == "Stored":
-                self.rows.append((event.at.block, event.fields["key"]))
+                self.rows.append((event.position.block, event.fields["key"]))
         self.cursor = Cursor.load(batch.cursor.dump())
 
     async def drain(self, follower: Follower) -> None:

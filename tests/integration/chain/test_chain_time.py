@@ -64,7 +64,7 @@ async def test_chain_time_is_the_chains_when_that_is_ahead(bench: Bench) -> None
     assert await ahead.chain_time() >= int(time.time()) + 49
 
 
-async def test_a_deadline_beyond_the_callers_patience_is_told_at_once(bench: Bench) -> None:
+async def test_a_deadline_beyond_the_callers_is_reported_at_once(bench: Bench) -> None:
     client = await bench.client()
     with pytest.raises(TransactionTimeout, match="possible from"):
         async with asyncio.timeout(60):

@@ -116,7 +116,7 @@ class TestPublishing:
             (("wine.csv", "--partition", "by:farm"), "no column 'farm'"),
             (("wine.csv", "--label", "kind"), "no column 'kind'"),
             (("wine.csv", "--test", "1"), "a share of 1.0"),
-            (("wine.csv", "--like", "wine.csv"), "no data manifest"),
+            (("wine.csv", "--like", "wine.csv"), "not a data manifest"),
             (("there.csv",), "there is no there.csv"),
             (("http://127.0.0.1:1/a.csv",), "cannot be read"),
         ],

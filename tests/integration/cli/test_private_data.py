@@ -1,6 +1,6 @@
 """Encrypted shards through the command line: published, granted, trained on, withdrawn; nobody else sees.
 
-What moves files is tested on embedded stores, and on three IPFS daemons where there is a program for them.
+What moves files is tested on embedded stores, and on three IPFS daemons if there is a program for them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Cast(Party):
         return Keyring.beside(self.home(who) / "keystore")
 
     def enter(self, who: str, *, stake: bool = False, bond: bool = False) -> None:
-        """Get an account, with a daemon where there are some."""
+        """Get an account, with a daemon if there are some."""
         if who in self.daemons:
             self.home(who).mkdir(parents=True)
             (self.home(who) / "steelyard.toml").write_text(f'ipfs_api = "{self.daemons[who].api}"\n')
@@ -115,9 +115,9 @@ def _csv(cast: Cast, rows: int = 40, seed: int = 3) -> str:
 
 
 def _opened(cast: Cast, sealed: Path, content: str) -> Path:
-    """What a sealed shard of the sponsor's holds."""
+    """Content of a sealed shard of the sponsor."""
     ring = cast.ring("sponsor")
-    envelope = ring.owned(Cid.parse(content))
+    envelope = ring.saved_envelope(Cid.parse(content))
     assert envelope is not None
     key = ring.unlock(cast.addresses["sponsor"], PASSWORD).open(envelope)
     target = cast.root / f"{sealed.stem}.opened"
@@ -273,7 +273,7 @@ def test_members_bring_rows_encrypted_or_keep_them_at_home_and_neither_shows(
         assert {e["rows"] for e in events(logs[who]) if e["kind"] == "trained"} == {rows}
         cast.do(who, "rewards", "claim")
     _assert_paid(cast)
-    owned = cast.ring("ann").owned(Cid.parse(own["shards"][0]["cid"]))
+    owned = cast.ring("ann").saved_envelope(Cid.parse(own["shards"][0]["cid"]))
     assert owned is not None
     key = cast.ring("ann").unlock(cast.addresses["ann"], PASSWORD).open(owned)
     open_file(cast.root / "ann-out" / "shard-0.sealed", key, cast.root / "ann-rows")

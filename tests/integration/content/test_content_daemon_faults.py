@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 
 from steelyard.content import Cid, StoreConfig, make_store
-from steelyard.content.kubo import bulk
 from steelyard.content.kubo.address import DaemonAddress, find
+from steelyard.content.kubo.http import HttpClient
 from steelyard.content.kubo.swarm import peer_of
 from steelyard.content.layout import LEAF_BYTES, read_layout
 from steelyard.content.peer_client import PeerFault
@@ -190,10 +190,13 @@ async def pieces(whole: bytes, sizes: list[int], cuts: list[int]) -> list[bytes]
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        address = DaemonAddress.parse(f"http://127.0.0.1:{port}")
-        async with bulk.post(address, "/x", iter(sizes)) as found, asyncio.timeout(60):
-            assert await found.status() == 200
-            return [bytes(await found.take()) for _ in sizes]
+        async with contextlib.AsyncExitStack() as stack:
+            client = HttpClient(DaemonAddress.parse(f"http://127.0.0.1:{port}"))
+            stack.push_async_callback(client.close)
+            found = await stack.enter_async_context(client.leaf_stream("/x", iter(sizes)))
+            async with asyncio.timeout(60):
+                assert await found.status() == 200
+                return [bytes(await found.next_buffer()) for _ in sizes]
 
 
 async def test_an_answer_cut_anywhere_fills_the_same_buffers() -> None:
@@ -220,7 +223,7 @@ async def test_an_answer_cut_anywhere_fills_the_same_buffers() -> None:
     ],
 )
 async def test_an_answer_that_is_none_or_ends_early_is_a_fault(whole: bytes) -> None:
-    with pytest.raises(PeerFault, match="broke off"):
+    with pytest.raises(PeerFault, match="closed the connection"):
         await pieces(whole, [3], [])
 
 

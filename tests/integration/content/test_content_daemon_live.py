@@ -15,7 +15,7 @@ import pytest
 from steelyard.content import StoreConfig, make_store
 from steelyard.content.gossip import MessageVerdict
 from steelyard.content.kubo.address import DaemonAddress, header_of
-from steelyard.content.kubo.calls import Calls
+from steelyard.content.kubo.client import KuboClient
 from steelyard.content.kubo.pubsub import PubSub
 from steelyard.errors import ContentMissing, DaemonError
 from support.kubo import NEEDS_IPFS, Daemon, one_daemon
@@ -29,7 +29,7 @@ SLICE = 1 << 24
 @pytest.mark.slow
 async def test_the_daemon_gives_every_cid_of_the_vectors(ipfs: list[Daemon], tmp_path: Path) -> None:
     """Up to 1 GiB and a byte: a tree of two levels."""
-    calls = Calls(DaemonAddress.parse(ipfs[0].api))
+    client = KuboClient(DaemonAddress.parse(ipfs[0].api))
     everything = hashlib.shake_256(VECTORS["seed"].encode()).digest(max(v["size"] for v in VECTORS["files"]))
     try:
         for vector in VECTORS["files"]:
@@ -37,9 +37,9 @@ async def test_the_daemon_gives_every_cid_of_the_vectors(ipfs: list[Daemon], tmp
             with path.open("wb") as out:
                 for start in range(0, vector["size"], SLICE):
                     out.write(everything[start : min(start + SLICE, vector["size"])])
-            assert await calls.add(path, vector["size"]) == vector["cid"], vector["size"]
+            assert await client.add(path, vector["size"]) == vector["cid"], vector["size"]
     finally:
-        await calls.close()
+        await client.close()
         ipfs[0].rpc("repo/gc", timeout=120)
 
 

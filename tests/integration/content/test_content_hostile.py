@@ -15,9 +15,9 @@ import pytest
 from mangling_proxy import Proxy, Reply
 
 from steelyard.content import Cid, EmbeddedStore
-from steelyard.content.cid import DAG_PB, RAW
 from steelyard.content.dagpb import DIRECTORY, FILE, DagNode, Link, encode_node
 from steelyard.content.layout import LEAF_BYTES, Layout
+from steelyard.core.cid import DAG_PB, RAW
 from steelyard.errors import ContentCorrupt, ContentError, ContentMissing, ContentTooLarge
 from support.stores import MakeStore
 

@@ -9,7 +9,7 @@ FUZZ = """
 import sys, time
 from random import Random
 from steelyard.content.peer_addresses import normal_url
-from steelyard.content.cid import Cid
+from steelyard.core.cid import Cid
 from steelyard.content.peer_client import parse_peers
 from steelyard.content.dagpb import DIRECTORY, FILE, Link, DagNode, decode_node, encode_node
 from steelyard.content.directories import entries, split_path

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.content.layout import LEAF_BYTES, hash_leaves
+from support.layouts import check_tree
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "cids.json").read_text())
 LARGE = [case for case in VECTORS["files"] if case["size"] > 10_000_000]
@@ -26,3 +27,8 @@ def test_files_up_to_a_gibibyte_and_a_byte_have_the_cids_that_kubo_gives_them() 
     whole = memoryview(hashlib.shake_256(VECTORS["seed"].encode()).digest(largest))
     for case in LARGE:
         assert str(hash_leaves(chunks(whole[: case["size"]])).root()) == case["cid"]
+
+
+@pytest.mark.slow
+def test_the_largest_tree_of_two_levels_is_balanced_and_full() -> None:
+    check_tree(1024 * 1024, 1025)

@@ -34,7 +34,8 @@ def watch():
 
 def run(workers, blocks, rule):
     shape = {"encoding": Encoding.RAW32, "job": 1, "serial": 1, "block_count": blocks}
-    step = AggregationConfig(block_count=blocks, encoding=Encoding.RAW32, rule=rule, beta=58982, bound2=10**15)
+    terms = {"block_count": blocks, "encoding": Encoding.RAW32, "rule": rule}
+    step = AggregationConfig(**terms, beta=58982, bound2=10**15)
     inputs = aggregation.open_inputs(step, state=folder / f"s{blocks}", momentum=folder / f"s{blocks}",
         updates=[update_file.open_update(folder / f"u{blocks}", **shape) for _ in range(workers)],
         weights=[3] * workers)

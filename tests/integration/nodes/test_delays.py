@@ -42,7 +42,7 @@ JOBS = {
         windows=Windows(),
         min_updates=3,
         leaves=Trigger(kind="opened", round=1),
-        deadline=Trigger(kind="held_by_all", round=1),
+        deadline=Trigger(kind="threshold_held", round=1),
         block_time_s=1,
     ),
     "a deadline in the middle of a round": Scenario(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.chain.generated.structs import Purse
+from steelyard.chain.generated.structs import Collateral
 from steelyard.content import EmbeddedStore, StoreConfig
 from steelyard.errors import ConfigError, NodeError
 from steelyard.nodes.config import Role
@@ -48,7 +48,7 @@ async def test_a_malformed_update_costs_its_worker_the_stake_and_the_round_goes_
         async with fleet.client("sponsor") as client:
             vault = client.contracts.vault
             stakes = [
-                await client.read(vault.balance_of(fleet.wallets[name].address, Purse.STAKE))
+                await client.read(vault.balance_of(fleet.wallets[name].address, Collateral.STAKE))
                 for name in ("w0", "w1", "w2")
             ]
             assert [stake.free + stake.locked for stake in stakes] == [STAKE, STAKE, 0]
@@ -70,7 +70,12 @@ async def test_what_nobody_can_rebuild_is_held_by_nobody_and_the_round_goes_on_w
         assert len({event.fields["id"] for event in fleet.reported("final")}) == 3
         async with fleet.client("sponsor") as client:
             vault, wallets = client.contracts.vault, fleet.wallets
-            kinds = {"w0": Purse.STAKE, "w1": Purse.STAKE, "agg0": Purse.BOND, "agg1": Purse.BOND}
+            kinds = {
+                "w0": Collateral.STAKE,
+                "w1": Collateral.STAKE,
+                "agg0": Collateral.BOND,
+                "agg1": Collateral.BOND,
+            }
             found = {
                 name: await client.read(vault.balance_of(wallets[name].address, kind))
                 for name, kind in kinds.items()

@@ -99,7 +99,7 @@ contract TreesTest is Test {
         assertNotEq(trees.sealedRoot(coordinator, 3, 4, worker, root), expected);
     }
 
-    /// @dev `count` leaves, all `same` or, where that is 0, each another.
+    /// @dev `count` leaves, all `same` or, if that is 0, all different.
     function _leaves(uint256 count, bytes32 same) private pure returns (bytes32[] memory leaves) {
         leaves = new bytes32[](count);
         for (uint256 i; i < count; ++i) {

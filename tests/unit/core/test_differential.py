@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,21 +33,36 @@ def test_256_updates_equal_the_reference(core: Kernels, tmp_path: Path) -> None:
         check_round(make_round(rng, tmp_path / rule.name, rule, Encoding.BFP8, 5, n=256))
 
 
-@pytest.mark.parametrize("encoding", list(Encoding))
-def test_20000_blocks_encode_as_the_reference_does(encoding: Encoding, core: Kernels) -> None:
+@cache
+def _encoded(encoding: Encoding) -> tuple[list[list[int]], list[bytes], list[list[int]]]:
+    """20,000 rows of values, the reference's blocks of them, and what it decodes of these."""
     rng = random.Random(encoding)
     rows = [random_values(rng) for _ in range(20000)]
-    coded = encodings.encode(np.array(rows, np.int32), encoding)
     expected = [ref.encode(row, encoding) for row in rows]
+    return rows, expected, [ref.counted(block, encoding) for block in expected]
+
+
+@cache
+def _hostile(encoding: Encoding) -> tuple[list[bytes], list[list[int]], list[bool]]:
+    """20,000 blocks, what the reference counts them as, and whether it refuses them."""
+    rng = random.Random(f"hostile {encoding}")
+    raw = [block for block in (random_block(rng, encoding) for _ in range(25000)) if block][:20000]
+    counted = [ref.counted(block, encoding) for block in raw]
+    return raw, counted, [ref.decode(block, encoding) is None for block in raw]
+
+
+@pytest.mark.parametrize("encoding", list(Encoding))
+def test_20000_blocks_encode_as_the_reference_does(encoding: Encoding, core: Kernels) -> None:
+    rows, expected, counted = _encoded(encoding)
+    coded = encodings.encode(np.array(rows, np.int32), encoding)
     assert coded.payload.tobytes() == b"".join(expected)
     assert coded.present.tolist() == [bool(b) for b in expected]
-    assert coded.decoded.tolist() == [ref.counted(b, encoding) for b in expected]
+    assert coded.decoded.tolist() == counted
 
 
 @pytest.mark.parametrize("encoding", list(Encoding))
 def test_20000_hostile_blocks_decode_as_the_reference_does(encoding: Encoding, core: Kernels) -> None:
-    rng = random.Random(f"hostile {encoding}")
-    raw = [b for b in (random_block(rng, encoding) for _ in range(25000)) if b][:20000]
+    raw, counted, refuses = _hostile(encoding)
     values, refused = encodings.decode_present(np.frombuffer(b"".join(raw), np.uint8), encoding, len(raw))
-    assert values.tolist() == [ref.counted(b, encoding) for b in raw]
-    assert refused.tolist() == [ref.decode(b, encoding) is None for b in raw]
+    assert values.tolist() == counted
+    assert refused.tolist() == refuses

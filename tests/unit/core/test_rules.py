@@ -1,4 +1,4 @@
-"""What the rules refuse, and that inputs which do not fit together are named."""
+"""Refusals of the rules; inputs that do not fit together are named."""
 
 from __future__ import annotations
 

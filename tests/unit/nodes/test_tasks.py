@@ -9,7 +9,7 @@ import pytest
 
 from steelyard.errors import ContentMissing, DiskFull, Reverted, SteelyardError
 from steelyard.nodes import tasks as tasks_module
-from steelyard.nodes.actions.types import Action, Attest, Collect, Prefetch, Submit, Train, Upkeep
+from steelyard.nodes.decisions.actions import Action, Attest, Collect, Prefetch, Submit, Train, Upkeep
 from steelyard.nodes.tasks import Tasks
 
 

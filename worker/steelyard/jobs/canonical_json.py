@@ -90,7 +90,7 @@ def _no_float(text: str) -> NoReturn:
 
 
 class JsonNode:
-    """One value of a parsed document with the path that leads to it; every getter raises ManifestError."""
+    """One value of a parsed document with the path that leads to it; every accessor raises ManifestError."""
 
     def __init__(self, value: object, path: str) -> None:
         self.value = value

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 
+from steelyard.core.cid import Cid
 from steelyard.core.encoding_spec import ENCODINGS, Encoding
 from steelyard.core.numbers import MAX_BLOCKS, ONE
 from steelyard.core.rules import MAX_ENERGY, MAX_LR, MAX_WEIGHT, RULES, AggregationConfig, Rule
-from steelyard.errors import ManifestError
+from steelyard.errors import CidError
 from steelyard.jobs import membership
 from steelyard.jobs.canonical_json import JsonNode
 
@@ -35,8 +36,8 @@ def read_cid(node: JsonNode) -> str:
     """A CID that the contracts can express."""
     cid = node.text(_CID, "a CIDv1 in base32")
     try:
-        membership.split_cid(cid)
-    except ManifestError:
+        Cid.parse(cid)
+    except CidError:
         node.fail("is not a CIDv1 with sha2-256, as raw or dag-pb")
     return cid
 

@@ -265,6 +265,6 @@ def _sealed(shard: ShardFile, ring: Keyring, public: bytes) -> ShardFile:
     path: Path = shard.path.with_suffix(SEALED_SUFFIX)
     key = seal_file(shard.path, path)
     size = path.stat().st_size
-    ring.own(Envelope.seal(key, content=cid_of_path(path), size=size, recipient=public))
+    ring.save_envelope(Envelope.seal(key, content=cid_of_path(path), size=size, recipient=public))
     shard.path.unlink()
     return replace(shard, path=path, size=size)

@@ -1,4 +1,4 @@
-"""One lock per key, across processes: whoever holds it alone gives out nonces."""
+"""One lock per key, across processes: its holder assigns nonces and broadcasts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from steelyard.util.file_lock import open_lock, try_lock_file
 
 
 class KeyLock:
-    """An advisory lock on a file; the system frees it when its holder dies, however it dies.
+    """An advisory file lock; the operating system releases it if its holder dies.
 
     Tasks of one process queue on an asyncio lock first, so that only processes compete for the file.
     """

@@ -1,4 +1,4 @@
-"""What this store has put or drawn into the daemon: enough to take it out again, after a crash too."""
+"""Records of what this store put into the daemon: enough to take it out again, after a crash too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard.content.cid import Cid
+from steelyard.core.cid import Cid
 from steelyard.errors import ContentError, DiskFull
 from steelyard.util.sqlite import open_shared, transaction
 
@@ -30,7 +30,7 @@ class LedgerRow:
     """A file or directory that is in the daemon, or was being put there."""
 
     cid: Cid
-    published: bool  # pinned there to be handed out; else only fetched through it
+    published: bool  # pinned there to be served; else only fetched through it
     blocks: tuple[Cid, ...]  # of which it is made, as far as they are known
     since: float  # Unix seconds
 
@@ -65,7 +65,7 @@ class DaemonLedger:
         self._do("DELETE FROM roots WHERE cid = ?", (cid.to_bytes(),))
 
     def row(self, cid: Cid) -> LedgerRow | None:
-        """What is known of one."""
+        """The row of one CID, if any."""
         found = self._do("SELECT * FROM roots WHERE cid = ?", (cid.to_bytes(),))
         return _row(found[0]) if found else None
 

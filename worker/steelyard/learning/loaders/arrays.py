@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.chain.dev.tools import project_root
 from steelyard.errors import ConfigError
 from steelyard.learning.data import Rows, load_mnist, read_rows
 from steelyard.learning.loaders.source import Loader, Scan, SourceOptions, rows_at_once
+from steelyard.util.checkout import project_root
 
 MNIST = "mnist"
 SUFFIX = ".safetensors"

@@ -15,9 +15,9 @@ from steelyard.errors import NodeError
 from steelyard.jobs.manifest import DataFile, Manifest
 from steelyard.learning.trainer import EvalMetrics, TrainingProgress, TrainMetrics
 from steelyard.nodes.actions.dispatch import Handlers
-from steelyard.nodes.actions.types import Evaluate, Train
 from steelyard.nodes.context import NodeContext
 from steelyard.nodes.crashpoints import crashpoint
+from steelyard.nodes.decisions.actions import Evaluate, Train
 from steelyard.nodes.job_info import fetch
 from steelyard.nodes.private_rows import PrivateRows
 from steelyard.nodes.state.local import RebuiltResult

@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {ICoordinator, JobState, JobTerms, Result, Round} from "../../../contracts/interfaces/ICoordinator.sol";
 import {Acts} from "../support/Acts.sol";
+import {IMembership} from "../../../contracts/interfaces/IMembership.sol";
+import {IRounds} from "../../../contracts/interfaces/IRounds.sol";
+import {IRoundRecovery} from "../../../contracts/interfaces/IRoundRecovery.sol";
+import {JobState, JobTerms, Result, Round} from "../../../contracts/interfaces/JobTypes.sol";
 
-contract RepairsTest is Acts {
+contract RecoveryTest is Acts {
     // ---------------------------------------------------------------- hold
     function _hold(uint64 job, uint64 serial) private view returns (bytes memory) {
         return abi.encodeCall(coordinator.hold, (job, serial, resultId(job, serial)));
     }
 
     function _alreadyHeld(uint64 job, uint64 serial, uint256 i) private returns (bytes memory) {
-        return abi.encodeWithSelector(ICoordinator.AlreadyHeld.selector, job, serial, worker(i));
+        return abi.encodeWithSelector(IRoundRecovery.AlreadyHeld.selector, job, serial, worker(i));
     }
 
     function test_hold_WhenTheCallerIsNotAMember_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         playRound(job, 2);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.NotMember.selector, job, challenger);
+        bytes memory reason = abi.encodeWithSelector(IMembership.NotMember.selector, job, challenger);
         refused(challenger, _hold(job, 1), reason);
     }
 
     function test_hold_WhenNoResultStands_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.WrongResult.selector, 0, 0);
+        bytes memory reason = abi.encodeWithSelector(IRounds.WrongResult.selector, 0, 0);
         refused(operator(0), _hold(job, 1), reason);
     }
 
@@ -31,7 +34,7 @@ contract RepairsTest is Acts {
         uint64 job = startedJob(defaultTerms(), 2);
         playRound(job, 2);
         bytes memory act = abi.encodeCall(coordinator.hold, (job, 1, "other"));
-        bytes4 error = ICoordinator.WrongResult.selector;
+        bytes4 error = IRounds.WrongResult.selector;
         refused(operator(0), act, abi.encodeWithSelector(error, resultId(job, 1), bytes32("other")));
     }
 
@@ -40,7 +43,7 @@ contract RepairsTest is Acts {
         playRound(job, 2);
         uint40 by = round(job, 1).clock + 100;
         vm.warp(by);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.HoldClosed.selector, job, 1, by);
+        bytes memory reason = abi.encodeWithSelector(IRoundRecovery.HoldClosed.selector, job, 1, by);
         refused(operator(0), _hold(job, 1), reason);
     }
 
@@ -78,7 +81,7 @@ contract RepairsTest is Acts {
         uint64 job = startedJob(defaultTerms(), 3);
         playRound(job, 3);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Held(job, 1, resultId(job, 1), worker(1), 1);
+        emit IRoundRecovery.Held(job, 1, resultId(job, 1), worker(1), 1);
         hold(job, 1, 1);
         assertEq(uint16(round(job, 1).tally), 2);
         assertEq(round(job, 1).mark, 0);
@@ -89,7 +92,7 @@ contract RepairsTest is Acts {
         playRound(job, 3);
         submit(job, 0);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.HeldByAll(job, 1, resultId(job, 1), uint40(block.timestamp + 200));
+        emit IRoundRecovery.ThresholdHeld(job, 1, resultId(job, 1), uint40(block.timestamp + 200));
         hold(job, 1, 2);
         assertEq(round(job, 1).mark, block.timestamp);
     }
@@ -106,7 +109,7 @@ contract RepairsTest is Acts {
     function test_hold_WhenItWasAway_TheOpeningWaitsForIt() public {
         uint64 job = _missed();
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Ready(job, 2, worker(2), 2);
+        emit IRoundRecovery.Ready(job, 2, worker(2), 2);
         hold(job, 1, 2);
         assertEq(round(job, 2).tally >> 32, 3);
         assertEq(coordinator.memberOf(job, worker(2)).ready, 2);
@@ -145,7 +148,7 @@ contract RepairsTest is Acts {
     }
 
     function _nothingToRetry(uint64 job, uint64 serial) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(ICoordinator.NothingToRetry.selector, job, serial);
+        return abi.encodeWithSelector(IRoundRecovery.NothingToRetry.selector, job, serial);
     }
 
     function test_retry_WhenTheJobIsOver_ItRefuses() public {
@@ -177,7 +180,7 @@ contract RepairsTest is Acts {
 
     function test_retry_WhenTheOpeningIsNotTheHead_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.WrongSerial.selector, job, 1, 2);
+        bytes memory reason = abi.encodeWithSelector(IRounds.WrongSerial.selector, job, 1, 2);
         refused(challenger, _retry(job, 2), reason);
     }
 
@@ -187,7 +190,7 @@ contract RepairsTest is Acts {
         uint40 by = round(job, 1).clock + 100;
         submitAll(job, 2);
         wait(1000);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.ParentNotHeld.selector, job, 1, by);
+        bytes memory reason = abi.encodeWithSelector(IRoundRecovery.ParentNotHeld.selector, job, 1, by);
         refused(challenger, _retry(job, 2), reason);
     }
 
@@ -234,7 +237,7 @@ contract RepairsTest is Acts {
         attest(job, 2, 4);
         wait(50);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Retried(job, 1, 1, 5);
+        emit IRoundRecovery.Retried(job, 1, 1, 5);
         coordinator.retry(job, 1);
         assertEq(_committee(job, 1), 5);
         assertEq(round(job, 1).clock, block.timestamp);
@@ -261,9 +264,9 @@ contract RepairsTest is Acts {
         bytes32 id = post(job, poster, 15);
         wait(100);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.OpeningVoid(job, 2);
+        emit IRounds.OpeningVoid(job, 2);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.ResultVoid(job, 1, id, aggregator(poster), 0);
+        emit IRounds.ResultVoid(job, 1, id, aggregator(poster), 0);
         coordinator.retry(job, 1);
         assertEq(_committee(job, 1), 15);
         assertEq(head(job), 1);
@@ -348,7 +351,7 @@ contract RepairsTest is Acts {
     }
 
     function _nothingToReopen(uint64 job, uint64 serial) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(ICoordinator.NothingToReopen.selector, job, serial);
+        return abi.encodeWithSelector(IRoundRecovery.NothingToReopen.selector, job, serial);
     }
 
     function test_reopen_WhenTheJobIsOver_ItRefuses() public {
@@ -360,13 +363,13 @@ contract RepairsTest is Acts {
 
     function test_reopen_WhenTheOpeningIsNotTheHead_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.WrongSerial.selector, job, 1, 2);
+        bytes memory reason = abi.encodeWithSelector(IRounds.WrongSerial.selector, job, 1, 2);
         refused(challenger, _reopen(job, 2), reason);
     }
 
     function test_reopen_WhenNothingWasOpened_ItRefuses() public {
         uint64 job = createJob(defaultTerms());
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.WrongSerial.selector, job, 0, 0);
+        bytes memory reason = abi.encodeWithSelector(IRounds.WrongSerial.selector, job, 0, 0);
         refused(challenger, _reopen(job, 0), reason);
         assertEq(coordinator.stateOf(job).failures, 0, "else anyone could fail a job that waits for members");
     }
@@ -376,7 +379,7 @@ contract RepairsTest is Acts {
         playRound(job, 2);
         uint40 by = round(job, 1).clock + 100;
         wait(100);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.ParentNotHeld.selector, job, 1, by);
+        bytes memory reason = abi.encodeWithSelector(IRoundRecovery.ParentNotHeld.selector, job, 1, by);
         refused(challenger, _reopen(job, 2), reason);
     }
 
@@ -450,11 +453,11 @@ contract RepairsTest is Acts {
         wait(100);
         bytes32 parent = parentOf(job, 1);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.OpeningVoid(job, 1);
+        emit IRounds.OpeningVoid(job, 1);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Reopened(job, 1, 1);
+        emit IRoundRecovery.Reopened(job, 1, 1);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.RoundOpened(job, 2, 1, parent, 0, 3, 2, uint40(block.timestamp + 100));
+        emit IRounds.RoundOpened(job, 2, 1, parent, 0, 3, 2, uint40(block.timestamp + 100));
         coordinator.reopen(job, 1);
         JobState memory state = coordinator.stateOf(job);
         assertEq(state.failures, 1);
@@ -517,7 +520,7 @@ contract RepairsTest is Acts {
         playRound(job, 2);
         submitAll(job, 2);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.HeldByAll(job, 1, resultId(job, 1), uint40(block.timestamp + 200));
+        emit IRoundRecovery.ThresholdHeld(job, 1, resultId(job, 1), uint40(block.timestamp + 200));
         coordinator.settle(job);
     }
 
@@ -533,7 +536,7 @@ contract RepairsTest is Acts {
         wait(1);
         assertTrue(coordinator.isFinal(job, 1), "also before it is settled");
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Final(job, 1, 1, id);
+        emit IRoundRecovery.Final(job, 1, 1, id);
         coordinator.settle(job);
         JobState memory state = coordinator.stateOf(job);
         assertEq(state.settledSerial, 1);

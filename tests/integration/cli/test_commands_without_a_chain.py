@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from steelyard.chain.abi_version import abi_fingerprint
+
 PASSWORD = "secret"
 Steelyard = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -122,7 +124,9 @@ def deployment(tmp_path: Path) -> str:
     names = ("Coordinator", "Vault", "WorkerRegistry", "TestToken")
     contracts = {name: f"0x{number:040x}" for number, name in enumerate(names, start=1)}
     file = tmp_path / "31337.json"
-    file.write_text(json.dumps({"chainId": 31337, "block": 1, "contracts": contracts}))
+    file.write_text(
+        json.dumps({"chainId": 31337, "abi": abi_fingerprint(), "block": 1, "contracts": contracts})
+    )
     return str(file)
 
 
@@ -154,7 +158,7 @@ def test_a_network_without_a_chain_id_is_refused(steelyard: Steelyard) -> None:
 
 def test_a_deployment_of_another_chain_is_refused(steelyard: Steelyard, tmp_path: Path) -> None:
     file = tmp_path / "other.json"
-    file.write_text(json.dumps({"chainId": 5, "block": 1, "contracts": {}}))
+    file.write_text(json.dumps({"chainId": 5, "abi": abi_fingerprint(), "block": 1, "contracts": {}}))
     said = error_of(steelyard("network", "add", "anvil", "--deployment", str(file), "--json"))
     assert "chain 5" in said["message"]
 

@@ -21,7 +21,7 @@ _REMEDY = "give a CIDv1 in base32 with sha2-256, as `steelyard content cid` prin
 class Cid:
     """The name of a file or directory. On chain it is `uint8 codec` and `bytes32 digest`.
 
-    Raises CidError where the codec is neither raw nor dag-pb or the digest is not 32 bytes.
+    Raises CidError if the codec is neither raw nor dag-pb or the digest is not 32 bytes.
     """
 
     codec: int

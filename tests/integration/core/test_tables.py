@@ -8,13 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from core_reference import SIZES
-
 import steelyard
 from report_check import model
 from steelyard.core.encoding_spec import ENCODINGS, Encoding
 from steelyard.core.rules import RULES, Rule
 from steelyard.jobs.schema import ENCODING_NAMES, RULE_NAMES
+from support.core_reference import SIZES
 
 PACKAGE = Path(steelyard.__file__).parent
 SPEC, RULE_TABLE = "encoding_spec.py", "rules.py"
@@ -79,10 +78,10 @@ def test_an_encoding_and_a_rule_are_added_through_the_tables_alone(tmp_path: Pat
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "abi"))
     _edit(copy, SPEC, ADDED_ENCODING)
     _edit(copy, RULE_TABLE, ADDED_RULE)
-    here = Path(__file__).parent
-    paths = os.pathsep.join([str(tmp_path / "worker"), str(here), *sys.path])
+    script = Path(__file__).parents[2] / "support" / "core_added.py"
+    paths = os.pathsep.join([str(tmp_path / "worker"), *sys.path])
     done = subprocess.run(
-        [sys.executable, str(here / "core_added.py"), str(tmp_path / "round")],
+        [sys.executable, str(script), str(tmp_path / "round")],
         capture_output=True,
         check=False,
         text=True,

@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import core_reference as ref
 import numpy as np
-from core_rounds import make_round, random_values
 
 from steelyard.core import aggregation, encodings, kernels, rules, state_file
 from steelyard.core.encoding_spec import Encoding
@@ -18,6 +16,8 @@ from steelyard.core.kernels import compiled, fallback
 from steelyard.core.rules import Rule
 from steelyard.jobs.canonical_json import JsonNode
 from steelyard.jobs.schema import ENCODING_NAMES, RULE_NAMES, read_step, step_json
+from support import core_reference as ref
+from support.core_rounds import make_round, random_values
 
 
 def check_encoding() -> None:
