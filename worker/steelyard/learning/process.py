@@ -108,7 +108,7 @@ class Child:
 
         Raises TrainingError if the child reports a failure, or after the deadline (and kills the child),
         ChildDied if it ends, is silent for stall_s or sends an invalid reply. If the caller is cancelled, the
-        child stops this request and lives on.
+        child stops this request and keeps running.
         """
         number = next(self._ids)
         ends = time.monotonic() + deadline_s
@@ -177,7 +177,7 @@ class Child:
             if left <= stall_s:
                 raise _DeadlinePassed(
                     "training did not end before its deadline",
-                    remedy="this machine is too slow for the job: give it more threads or less work",
+                    remedy="this machine is too slow for the job's windows: use more threads or less work",
                 ) from None
             raise self._broken(f"it was silent for {stall_s:.0f} s") from None
         except ValueError:

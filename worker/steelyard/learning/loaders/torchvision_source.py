@@ -46,19 +46,23 @@ def open_vision(
         "download": not folder,
         "out": str(scratch),
     }
+    return _read(_run(request, child or CHILD), name, options, scratch)
+
+
+def _run(request: dict[str, object], child: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run the child process, without Steelyard's own environment variables."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("STEELYARD_")}
     try:
-        process = subprocess.run(
-            [sys.executable, *(child or CHILD), json.dumps(request)],
+        return subprocess.run(
+            [sys.executable, *child, json.dumps(request)],
             check=False, capture_output=True, text=True, timeout=DEADLINE_S, env=environment,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise ConfigError(
-            f"{name} was not ready after {DEADLINE_S:.0f} s",
+            f"{request['name']} was not ready after {DEADLINE_S:.0f} s",
             remedy="download it yourself and name the folder",
         ) from error
-    return _read(process, name, options, scratch)
 
 
 def _read(
