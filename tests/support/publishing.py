@@ -22,7 +22,7 @@ from steelyard.operations.shards import ShardRequest, describe_shards, store_sha
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """What came of it."""
+    """The published data and the job made from it."""
 
     data: DataManifest
     job: Manifest
@@ -53,14 +53,14 @@ async def trial(
     *,
     shards: int = 2,
     partition: str = "dirichlet:5",
-    **wishes: Any,
+    **options: Any,
 ) -> Trial:
     """Publish into a store, make a job of it, fetch its shards by CID, train one round on the first."""
     out, fetched = folder / "out", folder / "fetched"
     for place in (out, fetched, folder / "job"):
         place.mkdir()
     request = ShardRequest(
-        where=str(where), options=SourceOptions(**wishes), shards=shards, partition=partition
+        where=str(where), options=SourceOptions(**options), shards=shards, partition=partition
     )
     async with EmbeddedStore(StoreConfig(root=folder / "store", serve=False, exchange=False)) as store:
         made = write_shards(request, out)

@@ -97,7 +97,7 @@ async def test_a_port_of_something_else_is_said_with_the_remedy(
     tmp_path: Path, response: Callable[[], web.Response]
 ) -> None:
     async with fake(id=always(response)) as url:
-        with pytest.raises(DaemonError, match="is no IPFS daemon's RPC") as caught:
+        with pytest.raises(DaemonError, match="is not the RPC of an IPFS daemon") as caught:
             async with make_store(config(tmp_path, url)):
                 pass
     assert "Addresses.API" in caught.value.remedy
@@ -175,7 +175,7 @@ async def test_a_daemon_that_sends_without_end_costs_no_memory(tmp_path: Path) -
 
 
 async def pieces(whole: bytes, sizes: list[int], cuts: list[int]) -> list[bytes]:
-    """What comes of an answer that is sent in pieces cut at these places."""
+    """The buffers read from an answer that is sent in pieces, cut at these places."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

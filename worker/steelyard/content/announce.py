@@ -1,4 +1,4 @@
-"""Telling peers of this store and learning of others: enough that all nodes know one bootstrap address."""
+"""Announcements to peers, which answer with further peers: nodes need to know only one bootstrap address."""
 
 from __future__ import annotations
 

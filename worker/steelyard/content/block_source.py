@@ -165,7 +165,7 @@ async def layout_below(source: BlockSource, cid: Cid, root: DagNode, max_bytes: 
         await _walk(source, cid, root, level, root.file_size, leaves)
     layout = Layout(root.file_size, bytes(leaves)) if len(leaves) == 32 * leaf_count(root.file_size) else None
     if layout is None or layout.root() != cid:
-        raise ContentCorrupt(f"{cid} is no file of the profile", remedy=_PROFILE)
+        raise ContentCorrupt(f"{cid} is not a file of the profile", remedy=_PROFILE)
     return layout
 
 

@@ -71,7 +71,9 @@ class StoreFolder:
         private = self._tmp / uuid.uuid4().hex
         with disk_errors(self.root):
             if not stat.S_ISREG(source.lstat().st_mode):
-                raise ContentError(f"{source} is no regular file", remedy="give the file itself, not a link")
+                raise ContentError(
+                    f"{source} is not a regular file", remedy="give the file itself, not a link"
+                )
             try:
                 _link_or_copy(source, private)
                 yield private
@@ -103,7 +105,7 @@ class StoreFolder:
             dest.parent.mkdir(parents=True, exist_ok=True)
             try:
                 _link_or_copy(self.file(cid), beside)
-                # A rename between two links to one file is no rename at all and leaves both behind.
+                # A rename between two links to one file does nothing and leaves both links.
                 beside.replace(dest)
             finally:
                 beside.unlink(missing_ok=True)

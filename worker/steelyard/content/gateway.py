@@ -45,12 +45,12 @@ _WRITE = 256 * 1024
 
 
 class Gateway:
-    """Serves one shelf. `app` is the aiohttp application."""
+    """Serves one local store. `app` is the aiohttp application."""
 
     def __init__(
-        self, shelf: LocalStore, peers: Peers, board: boards.HttpGossip, config: StoreConfig
+        self, local_store: LocalStore, peers: Peers, board: boards.HttpGossip, config: StoreConfig
     ) -> None:
-        self._shelf = shelf
+        self._local_store = local_store
         self._peers = peers
         self._send_s = config.send_s
         self._streams = asyncio.Semaphore(config.max_streams)
@@ -90,7 +90,7 @@ class Gateway:
         root, _, rest = path.rstrip("/").partition("/")
         cid = Cid.parse(root)
         for name in split_path(rest):
-            block = await in_thread(self._shelf.public_block, cid)
+            block = await in_thread(self._local_store.public_block, cid)
             if block is None or len(block) > MAX_NODE_BYTES:
                 raise ContentMissing(f"{cid} is not here")
             cid = step(cid, block, name)
@@ -99,7 +99,7 @@ class Gateway:
     async def _block(self, request: web.Request, cid: Cid) -> web.StreamResponse:
         headers = block_headers(request, cid)
         async with self._turn():
-            data = await in_thread(self._shelf.public_block, cid)
+            data = await in_thread(self._local_store.public_block, cid)
             if data is None:
                 raise ContentMissing(f"{cid} is not here")
             if is_unchanged(request, headers["Etag"]):
@@ -111,9 +111,9 @@ class Gateway:
             return response
 
     async def _file(self, request: web.Request, cid: Cid) -> web.StreamResponse:
-        layout = await in_thread(self._shelf.public_layout, cid)
+        layout = await in_thread(self._local_store.public_layout, cid)
         if layout is None:
-            if await in_thread(self._shelf.public_block, cid) is None:
+            if await in_thread(self._local_store.public_block, cid) is None:
                 raise ContentMissing(f"{cid} is not here")
             raise Unsupported("not a whole file: ask for ?format=raw, or for a path in the directory")
         headers = file_headers(request, cid)
@@ -139,7 +139,7 @@ class Gateway:
         async with self._turn():
             for index in range(span.start // LEAF_BYTES, -(-span.stop // LEAF_BYTES)):
                 try:
-                    leaf = await in_thread(self._shelf.leaf, cid, layout, index)
+                    leaf = await in_thread(self._local_store.leaf, cid, layout, index)
                 except ContentCorrupt:
                     if not response.prepared:
                         raise

@@ -17,7 +17,7 @@ _HOST = re.compile(r"[A-Za-z0-9._:-]{1,150}")
 
 
 def normal_url(text: str) -> str | None:
-    """The one spelling of a peer's base URL, or None where it is no plain http or https base URL."""
+    """The one spelling of a peer's base URL, or None if it is not a plain http or https base URL."""
     if len(text) > _MAX_URL or not text.isascii() or not text.isprintable():
         return None
     try:

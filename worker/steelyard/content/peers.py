@@ -43,7 +43,7 @@ class Peers:
         for text in chosen:
             url = normal_url(text)
             if url is None:
-                raise ConfigError(f"peer {text[:200]!r} is no base URL", remedy="give http://host:port")
+                raise ConfigError(f"peer {text[:200]!r} is not a base URL", remedy="give http://host:port")
             self._peers[url] = _Peer(url, chosen=True)
 
     def learn(self, text: str) -> bool:
@@ -83,7 +83,7 @@ class Peers:
         return [peer.url for peer in ready]
 
     def shared(self, limit: int = 32) -> list[str]:
-        """Peers worth telling others of: reached, and not in a pause."""
+        """Peers to name to others: reached, and not paused."""
         now = time.monotonic()
         good = [
             peer

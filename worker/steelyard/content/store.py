@@ -74,7 +74,7 @@ class ContentStore(Protocol):
     """
 
     async def __aenter__(self) -> ContentStore:
-        """Open the store and begin to serve, where it is configured to."""
+        """Open the store and begin to serve, if it is configured to."""
 
     async def __aexit__(self, *exc: object) -> None:
         """Stop serving and close."""

@@ -53,7 +53,7 @@ class DaemonAddress:
         except ValueError:
             host, given = None, None
         if parts.scheme not in ("http", "https") or not host or parts.path.rstrip("/") not in ("", "/api/v0"):
-            raise ConfigError(f"{text[:200]!r} is no address of an IPFS daemon", remedy=_EXAMPLE)
+            raise ConfigError(f"{text[:200]!r} is not an address of an IPFS daemon", remedy=_EXAMPLE)
         kind = "ip6" if ":" in host else "ip4" if re.fullmatch(r"[0-9.]+", host) else "dns"
         port = given or (443 if parts.scheme == "https" else 80)
         return cls._of(kind, host, port, parts.scheme, text, _named_in(parts) or auth)

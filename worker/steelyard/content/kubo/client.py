@@ -95,7 +95,7 @@ class KuboClient:
         return await self._library.succeeds("unpin", self._rpc.pin.rm, str(cid))
 
     async def repo(self) -> dict[str, Any]:
-        """Size and limit of its repository (RepoSize, StorageMax; bytes), and where it is."""
+        """Size and limit of its repository (RepoSize, StorageMax; bytes) and its path (RepoPath)."""
         found = await self._library.call("tell its size", self._rpc.repo.stat)
         self._text(found, "RepoPath")
         return dict(found)

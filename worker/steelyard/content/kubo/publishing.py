@@ -57,10 +57,10 @@ class _Parts:
 
 
 class Publisher:
-    """Moves what one shelf holds into one daemon."""
+    """Moves what one local store holds into one daemon."""
 
-    def __init__(self, shelf: LocalStore, ledger: DaemonLedger, daemon: KuboClient) -> None:
-        self._shelf = shelf
+    def __init__(self, local_store: LocalStore, ledger: DaemonLedger, daemon: KuboClient) -> None:
+        self._local_store = local_store
         self._ledger = ledger
         self._daemon = daemon
         self._locks: dict[Cid, asyncio.Lock] = {}
@@ -100,14 +100,14 @@ class Publisher:
 
         older_than: Unix seconds; what came later stays.  Raises DaemonError.
         """
-        provided = set(await in_thread(self._shelf.index.provided))
+        provided = set(await in_thread(self._local_store.index.provided))
         rows = [row for row in await in_thread(self._ledger.rows) if row.cid not in provided]
         await self._remove([row for row in rows if row.since < older_than])
 
     async def repair(self) -> None:
         """Bring the daemon in line with the index: after a crash, or where its repository is a new one."""
         await self.tidy(time.time() - _UNDER_WAY_S)
-        for cid in await in_thread(self._shelf.index.provided):
+        for cid in await in_thread(self._local_store.index.provided):
             row = await in_thread(self._ledger.row, cid)
             if row is None or not row.published or not await self._daemon.is_pinned(self._pin_of(cid).cid):
                 try:
@@ -152,7 +152,7 @@ class Publisher:
             await self._daemon.put_block(block.cid, block.data)
 
     async def _push_file(self, cid: Cid, layout: Layout) -> None:
-        found = await self._daemon.add(self._shelf.folder.file(cid), layout.size)
+        found = await self._daemon.add(self._local_store.folder.file(cid), layout.size)
         if found == str(cid):
             return
         # A daemon that cannot make nodes of 1024 links has the right leaves; the nodes are known here.
@@ -161,15 +161,16 @@ class Publisher:
 
     def _parts(self, root: Cid) -> _Parts:
         parts, rest, seen = _Parts(), [root], {root}
+        index = self._local_store.index
         while rest:
             cid = rest.pop()
-            layout = self._shelf.index.layout(cid) if self._shelf.index.kind(cid) == "file" else None
-            block = self._shelf.index.directory(cid) if layout is None else None
+            layout = index.layout(cid) if index.kind(cid) == "file" else None
+            block = index.directory(cid) if layout is None else None
             if layout is not None:
                 parts.files.append((cid, layout))
             elif block is not None:
                 parts.nodes.append(DagBlock(cid, block))
-                below = sorted(set(self._shelf.index.children(cid)) - seen)
+                below = sorted(set(index.children(cid)) - seen)
                 rest += below
                 seen |= set(below)
             else:

@@ -46,7 +46,7 @@ class KuboStore(EmbeddedStore):
             self._daemon = daemon = await in_thread(KuboClient, self._address)
             self.peer_id, addresses = await daemon.identity()
             self._ledger = ledger = await in_thread(DaemonLedger, self._config.root / "daemon.sqlite")
-            self._publisher_or_none = Publisher(self._shelf, ledger, daemon)
+            self._publisher_or_none = Publisher(self._local_store, ledger, daemon)
             self._exchange = DaemonSource(daemon, ledger)
             self._join(daemon, addresses)
             if self._config.serve:
