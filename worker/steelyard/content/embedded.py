@@ -1,4 +1,4 @@
-"""The default ContentStore: a folder, an HTTP gateway over what is provided, a client of others'."""
+"""The default ContentStore: a folder, an HTTP gateway for provided content, a client of other gateways."""
 
 from __future__ import annotations
 
@@ -184,4 +184,4 @@ class EmbeddedStore(ContentStore):
 
 
 def _nothing() -> None:
-    """No exchange of peers: a missing file hurries nobody."""
+    """Without exchange of peers, a missing file triggers no announcement."""

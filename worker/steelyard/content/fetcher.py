@@ -1,4 +1,4 @@
-"""From a CID to a file on disk: what is held is checked, the rest fetched, nothing half-done visible."""
+"""Fetches a CID to a file on disk: held bytes are checked, the rest fetched, no partial file visible."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Fetcher:
 
     @asynccontextmanager
     async def session(self, cid: Cid, timeout_s: float, hints: Sequence[str]) -> AsyncIterator[BlockSource]:
-        """A source of blocks until the deadline, which turns into ContentMissing."""
+        """A source of blocks. Raises ContentMissing at the deadline."""
         source = BlockSource(self._client, self._peers, hints, self._on_miss, self._exchange)
         try:
             async with asyncio.timeout(timeout_s):
@@ -71,12 +71,12 @@ class Fetcher:
             if source.damage is not None:
                 raise source.damage from None
             raise ContentMissing(
-                f"{cid} did not come within {timeout_s:g} s ({source.progress.tell()})",
+                f"{cid} did not arrive within {timeout_s:g} s ({source.progress.summary()})",
                 remedy="check that its publisher is up and among the peers, or allow more time",
             ) from None
 
     async def file(self, cid: Cid, max_bytes: int, source: BlockSource) -> Layout:
-        """Hold the file `cid`, checked. Only one process fetches it; the others wait for its bytes."""
+        """Fetch the file `cid` unless it is held, and check it. One process fetches; others wait."""
         layout = await self._held(cid, max_bytes, source)
         if layout is None:
             async with self._lock(cid):
@@ -95,7 +95,7 @@ class Fetcher:
         return cid
 
     async def names(self, cid: Cid, source: BlockSource) -> dict[str, Cid]:
-        """The names in a directory, which is then held (its listing, not its files)."""
+        """The names in a directory, which is stored (its listing, not its files)."""
         names = await in_thread(self._local_store.names, cid)
         if names is None:
             if cid.codec == RAW:
@@ -108,7 +108,7 @@ class Fetcher:
     async def directory(
         self, cid: Cid, dest: Path, max_bytes: int, max_files: int, source: BlockSource
     ) -> None:
-        """Write the directory to the new folder `dest`, which appears when all of it is there."""
+        """Write the directory to the new folder `dest`, which appears when it is complete."""
         beside = dest.with_name(f".{dest.name[:100]}.{uuid.uuid4().hex[:8]}")
         try:
             await self._tree(cid, beside, _Limits(max_bytes, max_files), 0, source)
@@ -138,7 +138,7 @@ class Fetcher:
         return decode_node(await source.block(cid, MAX_NODE_BYTES)).kind == DIRECTORY
 
     async def _held(self, cid: Cid, max_bytes: int, source: BlockSource) -> Layout | None:
-        """The layout of what is here, every byte checked; damage is noted and the file counts as not held."""
+        """The layout of a held file, every byte checked; None if it is not held or damaged."""
         layout = await in_thread(self._local_store.index.layout, cid)
         if layout is not None and layout.size > max_bytes:
             raise too_large(cid, layout.size, max_bytes)

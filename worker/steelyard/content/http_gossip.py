@@ -39,7 +39,7 @@ class HttpGossip:
     async def publish(self, topic: str, data: bytes) -> None:
         """Send a message to the peers that have answered."""
         urls = self._peers.ranked()[:_MOST_PEERS]
-        await asyncio.gather(*(self._tell(url, topic, data) for url in urls))
+        await asyncio.gather(*(self._send(url, topic, data) for url in urls))
 
     async def close(self) -> None:
         """Stop receiving: later messages are answered with 404."""
@@ -63,11 +63,11 @@ class HttpGossip:
             return _cut_off(request, 400)
         return web.Response(status=204)
 
-    async def _tell(self, url: str, topic: str, data: bytes) -> None:
+    async def _send(self, url: str, topic: str, data: bytes) -> None:
         async with self._gate:
             with contextlib.suppress(PeerFault, PeerMiss):
                 if self.client is not None:
-                    await self.client.tell(f"{url}/hints/{topic}", data)
+                    await self.client.send(f"{url}/hints/{topic}", data)
 
 
 def _cut_off(request: web.Request, status: int) -> web.Response:
