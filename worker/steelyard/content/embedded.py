@@ -16,7 +16,7 @@ from steelyard.content.listener import Server
 from steelyard.content.local_store import LocalStore
 from steelyard.content.peer_client import PeerClient
 from steelyard.content.peers import Peers
-from steelyard.content.store import FOREVER, ContentStore, Entry, Freed, HeldFile, StoreConfig
+from steelyard.content.store import FOREVER, ContentStore, Entry, Freed, StoreConfig, StoreTotals
 from steelyard.content.threads import in_thread
 from steelyard.core.cid import Cid
 from steelyard.errors import ContentError, ContentMissing
@@ -32,15 +32,15 @@ class EmbeddedStore(ContentStore):
         self._client: PeerClient | None = None
         self._server: Server | None = None
         self._announcer: Announcer | None = None
-        self.board = HttpGossip(self._peers)
+        self.gossip = HttpGossip(self._peers)
         self._exchange: Exchange | None = None  # in addition to the peers, if there is one
 
     async def __aenter__(self) -> Self:
         self._local_store_or_none = await in_thread(LocalStore, self._config.root)
         try:
-            self._client = self.board.client = PeerClient(self._config)
+            self._client = self.gossip.client = PeerClient(self._config)
             if self._config.serve:
-                gateway = Gateway(self._local_store, self._peers, self.board, self._config)
+                gateway = Gateway(self._local_store, self._peers, self.gossip, self._config)
                 self._server = await Server.start(gateway, self._config)
                 self._peers.own = self._server.url
             if self._config.exchange:
@@ -54,7 +54,7 @@ class EmbeddedStore(ContentStore):
         for part in (self._announcer, self._server, self._client):
             if part is not None:
                 await part.close()
-        self._announcer = self._server = self._client = self.board.client = None
+        self._announcer = self._server = self._client = self.gossip.client = None
         local_store, self._local_store_or_none = self._local_store_or_none, None
         if local_store is not None:
             await in_thread(local_store.close)
@@ -154,7 +154,7 @@ class EmbeddedStore(ContentStore):
     async def ls(self) -> list[Entry]:
         return await in_thread(self._local_store.index.entries)
 
-    async def held(self) -> HeldFile:
+    async def held(self) -> StoreTotals:
         return await in_thread(self._local_store.index.held)
 
     async def gc(self, *, grace_s: float = 3600.0) -> Freed:

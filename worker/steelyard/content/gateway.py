@@ -48,7 +48,7 @@ class Gateway:
     """Serves one local store over HTTP. `app` is the aiohttp application."""
 
     def __init__(
-        self, local_store: LocalStore, peers: Peers, board: http_gossip.HttpGossip, config: StoreConfig
+        self, local_store: LocalStore, peers: Peers, gossip: http_gossip.HttpGossip, config: StoreConfig
     ) -> None:
         self._local_store = local_store
         self._peers = peers
@@ -61,7 +61,7 @@ class Gateway:
         self.app.router.add_route("HEAD", "/ipfs/{path:.+}", self._get)
         self.app.router.add_route("OPTIONS", "/ipfs/{path:.+}", self._options)
         self.app.router.add_post("/peers", self._announce)
-        self.app.router.add_post(http_gossip.PATH, board.receive)
+        self.app.router.add_post(http_gossip.PATH, gossip.receive)
 
     async def _options(self, _request: web.Request) -> web.Response:
         return web.Response(status=204, headers=COMMON)

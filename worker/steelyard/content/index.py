@@ -17,7 +17,7 @@ from typing import Any
 from steelyard.content import index_sql as queries
 from steelyard.content.dagpb import decode_node
 from steelyard.content.layout import Layout
-from steelyard.content.store import Entry, Freed, HeldFile
+from steelyard.content.store import Entry, Freed, StoreTotals
 from steelyard.core.cid import RAW, Cid
 from steelyard.errors import ContentError, DiskFull
 from steelyard.util.sqlite import open_shared, transaction
@@ -173,11 +173,11 @@ class Index:
             for cid, kind, size, added, until in self._all(sql, ())
         ]
 
-    def held(self) -> HeldFile:
+    def held(self) -> StoreTotals:
         """Counts and bytes of what is held."""
         entries = self.entries()
         pinned = {row[0] for row in self._all(queries.PINNED, {"now": time.time()})}
-        return HeldFile(
+        return StoreTotals(
             files=sum(entry.kind == "file" for entry in entries),
             directories=sum(entry.kind == "directory" for entry in entries),
             held_bytes=sum(entry.size for entry in entries),

@@ -25,7 +25,7 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class HeldFile:
+class StoreTotals:
     """How much a store holds. Bytes count each file once."""
 
     files: int
@@ -165,7 +165,7 @@ class ContentStore(Protocol):
     async def ls(self) -> list[Entry]:
         """All that is held, by CID."""
 
-    async def held(self) -> HeldFile:
+    async def held(self) -> StoreTotals:
         """How much is held."""
 
     async def gc(self, *, grace_s: float = 3600.0) -> Freed:
