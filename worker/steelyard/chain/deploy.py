@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import rlp
 from eth_abi.abi import encode
@@ -19,7 +19,11 @@ from eth_utils.address import to_canonical_address, to_checksum_address
 from eth_utils.crypto import keccak
 
 from steelyard.chain.deployment_plan import PLAN, TOKEN, ContractAddress, Creation, DeploymentSettings
+from steelyard.chain.deployments import Deployment
 from steelyard.errors import ChainError, ConfigError, TransactionTimeout, Unreachable
+
+if TYPE_CHECKING:
+    from steelyard.chain.wallets import Wallet  # Brownie's environment, which deploys too, cannot import it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +83,15 @@ class Deployed:
             },
         }
 
+    def deployment(self) -> Deployment:
+        """The addresses, as a `Network` takes them."""
+        return Deployment(
+            chain_id=self.chain_id,
+            block=min((each.block for each in self.contracts.values()), default=0),
+            contracts={name: each.address for name, each in self.contracts.items()},
+            token=self.token,
+        )
+
     def write(self, path: Path) -> None:
         """Write the document to `path`, making its folder."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,6 +127,25 @@ def deploy(creator: Creator, settings: DeploymentSettings | None = None) -> Depl
     return Deployed(
         chain_id=creator.chain_id, deployer=creator.address, token=addresses[TOKEN], contracts=contracts
     )
+
+
+def deploy_contracts(rpc_url: str, wallet: Wallet, settings: DeploymentSettings | None = None) -> Deployed:
+    """Deploy all contracts from a wallet, which must send nothing else meanwhile. Blocks until all are mined.
+
+    rpc_url: http(s). The wallet pays about 15 M gas. Raises ConfigError, ChainError, TransactionTimeout,
+    Unreachable.
+    """
+    from web3 import HTTPProvider, Web3  # noqa: PLC0415 - slow to import, and only deployers need it
+
+    return deploy(Web3Creator(Web3(HTTPProvider(rpc_url)), _Signer(wallet)), settings)
+
+
+class _Signer:
+    """A wallet as `Web3Creator` uses an account."""
+
+    def __init__(self, wallet: Wallet) -> None:
+        self.address = wallet.address
+        self.sign_transaction = wallet.sign
 
 
 def created_address(creator: str, nonce: int) -> str:
