@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from steelyard.chain.client import ChainClient
     from steelyard.chain.deploy import Deployed, deploy_contracts
     from steelyard.chain.deployment_plan import DeploymentSettings
-    from steelyard.chain.dev.network import DevNetwork, dev_network
     from steelyard.chain.networks import Deployment, Network, Networks
     from steelyard.chain.passwords import Passwords
     from steelyard.chain.wallets import Keystores, Wallet
@@ -87,6 +86,7 @@ if TYPE_CHECKING:
     from steelyard.nodes.verify import PulledModel, Verification, pull_model, verify_round
     from steelyard.operations.chain_session import ChainSession, Token
     from steelyard.operations.description import DataSection, JobDescription
+    from steelyard.operations.dev_network import DevNetwork, dev_network
     from steelyard.operations.earnings import Earnings, Withdrawal, claim_earnings, earnings_of
     from steelyard.operations.job_control import control_job, leave_job
     from steelyard.operations.job_terms import wait_for_job
@@ -143,7 +143,7 @@ _NAMES: dict[str, dict[str, str]] = {
         "chain.client": "ChainClient",
         "chain.deployment_plan": "DeploymentSettings",
         "chain.deploy": "Deployed deploy_contracts",
-        "chain.dev.network": "DevNetwork dev_network",
+        "operations.dev_network": "DevNetwork dev_network",
     },
     "Sponsoring, joining and paying for jobs": {
         "operations.participant": "Participant",

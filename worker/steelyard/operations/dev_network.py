@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from steelyard.chain.contracts import Contracts
@@ -13,11 +13,13 @@ from steelyard.chain.deploy import deploy_contracts
 from steelyard.chain.deployment_plan import DeploymentSettings
 from steelyard.chain.dev import devnet
 from steelyard.chain.dev.devnet import DevChain
-from steelyard.chain.networks import KNOWN, Network
+from steelyard.chain.networks import Network
 from steelyard.chain.wallets import Wallet
+from steelyard.operations.participant import Participant
 
 WEI = 10**18
 UNIT = 10**18  # of the test token, which has 18 decimals
+PASSWORD = "test"  # noqa: S105 - of keys that hold test tokens
 SHORT = DeploymentSettings(minimum_window_s=1, unbonding_s=1)
 
 
@@ -27,6 +29,17 @@ class DevNetwork:
 
     chain: DevChain
     network: Network  # with its deployment
+
+    def participant(self, folder: Path, *peers: str | None) -> Participant:
+        """A new participant with 100 ether and 10,000 test tokens, whose files are below `folder`.
+
+        peers: base URLs of stores that it fetches from; a None is left out. Its key is for tests only. Raises
+        WalletError if the folder has an account.
+        """
+        urls = [url for url in peers if url is not None]
+        made = Participant.create(self.network, folder, password=PASSWORD, light=True, peers=urls)
+        self.fund(made.address, tokens=10_000)
+        return made
 
     def fund(self, address: str, *, ether: int = 100, tokens: int = 1000) -> None:
         """Set an account's balance of ether and mint test tokens for it, both in whole units.
@@ -52,5 +65,4 @@ def dev_network(
     """
     with devnet.running(kind) as chain:
         deployed = deploy_contracts(chain.url, Wallet(chain.accounts[0]), settings)
-        network = dataclasses.replace(KNOWN[kind], rpc_url=chain.url, deployment=deployed.deployment())
-        yield DevNetwork(chain=chain, network=network)
+        yield DevNetwork(chain=chain, network=Network.of(deployed.deployment(), chain.url))
