@@ -9,6 +9,7 @@ import importlib.util
 import io
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,12 @@ def test_an_example_is_short_and_imports_only_steelyard_numpy_and_the_standard_l
             assert str(node.module).partition(".")[0] in sys.stdlib_module_names
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "sy":
             assert node.attr in steelyard.__all__
+
+
+def test_the_code_in_the_readme_is_that_of_an_example() -> None:
+    block = (ROOT / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
+    assert len(block.splitlines()) > 5
+    assert textwrap.indent(block, "    ") in (EXAMPLES / "convict_offline.py").read_text()
 
 
 def test_a_wrong_number_is_found_and_convicted_offline() -> None:
