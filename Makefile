@@ -16,7 +16,7 @@ ifdef STORE
 export STORE
 endif
 
-.PHONY: help demo setup setup-dev setup-brownie setup-benchmarks setup-all docs check test gas soak faults clean
+.PHONY: help demo setup setup-dev setup-brownie setup-benchmarks setup-all docs check test test-unit test-contracts test-integration gas campaign soak faults clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-17s %s\n", $$1, $$2}' Makefile
@@ -49,8 +49,20 @@ check: setup-dev ## format, lint, types, docs/api.md: seconds
 test: setup-all ## check, Slither, every test on every chain, the gas table, both demos
 	@$(BIN)/python scripts/run_tests.py
 
+test-unit: setup-dev ## the part of it that needs no chain and no network
+	@$(BIN)/python scripts/run_tests.py unit
+
+test-contracts: setup-all ## the part for contracts: forge, gas table, Slither, coverage, Brownie
+	@$(BIN)/python scripts/run_tests.py contracts
+
+test-integration: setup-all ## the part with chains, stores, whole jobs and the demo; what measures time, last
+	@$(BIN)/python scripts/run_tests.py integration
+
 gas: setup-dev ## measure the worst case of each function and write docs/gas.md
 	@$(BIN)/python scripts/gas.py
+
+campaign: setup-dev ## fuzz tests and invariants of the contracts with the many runs that CI gives them
+	@FOUNDRY_PROFILE=ci $(BIN)/python scripts/run_tests.py forge
 
 soak: setup-dev ## 200 seeds of kill -9 at every step, and its summary
 	@$(BIN)/python scripts/soak.py

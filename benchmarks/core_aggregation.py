@@ -33,7 +33,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from flwr.serverapp.strategy.strategy_utils import aggregate_arrayrecords
 
-from steelyard.core import aggregation, files, kernels, numbers
+from steelyard.core import aggregation, kernels, numbers, state_file, update_file, update_writer
 from steelyard.core.encodings import Encoding
 from steelyard.core.rules import AggregationConfig
 
@@ -48,13 +48,13 @@ class Ours:
         self.blocks = numbers.block_count(arrays[0].size)
         self.shape = {"encoding": encoding, "job": 1, "serial": 1, "block_count": self.blocks}
         self.step = AggregationConfig(block_count=self.blocks, encoding=encoding)
-        files.write_state(folder / "old", np.zeros(arrays[0].size, np.int32), self.blocks)
+        state_file.write_state(folder / "old", np.zeros(arrays[0].size, np.int32), self.blocks)
         for i, array in enumerate(arrays):
-            files.write_update(folder / f"{i}", **self.shape, delta=numbers.quantize(array, SCALE))
+            update_writer.write_update(folder / f"{i}", **self.shape, delta=numbers.quantize(array, SCALE))
 
     def inputs(self, workers: int) -> aggregation.Inputs:
         """Open what a round includes."""
-        updates = [files.open_update(self.folder / f"{i}", **self.shape) for i in range(workers)]
+        updates = [update_file.open_update(self.folder / f"{i}", **self.shape) for i in range(workers)]
         old = self.folder / "old"
         return aggregation.open_inputs(
             self.step, state=old, momentum=None, updates=updates, weights=self.weights[:workers]
@@ -109,7 +109,7 @@ def growth(call: Callable[[], object]) -> int:
 
 def check(ours: Ours, flower: ArrayRecord) -> None:
     """Both sides computed the same mean, to within what 20 scale bits round away."""
-    mine = numbers.dequantize(files.open_state(ours.folder / "new", ours.blocks).values(), SCALE)
+    mine = numbers.dequantize(state_file.open_state(ours.folder / "new", ours.blocks).values(), SCALE)
     theirs = flower["w"].numpy()
     assert np.allclose(mine[: theirs.size], theirs, atol=4 * 2.0**-SCALE)
 

@@ -1,4 +1,4 @@
-"""Time of the state tree over 10 M parameters on one thread, beside safe-pysha3 where it is installed.
+"""Time of the state tree over 10 M parameters on one thread, beside safe-pysha3 if it is installed.
 
     PYTHONPATH=worker .venv-flwr/bin/python benchmarks/core_trees.py
 

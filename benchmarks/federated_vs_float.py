@@ -25,13 +25,15 @@ from torch.nn import functional
 
 from steelyard.core.aggregation import aggregate, open_inputs
 from steelyard.core.encodings import Encoding
-from steelyard.core.files import encode_update, open_update
 from steelyard.core.rules import AggregationConfig
+from steelyard.core.update_file import open_update
+from steelyard.core.update_writer import encode_update
 from steelyard.jobs.manifest import InitialModel, Manifest, Shard
 from steelyard.learning import job_setup
 from steelyard.learning.data import Dataset, Rows, ShardFile, load_mnist, publish
 from steelyard.learning.partition import dirichlet_partition
 from steelyard.learning.recipes import recipe_named
+from steelyard.learning.recipes.image_cnn import MNIST_ARCHITECTURE
 from steelyard.learning.trainer import Trainer, TrainerSettings, round_options
 
 ROUNDS = 6
@@ -62,14 +64,12 @@ class Task:
 
     def manifest(self, encoding: Encoding) -> Manifest:
         """The demo's job with this encoding; its first state is written to `folder`."""
-        blocks = job_setup.block_count_of("image-cnn", job_setup.DEMO_ARCHITECTURE)
-        root = job_setup.write_initial(
-            "image-cnn", job_setup.DEMO_ARCHITECTURE, self.seed, self.folder / "state-0"
-        )
+        blocks = job_setup.block_count_of("image-cnn", MNIST_ARCHITECTURE)
+        root = job_setup.write_initial("image-cnn", MNIST_ARCHITECTURE, self.seed, self.folder / "state-0")
         return job_setup.compose(
             name="benchmark",
             recipe="image-cnn",
-            architecture=job_setup.DEMO_ARCHITECTURE,
+            architecture=MNIST_ARCHITECTURE,
             step=AggregationConfig(block_count=blocks, encoding=encoding),
             membership="shards",
             shards=[
@@ -140,8 +140,8 @@ async def member_round(
         block_count=manifest.step.block_count,
         local=local,
         base=state,
-        kept=before if round_ > 1 else None,
-        new_kept=kept,
+        residual=before if round_ > 1 else None,
+        new_residual=kept,
     )
     return written.size
 
@@ -164,7 +164,7 @@ class Net(nn.Module):  # type: ignore[misc]
 
 def float_run(task: Task) -> list[float]:
     """FedAvg in floats: test accuracy in percent after each round."""
-    first = recipe_named("image-cnn").initial(job_setup.DEMO_ARCHITECTURE, task.seed)
+    first = recipe_named("image-cnn").initial(MNIST_ARCHITECTURE, task.seed)
     state = {name: torch.from_numpy(values) for name, values in first.items()}
     weights = np.array([len(part) for part in task.parts], np.float64)
     shares = weights / weights.sum()

@@ -1,4 +1,4 @@
-"""What a round costs beside training: opening block to opening block, every node a process of its own.
+"""Cost of a round beside training: opening block to opening block, every node a process of its own.
 
 rounds.py                     2 and 10 workers, 20 rounds each, 10,016 parameters, on anvil; then Flower's
 rounds.py --no-flower         without Flower
@@ -91,7 +91,7 @@ async def _run(fleet: Fleet, roles: dict[str, str]) -> dict[int, float]:
 
 
 def beside(rounds: int, simulated: int) -> None:
-    """Print what Flower takes, where it is installed."""
+    """Print Flower's time, if it is installed."""
     if not flower_rounds.present():
         print("Flower is not there to compare with: `make setup-benchmarks` installs it")
         return

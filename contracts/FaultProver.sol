@@ -5,6 +5,7 @@ import {IFaultProver, Step} from "./interfaces/IFaultProver.sol";
 import {Blocks} from "./libraries/Blocks.sol";
 import {NumberRules} from "./libraries/NumberRules.sol";
 import {Packed} from "./libraries/Packed.sol";
+import {RuleLib} from "./libraries/RuleLib.sol";
 import {Trees} from "./libraries/Trees.sol";
 
 /// @title FaultProver
@@ -15,7 +16,7 @@ contract FaultProver is IFaultProver {
 
     uint256 private constant MAX_UPDATES = 256;
 
-    /// @dev What an arithmetic proof is about, and the offsets of its parts that have no fixed place.
+    /// @dev The subject of an arithmetic proof, and the offsets of its parts that have no fixed place.
     struct Layout {
         uint256 n;
         uint256 blockIndex;
@@ -42,7 +43,7 @@ contract FaultProver is IFaultProver {
         uint256 n,
         bytes calldata proof
     ) external pure {
-        if (step.rule != NumberRules.FEDAVG) revert RuleUnsupported(step.rule);
+        if (!RuleLib.supported(step.rule)) revert RuleUnsupported(step.rule);
         if (!Blocks.known(step.encoding)) revert EncodingUnknown(step.encoding);
         if (n == 0 || n > MAX_UPDATES) revert WrongUpdateCount(n);
         Layout memory layout = _layout(step, n, proof);
@@ -80,7 +81,7 @@ contract FaultProver is IFaultProver {
         if (sound) revert UpdateHolds();
     }
 
-    /// @dev Checks what can be told without hashing.
+    /// @dev Checks that need no hashing.
     function _layout(Step calldata step, uint256 n, bytes calldata proof) private pure returns (Layout memory layout) {
         unchecked {
             layout.n = n;
@@ -96,8 +97,8 @@ contract FaultProver is IFaultProver {
         if (layout.coordinate >= Blocks.VALUES) revert CoordinateOutOfRange(layout.coordinate);
     }
 
-    /// @dev keccak(0x04 || leaf of each state block || leaf of each update's block). Also the place where the updates
-    /// are found to end exactly where the proof does.
+    /// @dev keccak(0x04 || leaf of each state block || leaf of each update's block). Also checks that the updates end
+    /// exactly at the proof's end.
     function _transcriptLeaf(Layout memory layout, bytes calldata proof) private pure returns (bytes32) {
         unchecked {
             uint256 states = (layout.table - STATES) / Blocks.RAW_BYTES;
@@ -180,7 +181,7 @@ contract FaultProver is IFaultProver {
         }
     }
 
-    /// @dev Where in an update tree the proof's node hangs; what is left of the proof is its preimage.
+    /// @dev The position of the proof's node in an update tree; the rest of the proof is its preimage.
     function _nodePosition(uint256 depth, bytes calldata proof)
         private
         pure
@@ -217,7 +218,7 @@ contract FaultProver is IFaultProver {
 
     /// @dev Goes from the root's energy down to that of the node at `position`. Sums of two energies are taken in 256
     /// bits, so one beyond 96 bits adds up to nothing that a node can carry.
-    /// @return energy What the tree says of the node.
+    /// @return energy The node's energy as the tree gives it.
     /// @return addUp Whether on every level the two energies add up to the one above.
     function _descend(uint256 position, uint256 levels, bytes calldata proof)
         private

@@ -21,12 +21,14 @@ contract Vault is IVault, ReentrancyGuard {
         uint96 amount;
     }
 
+    /// @inheritdoc IVault
     address public immutable override token;
+    /// @inheritdoc IVault
     uint40 public immutable override unbondingDelay; // seconds
     IWorkerRegistry public immutable REGISTRY;
     address public immutable COORDINATOR;
 
-    mapping(address account => mapping(Purse purse => Balance)) private _purses;
+    mapping(address account => mapping(Collateral kind => Balance)) private _collateral;
     mapping(uint64 job => Escrow) private _escrows;
     mapping(address token => mapping(address account => uint256)) private _credits;
     mapping(address token => uint256) private _burned;
@@ -45,47 +47,47 @@ contract Vault is IVault, ReentrancyGuard {
     }
 
     /// @inheritdoc IVault
-    function deposit(address account, Purse purse, uint256 amount) external nonReentrant {
-        _deposit(msg.sender, account, purse, amount);
+    function deposit(address account, Collateral kind, uint256 amount) external nonReentrant {
+        _deposit(msg.sender, account, kind, amount);
     }
 
     /// @inheritdoc IVault
     function depositWithPermit(
         address account,
-        Purse purse,
+        Collateral kind,
         uint256 amount,
         uint256 deadline,
         uint8 v,
         bytes32 r,
         bytes32 s
     ) external nonReentrant {
-        // Whoever saw the permit may have used it first; the allowance is then there all the same.
+        // Whoever saw the permit may have used it first; the allowance is then there already.
         try IERC20Permit(token).permit(msg.sender, address(this), amount, deadline, v, r, s) {} catch {}
-        _deposit(msg.sender, account, purse, amount);
+        _deposit(msg.sender, account, kind, amount);
     }
 
     /// @inheritdoc IVault
     function depositFrom(address payer, uint256 amount) external nonReentrant {
         if (msg.sender != address(REGISTRY)) revert NotAllowed(msg.sender);
-        _deposit(payer, payer, Purse.Stake, amount);
+        _deposit(payer, payer, Collateral.Stake, amount);
     }
 
     /// @inheritdoc IVault
-    function unbond(Purse purse, uint256 amount) external {
-        Balance storage balance = _purses[msg.sender][purse];
-        _takeFree(balance, msg.sender, purse, amount);
+    function unbond(Collateral kind, uint256 amount) external {
+        Balance storage balance = _collateral[msg.sender][kind];
+        _takeFree(balance, msg.sender, kind, amount);
 
         uint40 withdrawableAt = uint40(block.timestamp) + unbondingDelay;
         balance.unbonding += amount.toUint128();
         balance.withdrawableAt = withdrawableAt;
 
-        emit UnbondingStarted(msg.sender, purse, amount, withdrawableAt);
+        emit UnbondingStarted(msg.sender, kind, amount, withdrawableAt);
     }
 
     /// @inheritdoc IVault
     function withdraw(address account, address[] calldata tokens) external nonReentrant {
         address payout = REGISTRY.payoutOf(account);
-        uint256 unbonded = _takeUnbonded(account, Purse.Stake) + _takeUnbonded(account, Purse.Bond);
+        uint256 unbonded = _takeUnbonded(account, Collateral.Stake) + _takeUnbonded(account, Collateral.Bond);
         uint256 total = unbonded;
         if (unbonded != 0) _send(token, account, payout, unbonded);
 
@@ -100,28 +102,28 @@ contract Vault is IVault, ReentrancyGuard {
     }
 
     /// @inheritdoc IVault
-    function lock(address account, Purse purse, uint256 amount) external onlyCoordinator {
-        Balance storage balance = _purses[account][purse];
-        _takeFree(balance, account, purse, amount);
+    function lock(address account, Collateral kind, uint256 amount) external onlyCoordinator {
+        Balance storage balance = _collateral[account][kind];
+        _takeFree(balance, account, kind, amount);
         balance.locked += uint128(amount);
     }
 
     /// @inheritdoc IVault
-    function unlock(address account, Purse purse, uint256 amount) external onlyCoordinator {
-        Balance storage balance = _purses[account][purse];
+    function unlock(address account, Collateral kind, uint256 amount) external onlyCoordinator {
+        Balance storage balance = _collateral[account][kind];
         balance.locked -= uint128(amount);
         balance.free += uint128(amount);
     }
 
     /// @inheritdoc IVault
-    function slash(address account, Purse purse, uint256 amount, address prover) external onlyCoordinator {
+    function slash(address account, Collateral kind, uint256 amount, address prover) external onlyCoordinator {
         uint256 rewarded = prover == address(0) ? 0 : amount / 2;
 
-        _purses[account][purse].locked -= uint128(amount);
+        _collateral[account][kind].locked -= uint128(amount);
         _burned[token] += amount - rewarded;
         if (rewarded != 0) _credits[token][prover] += rewarded;
 
-        emit Slashed(account, purse, amount - rewarded, prover, rewarded);
+        emit Slashed(account, kind, amount - rewarded, prover, rewarded);
     }
 
     /// @inheritdoc IVault
@@ -150,8 +152,8 @@ contract Vault is IVault, ReentrancyGuard {
     }
 
     /// @inheritdoc IVault
-    function balanceOf(address account, Purse purse) external view returns (Balance memory) {
-        return _purses[account][purse];
+    function balanceOf(address account, Collateral kind) external view returns (Balance memory) {
+        return _collateral[account][kind];
     }
 
     /// @inheritdoc IVault
@@ -175,14 +177,14 @@ contract Vault is IVault, ReentrancyGuard {
         return _held[token_];
     }
 
-    function _deposit(address payer, address account, Purse purse, uint256 amount) private {
+    function _deposit(address payer, address account, Collateral kind, uint256 amount) private {
         uint256 received = _pull(token, payer, amount);
-        _purses[account][purse].free += received.toUint128();
+        _collateral[account][kind].free += received.toUint128();
 
-        emit Deposited(account, purse, received);
+        emit Deposited(account, kind, received);
     }
 
-    /// @dev What counts is the change of the Vault's own balance, whatever the token says that it moved.
+    /// @dev Counts the change of the Vault's own balance, not the amount that the token claims to have moved.
     function _pull(address from, address payer, uint256 amount) private returns (uint256 received) {
         uint256 before = IERC20(from).balanceOf(address(this));
         IERC20(from).safeTransferFrom(payer, address(this), amount);
@@ -197,15 +199,15 @@ contract Vault is IVault, ReentrancyGuard {
         emit Withdrawn(what, account, payout, amount);
     }
 
-    function _takeFree(Balance storage balance, address account, Purse purse, uint256 amount) private {
+    function _takeFree(Balance storage balance, address account, Collateral kind, uint256 amount) private {
         uint256 free = balance.free;
-        if (amount > free) revert InsufficientFree(account, purse, free, amount);
+        if (amount > free) revert InsufficientFree(account, kind, free, amount);
         balance.free = uint128(free - amount);
     }
 
-    /// @dev Zero where nothing is unbonding or its time has not come, so that credits can be withdrawn before.
-    function _takeUnbonded(address account, Purse purse) private returns (uint256 amount) {
-        Balance storage balance = _purses[account][purse];
+    /// @dev Zero if nothing is unbonding or its time has not come, so that credits can be withdrawn before.
+    function _takeUnbonded(address account, Collateral kind) private returns (uint256 amount) {
+        Balance storage balance = _collateral[account][kind];
         if (block.timestamp < balance.withdrawableAt) return 0;
         amount = balance.unbonding;
         if (amount != 0) balance.unbonding = 0;

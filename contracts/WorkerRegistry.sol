@@ -6,7 +6,7 @@ import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC2
 import {IVault} from "./interfaces/IVault.sol";
 import {IWorkerRegistry} from "./interfaces/IWorkerRegistry.sol";
 
-/// @title Who may work
+/// @title Registry of workers
 contract WorkerRegistry is IWorkerRegistry {
     IVault public immutable VAULT;
     address public immutable COORDINATOR;
@@ -36,7 +36,7 @@ contract WorkerRegistry is IWorkerRegistry {
     ) external {
         _register(operator, payout, encryptionKey);
 
-        // Whoever saw the permit may have used it first; the allowance is then there all the same.
+        // Whoever saw the permit may have used it first; the allowance is then there already.
         try IERC20Permit(VAULT.token())
             .permit(msg.sender, address(VAULT), stakeAmount, permit.deadline, permit.v, permit.r, permit.s) {}
             catch {}

@@ -1,7 +1,7 @@
 """Build the contracts: committed ABI and bytecode, and the standard JSON that an explorer verifies them with.
 
 build_contracts.py            writes worker/steelyard/chain/abi/<Name>.json and build/standard-json/
-build_contracts.py --check    writes nothing; exit code 1 where a committed file is stale
+build_contracts.py --check    writes nothing; exit code 1 if a committed file is stale
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MAX_CODE_BYTES = 23_300
 def compile_all(contracts: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The committed description of each of `contracts`, compiled together.
 
-    Raises BuildError where one does not compile, compiles with warnings or is too large for a chain.
+    Raises BuildError if one does not compile, compiles with warnings or is too large for a chain.
     """
     inputs = [standard_json(contract) for contract in contracts]
     sources = {name: source for each in inputs for name, source in each["sources"].items()}
@@ -71,7 +71,7 @@ def _described(contract: str, built: dict[str, Any]) -> dict[str, Any]:
 
 
 def _links(built: dict[str, Any]) -> dict[str, list[int]]:
-    """Where the bytecode, here with zeros, needs the address of a linked library: byte offsets by library."""
+    """Byte offsets in the bytecode, by linked library, at which its address replaces zeros."""
     references = built["evm"]["bytecode"]["linkReferences"]
     unplanned = sorted(
         {library for libraries in references.values() for library in libraries} - set(CONTRACTS)
@@ -103,7 +103,7 @@ def build_all() -> dict[str, str]:
 
 
 def stale(built: dict[str, str]) -> list[str]:
-    """Names of the contracts whose committed file is missing, outdated or of no contract."""
+    """Names of the contracts whose committed file is missing, outdated, or whose contract is gone."""
     committed = {path.stem: path.read_text("utf-8") for path in ABI_FOLDER.glob("*.json")}
     return sorted(name for name in built.keys() | committed.keys() if built.get(name) != committed.get(name))
 
@@ -112,7 +112,7 @@ def main() -> int:
     """Run from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description="Build the contracts' committed ABI and bytecode.")
     parser.add_argument(
-        "--check", action="store_true", help="write nothing, fail where a committed file is stale"
+        "--check", action="store_true", help="write nothing, fail if a committed file is stale"
     )
     only_check: bool = parser.parse_args().check
     try:

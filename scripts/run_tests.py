@@ -1,10 +1,14 @@
 """Everything that CI runs, stage by stage, with one count at the end: `make test`.
 
     scripts/run_tests.py                 all stages
-    scripts/run_tests.py pytest brownie  these only
+    scripts/run_tests.py unit brownie    these only
+    scripts/run_tests.py contracts       a part: its stages
 
-A stage that reports counts adds them; one that only passes or fails counts as one test. Jobs spend most of
-their time in waiting for windows, so their tests run beside the others, and their output comes at their end.
+A stage that reports counts adds them; one that only passes or fails counts as one test. Stages stand in
+phases, which run one after the other. A phase has lanes that run beside each other: two for what computes,
+three for tests that mostly wait for a job's windows. The first lane's output is shown as it comes, the
+others' when a stage has ended. Tests that assert how long something takes have a phase of their own, last
+but for the demo.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +30,14 @@ from steelyard.chain.dev.tools import program
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = str(ROOT / ".venv" / "bin" / "python")
-WAITING = tuple(f"tests/integration/{name}" for name in ("nodes", "faults", "demo"))
+INTEGRATION = "tests/integration"
+CORE = f"{INTEGRATION}/core"
+JOBS = (f"{INTEGRATION}/nodes",)
+FAULTS = (f"{INTEGRATION}/faults", f"{INTEGRATION}/demo")
+PARTS = {
+    "contracts": ("forge", "gas", "slither", "coverage", "brownie"),
+    "integration": ("core", "jobs", "faults", "integration", "timing", "demo"),
+}  # `make test-contracts` and so on; `unit` is a part and a stage
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PYTEST = re.compile(r"(\d+) (passed|failed|error|errors|skipped)\b")
 _FORGE = re.compile(r"(\d+) tests? passed, (\d+) failed, (\d+) skipped \(\d+ total")
@@ -40,12 +51,11 @@ class Stage:
     command: tuple[str, ...]
     counts: str = "one"  # pytest, forge or one
     minutes: int = 10  # it is ended after so many
-    beside: bool = False  # the next one, and shown when it has ended
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a stage came to."""
+    """Result of a stage."""
 
     stage: Stage
     passed: int
@@ -54,39 +64,56 @@ class Outcome:
     seconds: float
 
 
-def stages() -> list[Stage]:
-    """All stages in order: the quick ones first."""
+Lane = Sequence[Stage]
+Phase = Sequence[Lane]
+
+
+def phases() -> list[Phase]:
+    """All stages: phases in order, each with its lanes, each with its stages in order.
+
+    Stages of different lanes share no output folder: forge, Slither, coverage and Brownie build apart, and
+    `gas` follows `forge` because it uses the same build.
+    """
     forge = program("forge")[0]
     pytest = (PYTHON, "-m", "pytest", "--durations=15")
+    rest = tuple(f"--ignore={folder}" for folder in (CORE, *JOBS, *FAULTS))
     return [
-        Stage(name="check", command=("scripts/check",), minutes=3),
-        Stage(name="slither", command=("scripts/slither",)),
-        Stage(name="forge", command=(forge, "test"), counts="forge", minutes=25),
-        Stage(name="coverage", command=(PYTHON, "scripts/contract_coverage.py")),
-        Stage(name="brownie", command=("scripts/brownie", "test"), counts="pytest"),
-        Stage(name="gas", command=(PYTHON, "scripts/gas.py", "--check")),
-        Stage(name="jobs", command=(*pytest, *WAITING), counts="pytest", minutes=50, beside=True),
-        Stage(
-            name="pytest",
-            command=(*pytest, *(f"--ignore={folder}" for folder in WAITING)),
-            counts="pytest",
-            minutes=50,
-        ),
-        Stage(name="demo", command=("make", "--no-print-directory", "demo")),
+        [[Stage(name="check", command=("scripts/check",), minutes=3)]],
+        [
+            [
+                Stage(name="unit", command=(*pytest, "tests/unit"), counts="pytest", minutes=20),
+                Stage(name="core", command=(*pytest, CORE), counts="pytest", minutes=20),
+                Stage(name="slither", command=("scripts/slither",), minutes=20),
+                Stage(name="coverage", command=(PYTHON, "scripts/contract_coverage.py"), minutes=20),
+            ],
+            [
+                Stage(name="forge", command=(forge, "test"), counts="forge", minutes=40),
+                Stage(name="gas", command=(PYTHON, "scripts/gas.py", "--check")),
+                Stage(name="brownie", command=("scripts/brownie", "test"), counts="pytest"),
+            ],
+        ],
+        [
+            [Stage(name="integration", command=(*pytest, INTEGRATION, *rest), counts="pytest", minutes=50)],
+            [
+                Stage(name="jobs", command=(*pytest, *JOBS), counts="pytest", minutes=50),
+                Stage(name="faults", command=(*pytest, *FAULTS), counts="pytest", minutes=50),
+            ],
+        ],
+        [[Stage(name="timing", command=(*pytest, "-m", "timing"), counts="pytest")]],
+        [[Stage(name="demo", command=("make", "--no-print-directory", "demo"))]],
     ]
 
 
-def run(stage: Stage) -> Outcome:
-    """Run one stage, showing its output as it comes, or at its end where it runs beside another."""
+def run(stage: Stage, *, live: bool = True) -> Outcome:
+    """Run one stage. live: show its output as it comes, not when it has ended."""
     title = f"\n===== {stage.name}: {' '.join(stage.command)}\n"
-    if not stage.beside:
+    if live:
         print(title, end="", flush=True)
     started = time.monotonic()
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         stage.command,
         cwd=ROOT,
-        env=environment,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -97,7 +124,7 @@ def run(stage: Stage) -> Outcome:
     )
     limit.start()
     try:
-        output = _hear(process, title) if stage.beside else _show(process)
+        output = _show(process) if live else _collect(process, title)
         code = process.wait()
     finally:
         limit.cancel()
@@ -110,17 +137,17 @@ def run(stage: Stage) -> Outcome:
 
 def _show(process: subprocess.Popen[bytes]) -> str:
     """Pass the process's output on as it comes; returns the end of it, without colours."""
-    kept: list[str] = []
+    end: list[str] = []
     for raw in process.stdout or ():
         line = raw.decode(errors="replace")
         sys.stdout.write(line)
         sys.stdout.flush()
-        kept.append(_COLOUR.sub("", line))
-        del kept[:-200]
-    return "".join(kept)
+        end.append(_COLOUR.sub("", line))
+        del end[:-200]
+    return "".join(end)
 
 
-def _hear(process: subprocess.Popen[bytes], title: str) -> str:
+def _collect(process: subprocess.Popen[bytes], title: str) -> str:
     """Show the process's output once it has ended; returns the end of it, without colours."""
     raw = process.stdout.read() if process.stdout else b""
     text = raw.decode(errors="replace")
@@ -154,26 +181,43 @@ def read_counts(kind: str, output: str, code: int) -> tuple[int, int, int]:
     return passed, failed, skipped
 
 
-def run_all(stages: Sequence[Stage]) -> list[Outcome]:
-    """One after the other, but for those that run beside the next."""
+def chosen(names: Sequence[str]) -> list[Phase]:
+    """The phases of the named stages and parts, or all. Raises KeyError with an unknown name."""
+    known = {stage.name for phase in phases() for lane in phase for stage in lane}
+    wanted: set[str] = set()
+    for name in names:
+        if name not in known and name not in PARTS:
+            raise KeyError(name)
+        wanted |= set(PARTS.get(name, [name]))
+    wanted = wanted or known
+    lanes = [[[each for each in lane if each.name in wanted] for lane in phase] for phase in phases()]
+    return [kept for phase in lanes if (kept := [lane for lane in phase if lane])]
+
+
+def _run_lane(lane: Lane, live: bool) -> list[Outcome]:
+    return [run(stage, live=live) for stage in lane]
+
+
+def run_all(wanted: Sequence[Phase]) -> list[Outcome]:
+    """Phases one after the other, the lanes of each beside each other."""
+    outcomes: list[Outcome] = []
     with ThreadPoolExecutor() as pool:
-        running: list[Future[Outcome]] = []
-        for stage in stages:
-            running.append(pool.submit(run, stage))
-            if not stage.beside:
-                wait(running)
-        return [each.result() for each in running]
+        for phase in wanted:
+            running = [pool.submit(_run_lane, lane, number == 0) for number, lane in enumerate(phase)]
+            outcomes += [outcome for lane in running for outcome in lane.result()]
+    return outcomes
 
 
 def main(names: Sequence[str]) -> int:
-    """Run the named stages, or all; returns the exit code."""
-    known = {stage.name: stage for stage in stages()}
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        print(f"no stage {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+    """Run the named stages and parts, or all; returns the exit code."""
+    try:
+        wanted = chosen(names)
+    except KeyError as unknown:
+        stages = [stage.name for phase in phases() for lane in phase for stage in lane]
+        print(f"no stage {unknown.args[0]}; there are {', '.join((*stages, *PARTS))}", file=sys.stderr)
         return 2
     started = time.monotonic()
-    outcomes = run_all([known[name] for name in names or known])
+    outcomes = run_all(wanted)
 
     print(f"\n===== summary, {(time.monotonic() - started) / 60:.1f} min")
     for each in outcomes:

@@ -1,8 +1,8 @@
 """Check a demo's report.json against chain and content: `python scripts/verify_report.py report.json`.
 
 It imports none of Steelyard's code. It rebuilds, from logs and public files alone, every model from the first
-to the last, the wrong number for which somebody was convicted, and where every token is; it compares that
-with the report. Exit code 0 where all agree, 1 with the first disagreement, 2 where something is unreadable.
+to the last, the wrong number of each conviction, and every token balance; it compares them with the
+report. Exit code 0 if all agree, 1 with the first disagreement, 2 if something is unreadable.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CONVICTED = 1  # cause in ResultVoid
 
 
 class Check:
-    """One report and what chain and content say."""
+    """One report, compared with chain and content."""
 
     def __init__(self, report: dict[str, Any], rpc: str, content: str) -> None:
         self.report, self.chain, self.content = report, Chain(rpc), content
@@ -45,13 +45,15 @@ class Check:
     # ------------------------------------------------------------------ transactions
     def transactions(self) -> str:
         """Every transaction of the chain up to the report's block is in the report, with its gas."""
-        told = {each["hash"]: each for each in self.report["transactions"]}
+        reported = {each["hash"]: each for each in self.report["transactions"]}
         mined: list[str] = []
         for number in range(self.report["head_block"] + 1):
             mined += self.chain.call("eth_getBlockByNumber", hex(number), False)["transactions"]
-        require(set(mined) == set(told), f"{len(told)} transactions are told, {len(mined)} were mined")
+        require(
+            set(mined) == set(reported), f"{len(reported)} transactions are reported, {len(mined)} were mined"
+        )
         gas = 0
-        for digest, each in told.items():
+        for digest, each in reported.items():
             receipt = self.chain.call("eth_getTransactionReceipt", digest)
             same = (
                 int(receipt["gasUsed"], 16) == each["gas_used"]
@@ -59,7 +61,7 @@ class Check:
             )
             require(same, f"transaction {digest} had another outcome")
             gas += each["gas_used"]
-        return f"{len(told)} transactions, {gas:,} gas"
+        return f"{len(reported)} transactions, {gas:,} gas"
 
     # ------------------------------------------------------------------ models
     def models(self) -> str:
@@ -71,15 +73,15 @@ class Check:
         require(model.state_root(state) == self.terms["stateRoot"], "the first model has another root")
         final = {f["id"]: f["number"] for f in self.all("Final")}
         posts = [f for f in self.all("Posted") if f["id"] in final]
-        told = {each["result"]: each for each in self.report["rounds"]}
-        require(len(posts) == len(told), f"{len(told)} rounds are told, {len(posts)} are final")
+        reported = {each["result"]: each for each in self.report["rounds"]}
+        require(len(posts) == len(reported), f"{len(reported)} rounds are reported, {len(posts)} are final")
         self.faults: list[str] = []
         for post in posts:
             self._faults_of(post["serial"], state)
             state = self._rebuilt(post["result"], state)
             root = model.state_root(state)
             require(root == post["result"]["stateRoot"], f"serial {post['serial']}: the final model is wrong")
-            row = told["0x" + post["id"].hex()]
+            row = reported["0x" + post["id"].hex()]
             right = row["state_root"] == "0x" + root.hex() and row["round"] == final[post["id"]]
             require(right, f"round {row['round']}: the report has another root")
             cid = cid_of(post["result"]["codec"], post["result"]["digest"])
@@ -91,7 +93,7 @@ class Check:
         return f"{len(posts)} models rebuilt, the last with root {last['state_root']}"
 
     def _rebuilt(self, result: dict[str, Any], old: bytes) -> bytes:
-        """What the rules make of a result's included updates, each opened and checked against its seal."""
+        """The state that a result's included updates give, each opened and checked against its seal."""
         serial, step = result["serial"], self.terms["step"]
         updates, weights = [], []
         for f in sorted(self.all("Submitted"), key=lambda each: each["slot"]):
@@ -124,23 +126,29 @@ class Check:
             self.faults.append(f"serial {serial}: {wrong.size} wrong number, at {', '.join(map(str, wrong))}")
 
     def convictions(self) -> str:
-        """Each conviction is one transaction: it voids a wrong result and slashes its bond. All are told."""
-        told = {each["result"]: each for each in self.report["convictions"]}
+        """Each conviction is one transaction: it voids a wrong result and slashes its bond."""
+        reported = {each["result"]: each for each in self.report["convictions"]}
         logs = [log for log in self.logs if log.name == "Convicted"]
-        require(len(logs) == len(told) == len(self.faults), f"{len(logs)} convictions, {len(told)} are told")
-        require(bool(logs) == self.report["cheat"], "who cheats is convicted, and nobody else")
+        require(
+            len(logs) == len(reported) == len(self.faults),
+            f"{len(logs)} convictions, {len(reported)} are reported",
+        )
+        require(
+            bool(logs) == self.report["cheat"],
+            "a conviction without a cheat, or a cheat without a conviction",
+        )
         void = {f["id"]: f for f in self.all("ResultVoid")}
         slashes = {log.transaction: log.fields for log in self.vault_logs if log.name == "Slashed"}
         for log in logs:
             f, slash = log.fields, slashes[log.transaction]
-            row = told["0x" + f["id"].hex()]
+            row = reported["0x" + f["id"].hex()]
             require(void[f["id"]]["cause"] == CONVICTED, "the convicted result is not void")
             require(slash["account"] == f["poster"] == row["poster"], "another account was slashed")
             require(
                 slash["burned"] + slash["rewarded"] == self.terms["bond"], "the bond was not slashed whole"
             )
             same = (row["transaction"], row["prover"]) == (log.transaction, f["prover"])
-            require(same, "the report tells another conviction")
+            require(same, "the report has another conviction")
         return "; ".join(self.faults) or "nobody was convicted"
 
     # ------------------------------------------------------------------ money
@@ -150,32 +158,32 @@ class Check:
         return self.chain.logs(self.report["vault"], "Vault")
 
     def balances(self) -> str:
-        """Where every token is, by events, by the contracts' ledgers, and by the report."""
+        """Every token balance, by events, by the contracts' ledgers, and by the report."""
         ledger = money.Ledger()
         for log in [*self.vault_logs, *self.logs]:
-            ledger.take(log)
+            ledger.record(log)
         transfers = [
             log for log in self.chain.logs(self.report["token"], "TestToken") if log.name == "Transfer"
         ]
-        hands = money.hand_balances(transfers)
+        balances = money.token_balances(transfers)
         money.check_shares(self.logs, self.terms)
-        money.check_accounts(self.chain, self.report, ledger, self.one("JobCreated")["sponsor"], hands)
-        money.check_vault(self.chain, self.report, ledger, hands)
+        money.check_accounts(self.chain, self.report, ledger, self.one("JobCreated")["sponsor"], balances)
+        money.check_vault(self.chain, self.report, ledger, balances)
         return f"{len(self.report['accounts'])} accounts, {ledger.burned} units burned"
 
 
 def main() -> int:
-    """Print what agrees, or the first thing that does not."""
+    """Print what agrees, or the first disagreement."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("report", type=Path)
-    parser.add_argument("--rpc", default="", help="the chain, if not where the report says")
-    parser.add_argument("--content", default="", help="a gateway, if not where the report says")
+    parser.add_argument("--rpc", default="", help="the chain, if not the one in the report")
+    parser.add_argument("--content", default="", help="a gateway, if not the one in the report")
     given = parser.parse_args()
     try:
         report = json.loads(given.report.read_text())
         check = Check(report, given.rpc or report["rpc_url"], given.content or report["content_url"])
-        for act in (check.transactions, check.models, check.convictions, check.balances):
-            sys.stdout.write(f"{act.__name__}: {act()}\n")
+        for check_part in (check.transactions, check.models, check.convictions, check.balances):
+            sys.stdout.write(f"{check_part.__name__}: {check_part()}\n")
     except Disagreement as error:
         sys.stdout.write(f"DISAGREES: {error}\n")
         return 1

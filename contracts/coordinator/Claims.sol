@@ -1,31 +1,35 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {ICoordinator, JobState, JobTerms, Result, Round, Submission} from "../interfaces/ICoordinator.sol";
+import {IPayouts} from "../interfaces/IPayouts.sol";
+import {IRounds} from "../interfaces/IRounds.sol";
+import {JobState, JobTerms, Result, Round, Submission} from "../interfaces/JobTypes.sol";
 import {BitCounters} from "../libraries/BitCounters.sol";
 import {Payouts} from "./Payouts.sol";
+import {RoundFields} from "./RoundFields.sol";
 import {RoundLib} from "./RoundLib.sol";
 import {Slots} from "./Slots.sol";
 import {Job} from "./State.sol";
 
 /// @title Rewards
-/// @notice Part of the Coordinator; `ICoordinator` describes each act. Shares are rounded down; what is left over
+/// @notice Part of the Coordinator; IPayouts describes `claim`. Shares are rounded down; what is left over
 /// goes back to the sponsor with the last share of an ended job.
 abstract contract Claims is Payouts {
+    using RoundFields for Round;
     using RoundLib for Job;
     using Slots for JobState;
     using Slots for Round;
 
     function _claimAll(Result[] calldata results, Submission[] calldata submissions) internal {
         if (results.length != submissions.length) {
-            revert ICoordinator.LengthMismatch(results.length, submissions.length);
+            revert IPayouts.LengthMismatch(results.length, submissions.length);
         }
         for (uint256 i; i < results.length; ++i) {
             _claim(results[i], submissions[i]);
         }
     }
 
-    /// @dev The job's share of each kind, and what it comes to.
+    /// @dev The slot's share of each kind, in units of the token.
     struct Due {
         uint256 work;
         uint256 attesting;
@@ -38,7 +42,7 @@ abstract contract Claims is Payouts {
         Job storage job = _self.jobs[id];
         Round memory round = _requireFinal(job, result);
         if (submission.job != id || submission.serial != result.serial) {
-            revert ICoordinator.WrongSerial(id, result.serial, submission.serial);
+            revert IRounds.WrongSerial(id, result.serial, submission.serial);
         }
         _consume(job, submission);
         bool included = _earns(job, round, result, submission);
@@ -58,12 +62,10 @@ abstract contract Claims is Payouts {
         returns (bool)
     {
         if (!BitCounters.has(result.included, submission.slot)) return false;
-        return
-            !RoundLib.has(round, RoundLib.HAS_MALFORMED)
-                || !BitCounters.has(job.malformed[result.serial], submission.slot);
+        return !round.has(RoundFields.HAS_MALFORMED) || !BitCounters.has(job.malformed[result.serial], submission.slot);
     }
 
-    /// @dev Reckons the shares of a submission's slot, uses its attestation up, and says so.
+    /// @dev Computes the shares of a submission's slot, deletes its attestation, and emits the event.
     function _due(Job storage job, Round memory round, Submission calldata submission, bool included)
         private
         returns (Due memory due)
@@ -78,19 +80,17 @@ abstract contract Claims is Payouts {
         (bool sits, bool heard) = _attested(job, round, submission.serial, submission.slot);
         if (sits) {
             due.shares = 2;
-            due.attesting = attestors / RoundLib.committeeSize(round);
+            due.attesting = attestors / round.committeeSize();
             if (heard) attested = due.attesting;
         }
         due.earned = worked + attested;
 
-        emit ICoordinator.Claimed(
-            submission.job, submission.serial, submission.worker, submission.slot, worked, attested
-        );
+        emit IPayouts.Claimed(submission.job, submission.serial, submission.worker, submission.slot, worked, attested);
     }
 
     function _return(Job storage job, uint64 id, uint64 serial, uint256 amount) private {
         if (amount == 0) return;
-        emit ICoordinator.Returned(id, serial, amount);
+        emit IPayouts.Returned(id, serial, amount);
         VAULT.pay(id, job.sponsor, amount);
     }
 
@@ -104,19 +104,19 @@ abstract contract Claims is Payouts {
     function _consume(Job storage job, Submission calldata submission) private {
         mapping(uint256 => bytes32) storage words = job.submissions[submission.serial];
         bytes32 stored = words[submission.slot];
-        if (stored == 0) revert ICoordinator.AlreadyClaimed(submission.job, submission.serial, submission.slot);
+        if (stored == 0) revert IPayouts.AlreadyClaimed(submission.job, submission.serial, submission.slot);
         bytes32 hash = RoundLib.hashOf(submission);
-        if (stored != hash) revert ICoordinator.WrongSubmission(stored, hash);
+        if (stored != hash) revert IRounds.WrongSubmission(stored, hash);
 
         words[submission.slot] = 0;
     }
 
-    /// @dev Whether the slot sits in the committee that attested the result, and was heard. Uses the attestation up.
+    /// @dev Whether the slot sits in the committee that attested the result, and attested. Deletes the attestation.
     function _attested(Job storage job, Round memory round, uint64 serial, uint8 slot)
         private
         returns (bool sits, bool heard)
     {
-        sits = !RoundLib.has(round, RoundLib.COMMITTEE_STORED) || BitCounters.has(job.committees[serial], slot);
+        sits = !round.has(RoundFields.COMMITTEE_STORED) || BitCounters.has(job.committees[serial], slot);
         if (!sits) return (false, false);
         mapping(uint256 => uint256) storage words = job.attestations[serial];
         uint256 key = (uint256(round.tries) << 8) | slot;

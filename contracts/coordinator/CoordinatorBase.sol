@@ -6,8 +6,8 @@ import {IVault} from "../interfaces/IVault.sol";
 import {IWorkerRegistry} from "../interfaces/IWorkerRegistry.sol";
 import {State} from "./State.sol";
 
-/// @title What the Coordinator and its modules share: the storage and the contracts below
-/// @dev One contract cannot hold all the code, so the rarer acts are in modules that the Coordinator runs on its own
+/// @title Storage and contracts that the Coordinator and its modules share
+/// @dev One contract cannot hold all the code, so the rarer calls are in modules that the Coordinator runs on its own
 /// storage by `delegatecall`. The modules' addresses are fixed with the Coordinator's; a module called on its own finds
 /// an empty storage and a Vault that does not know it.
 abstract contract CoordinatorBase {

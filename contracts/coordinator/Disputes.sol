@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {ICoordinator, JobState, Member, Result, Round, Seat, Submission} from "../interfaces/ICoordinator.sol";
-import {IWorkerRegistry} from "../interfaces/IWorkerRegistry.sol";
+import {IDisputes} from "../interfaces/IDisputes.sol";
 import {IFaultProver} from "../interfaces/IFaultProver.sol";
+import {IMembership} from "../interfaces/IMembership.sol";
+import {IRounds} from "../interfaces/IRounds.sol";
 import {IVault} from "../interfaces/IVault.sol";
+import {IWorkerRegistry} from "../interfaces/IWorkerRegistry.sol";
+import {JobState, Member, Result, Round, Seat, Submission} from "../interfaces/JobTypes.sol";
 import {BitCounters} from "../libraries/BitCounters.sol";
 import {Trees} from "../libraries/Trees.sol";
 import {CoordinatorBase} from "./CoordinatorBase.sol";
+import {RoundFields} from "./RoundFields.sol";
 import {RoundLib} from "./RoundLib.sol";
 import {Slots} from "./Slots.sol";
 import {Job} from "./State.sol";
 
 /// @title Convictions
-/// @notice Module of the Coordinator; `ICoordinator` describes each act.
-contract Disputes is CoordinatorBase {
+/// @notice Module of the Coordinator.
+contract Disputes is CoordinatorBase, IDisputes {
+    using RoundFields for Round;
     using RoundLib for Job;
     using Slots for JobState;
     using Slots for Round;
@@ -23,64 +28,67 @@ contract Disputes is CoordinatorBase {
         CoordinatorBase(registry, vault, prover, minWindow)
     {}
 
+    /// @inheritdoc IDisputes
     function commit(bytes32 commitment) external {
-        if (_self.commitments[commitment] != 0) revert ICoordinator.AlreadyCommitted(commitment);
+        if (_self.commitments[commitment] != 0) revert IDisputes.AlreadyCommitted(commitment);
 
         _self.commitments[commitment] = (block.timestamp << 64) | block.number;
 
-        emit ICoordinator.Committed(commitment, msg.sender);
+        emit IDisputes.Committed(commitment, msg.sender);
     }
 
+    /// @inheritdoc IDisputes
     function convict(Result calldata result, bytes calldata proof) external {
         (uint64 id, uint64 serial) = (result.job, result.serial);
         Job storage job = _self.jobs[id];
         bytes32 resultId = RoundLib.idOf(result);
         if (serial == 0 || job.results[serial] != resultId) {
-            revert ICoordinator.WrongResult(job.results[serial], resultId);
+            revert IRounds.WrongResult(job.results[serial], resultId);
         }
         Round memory round = job.rounds[serial].load();
-        if (round.mark != 0 && block.timestamp >= RoundLib.finalAt(round, job.terms)) {
-            revert ICoordinator.ChallengeOver(id, serial, RoundLib.finalAt(round, job.terms));
+        if (round.isHeld() && block.timestamp >= RoundLib.finalAt(round, job.terms)) {
+            revert IDisputes.ChallengeOver(id, serial, RoundLib.finalAt(round, job.terms));
         }
         PROVER.checkArithmetic(
             job.terms.step, result.transcriptRoot, result.table, BitCounters.count(result.included), proof
         );
-        bool rewarded = _announced(keccak256(abi.encode(resultId, bytes32(0), proof)), round.clock);
+        bool rewarded = _announced(keccak256(abi.encode(resultId, bytes32(0), proof)), round.postedAt());
 
         JobState memory state = job.state.load();
         job.voidAbove(state, id, serial);
         job.voidResult(round, id, serial, RoundLib.CONVICTED);
         job.state.store(state);
-        job.demoted[serial] |= 1 << RoundLib.posterSeat(round);
-        // The same submissions and bitmaps: attesting is over, posting starts anew.
-        round.flags = (round.flags & ~RoundLib.POSTED) | RoundLib.SEEDED;
-        round.clock = uint40(block.timestamp) - job.terms.attestWindow;
+        job.demoted[serial] |= 1 << round.posterSeat();
+        // The same submissions and bitmaps: attesting is over, posting starts again.
+        round.flags = (round.flags & ~RoundFields.POSTED) | RoundFields.SEEDED;
+        round.setTryStart(uint40(block.timestamp) - job.terms.attestWindow);
         job.rounds[serial].store(round);
 
-        emit ICoordinator.Convicted(id, serial, result.poster, msg.sender, resultId, rewarded);
+        emit IDisputes.Convicted(id, serial, result.poster, msg.sender, resultId, rewarded);
 
-        VAULT.slash(result.poster, IVault.Purse.Bond, job.terms.bond, rewarded ? msg.sender : address(0));
+        VAULT.slash(result.poster, IVault.Collateral.Bond, job.terms.bond, rewarded ? msg.sender : address(0));
     }
 
+    /// @inheritdoc IDisputes
     function convictUpdate(Submission calldata submission, bytes32 updateRoot, bytes calldata proof) external {
         (uint64 id, uint64 serial) = (submission.job, submission.serial);
         Job storage job = _self.jobs[id];
         bytes32 hash = _requireSubmission(job, submission, updateRoot);
         uint256 malformed = job.malformed[serial];
         if (BitCounters.has(malformed, submission.slot)) {
-            revert ICoordinator.AlreadyMalformed(id, serial, submission.slot);
+            revert IDisputes.AlreadyMalformed(id, serial, submission.slot);
         }
         PROVER.checkMalformed(job.terms.step, updateRoot, proof);
         bool rewarded = _announced(keccak256(abi.encode(hash, updateRoot, proof)), 0);
 
         job.malformed[serial] = malformed | (1 << submission.slot);
-        job.rounds[serial].flags |= RoundLib.HAS_MALFORMED;
+        job.rounds[serial].flags |= RoundFields.HAS_MALFORMED;
         bool slashed = _dismiss(job, id, submission);
 
-        emit ICoordinator.UpdateMalformed(id, serial, submission.worker, submission.slot, msg.sender);
+        emit IDisputes.UpdateMalformed(id, serial, submission.worker, submission.slot, msg.sender);
 
         if (slashed) {
-            VAULT.slash(submission.worker, IVault.Purse.Stake, job.terms.stake, rewarded ? msg.sender : address(0));
+            VAULT.slash(submission.worker, IVault.Collateral.Stake, job.terms.stake, rewarded ? msg.sender : address(0));
             REGISTRY.record(submission.worker, 0, 0, 1);
         }
     }
@@ -94,12 +102,12 @@ contract Disputes is CoordinatorBase {
         (uint64 id, uint64 serial) = (submission.job, submission.serial);
         hash = RoundLib.hashOf(submission);
         bytes32 stored = job.submissions[serial][submission.slot];
-        if (stored != hash) revert ICoordinator.WrongSubmission(stored, hash);
+        if (stored != hash) revert IRounds.WrongSubmission(stored, hash);
         Round memory round = job.rounds[serial].load();
-        bool settled = RoundLib.has(round, RoundLib.POSTED) && serial <= job.state.settledSerial;
-        if (settled) revert ICoordinator.ChallengeOver(id, serial, RoundLib.finalAt(round, job.terms));
+        bool settled = round.has(RoundFields.POSTED) && serial <= job.state.settledSerial;
+        if (settled) revert IDisputes.ChallengeOver(id, serial, RoundLib.finalAt(round, job.terms));
         bytes32 seal = Trees.sealedRoot(address(this), id, serial, submission.worker, updateRoot);
-        if (seal != submission.sealedRoot) revert ICoordinator.SealMismatch(submission.sealedRoot, seal);
+        if (seal != submission.sealedRoot) revert IDisputes.SealMismatch(submission.sealedRoot, seal);
     }
 
     /// @dev Takes the seat of a worker whose stake is still there. Returns whether there is a stake to slash.
@@ -114,7 +122,7 @@ contract Disputes is CoordinatorBase {
             job.removeFromSet(state, seat.slot);
             job.state.store(state);
             seat.until = state.lastSerial;
-            emit ICoordinator.Left(id, submission.worker, submission.slot, state.lastSerial, true);
+            emit IMembership.Left(id, submission.worker, submission.slot, state.lastSerial, true);
         }
         // No stake backs what it would still submit to the open round; what it has submitted keeps its slot taken.
         uint32 head = state.head;

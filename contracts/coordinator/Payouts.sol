@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {ICoordinator, JobState, Result, Round} from "../interfaces/ICoordinator.sol";
+import {IPayouts} from "../interfaces/IPayouts.sol";
+import {IRounds} from "../interfaces/IRounds.sol";
+import {JobState, Result, Round} from "../interfaces/JobTypes.sol";
 import {CoordinatorBase} from "./CoordinatorBase.sol";
+import {RoundFields} from "./RoundFields.sol";
 import {RoundLib} from "./RoundLib.sol";
 import {Slots} from "./Slots.sol";
 import {Job} from "./State.sol";
 
-/// @title What all payments out of a job's escrow share
+/// @title Steps common to all payments out of a job's escrow
 abstract contract Payouts is CoordinatorBase {
+    using RoundFields for Round;
     using RoundLib for Job;
     using Slots for JobState;
     using Slots for Round;
@@ -19,11 +23,11 @@ abstract contract Payouts is CoordinatorBase {
         (uint64 id, uint64 serial) = (result.job, result.serial);
         bytes32 resultId = RoundLib.idOf(result);
         if (serial == 0 || job.results[serial] != resultId) {
-            revert ICoordinator.WrongResult(job.results[serial], resultId);
+            revert IRounds.WrongResult(job.results[serial], resultId);
         }
         if (serial > job.state.settledSerial) {
             _settleNow(id);
-            if (serial > job.state.settledSerial) revert ICoordinator.NotFinal(id, serial);
+            if (serial > job.state.settledSerial) revert IPayouts.NotFinal(id, serial);
         }
         return job.rounds[serial].load();
     }
@@ -36,16 +40,16 @@ abstract contract Payouts is CoordinatorBase {
         if (state.unresolved == 0 && state.status >= RoundLib.CLOSED) _returnDust(job, id);
     }
 
-    /// @dev Gives the sponsor what shares rounded down have left of the escrow.
+    /// @dev Returns to the sponsor the rest that rounding down left in the escrow.
     function _returnDust(Job storage job, uint64 id) internal {
         // The token is in the job's terms.
         // slither-disable-next-line unused-return
         (, uint256 left) = VAULT.escrowOf(id);
         if (left == 0) return;
-        emit ICoordinator.Returned(id, 0, left);
+        emit IPayouts.Returned(id, 0, left);
         VAULT.pay(id, job.sponsor, left);
     }
 
-    /// @dev Makes final what can be, as `ICoordinator.settle` does.
+    /// @dev Makes final what can be, as `IRoundRecovery.settle` does.
     function _settleNow(uint64 id) internal virtual;
 }

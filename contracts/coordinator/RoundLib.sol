@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {IRoundRecovery} from "../interfaces/IRoundRecovery.sol";
+import {IRounds} from "../interfaces/IRounds.sol";
+import {JobState, JobTerms, Result, Round, Submission} from "../interfaces/JobTypes.sol";
 import {BitCounters} from "../libraries/BitCounters.sol";
-import {ICoordinator, JobState, JobTerms, Result, Round, Submission} from "../interfaces/ICoordinator.sol";
+import {RoundFields} from "./RoundFields.sol";
 import {Slots} from "./Slots.sol";
 import {Job} from "./State.sol";
 
-/// @title What a round's word means, and the few moves that several acts share
-/// @dev `tally`, lowest bits first.
-///  before a post: seed (32) | awaited submissions (16)
-///  after a post:  holders by `hold`, by rank in the committee (16) | committee size (8) | poster's seat (8) |
-///                 submissions (9) | posted early (1) | seat whose turn the poster took, plus one (6)
+/// @title Rules of rounds that several calls share
+/// @notice Deadlines, sets of slots, holds, results and openings. RoundFields reads a round's fields.
 library RoundLib {
+    using RoundFields for Round;
     using Slots for JobState;
     using Slots for Round;
 
-    /// @notice What an opening is built on.
+    /// @notice The base of an opening.
     struct Opening {
         uint256 number; // of the round
         uint256 parentSerial;
@@ -30,16 +31,6 @@ library RoundLib {
     uint8 internal constant CLOSED = 2;
     uint8 internal constant ABORTED = 3;
 
-    // Flags of a round.
-    uint8 internal constant POSTED = 1;
-    uint8 internal constant COMMITTEE_STORED = 2;
-    uint8 internal constant HAS_MALFORMED = 4;
-    uint8 internal constant SEEDED = 8;
-    uint8 internal constant NO_EARLY_CLOSE = 16; // fewer are awaited than a round needs
-    uint8 internal constant HELD_WITH_OPENING = 32; // its submissions end when the parent must be held
-    uint8 internal constant POSTER_PAID = 64;
-    uint8 internal constant LEFT_BOND = 128; // a result of it was void because it was not held
-
     // Causes for which a result is void.
     uint8 internal constant NOT_HELD = 0;
     uint8 internal constant CONVICTED = 1;
@@ -47,46 +38,6 @@ library RoundLib {
 
     uint256 internal constant MAX_UNSETTLED = 4;
     uint256 internal constant COMMITTEE_SIZE = 16;
-    uint48 internal constant EARLY = 1 << 41; // in the tally; before a post no count there is as high
-
-    function has(Round memory round, uint8 flag) internal pure returns (bool) {
-        return round.flags & flag != 0;
-    }
-
-    // ---------------------------------------------------------------- tally
-    function awaited(Round memory round) internal pure returns (uint256) {
-        return round.tally >> 32;
-    }
-
-    function committeeSize(Round memory round) internal pure returns (uint256) {
-        return (round.tally >> 16) & 0xff;
-    }
-
-    function posterSeat(Round memory round) internal pure returns (uint256) {
-        return (round.tally >> 24) & 0xff;
-    }
-
-    function submissionCount(Round memory round) internal pure returns (uint256) {
-        return (round.tally >> 32) & 0x1ff;
-    }
-
-    /// @notice Whether the current try's attesting was cut short by a post, be it void by now.
-    function postedEarly(Round memory round) internal pure returns (bool) {
-        return round.tally & EARLY != 0;
-    }
-
-    /// @notice The aggregator's seat whose turn the poster took, plus one; 0 where it was its own.
-    function skippedSeat(Round memory round) internal pure returns (uint256) {
-        return round.tally >> 42;
-    }
-
-    function postTally(uint256 size, uint256 seat, uint256 submissions, bool early, uint256 skipped)
-        internal
-        pure
-        returns (uint48)
-    {
-        return uint48((size << 16) | (seat << 24) | (submissions << 32) | (skipped << 42)) | (early ? EARLY : 0);
-    }
 
     /// @notice How many of a committee must attest or hold.
     function threshold(uint256 size) internal pure returns (uint256) {
@@ -95,14 +46,15 @@ library RoundLib {
 
     // ---------------------------------------------------------------- deadlines
     function holdBy(Round memory posted, JobTerms storage terms) internal view returns (uint40) {
-        return posted.clock + terms.submitWindow;
+        return posted.postedAt() + terms.submitWindow;
     }
 
     /// @notice The time from which on a posted result cannot be challenged, 0 while it is not held.
     function finalAt(Round memory posted, JobTerms storage terms) internal view returns (uint40) {
-        // Zero is what stands for "not held" and no time that anyone could bring about.
+        uint40 heldAt = posted.heldAt();
+        // Zero stands for "not held"; it is not a time that anyone could choose.
         // slither-disable-next-line incorrect-equality
-        return posted.mark == 0 ? 0 : posted.mark + terms.challengeWindow;
+        return heldAt == 0 ? 0 : heldAt + terms.challengeWindow;
     }
 
     // ---------------------------------------------------------------- sets
@@ -110,13 +62,13 @@ library RoundLib {
         return job.sets[round.setVersion] & ~job.missing[serial];
     }
 
-    /// @notice The committee of the current try; zero where it is yet to be drawn.
+    /// @notice The committee of the current try; zero if it is yet to be drawn.
     function committee(Job storage job, Round memory round, uint256 serial, uint256 submitters)
         internal
         view
         returns (uint256)
     {
-        if (has(round, COMMITTEE_STORED)) return job.committees[serial];
+        if (round.has(RoundFields.COMMITTEE_STORED)) return job.committees[serial];
         return BitCounters.count(submitters) > COMMITTEE_SIZE ? 0 : submitters;
     }
 
@@ -142,7 +94,7 @@ library RoundLib {
         }
 
         slots = BitCounters.inAtLeast(bitmaps, threshold(size)) & submitters;
-        if (has(round, HAS_MALFORMED)) slots &= ~job.malformed[serial];
+        if (round.has(RoundFields.HAS_MALFORMED)) slots &= ~job.malformed[serial];
     }
 
     /// @notice Changes who takes part from the next opening on. The caller stores `state`.
@@ -163,7 +115,7 @@ library RoundLib {
     // ---------------------------------------------------------------- holds
     /// @notice Committee members that hold a posted result: by `hold`, or by submitting to the opening that came with
     /// it.
-    /// @param child The opening that stands on the result, 0 where there is none.
+    /// @param child The opening that stands on the result, 0 if there is none.
     function holders(Job storage job, Round memory posted, uint256 serial, uint256 child)
         internal
         view
@@ -172,9 +124,9 @@ library RoundLib {
         uint256 members = committee(job, posted, serial, submitted(job, posted, serial));
         if (child != 0) {
             Round memory next = job.rounds[child].load();
-            if (has(next, HELD_WITH_OPENING)) slots = submitted(job, next, child) & members;
+            if (next.has(RoundFields.HELD_WITH_OPENING)) slots = submitted(job, next, child) & members;
         }
-        for (uint256 left = uint16(posted.tally); left != 0; left &= left - 1) {
+        for (uint256 left = posted.holderRanks(); left != 0; left &= left - 1) {
             slots |= 1 << BitCounters.nth(members, BitCounters.lowest(left));
         }
     }
@@ -186,24 +138,24 @@ library RoundLib {
         internal
         returns (bool)
     {
-        if (posted.mark != 0) return true;
-        if (BitCounters.count(holders(job, posted, serial, child)) < threshold(committeeSize(posted))) return false;
+        if (posted.isHeld()) return true;
+        if (BitCounters.count(holders(job, posted, serial, child)) < threshold(posted.committeeSize())) return false;
 
-        posted.mark = uint40(block.timestamp);
+        posted.setHeld();
         job.rounds[serial].store(posted);
 
-        emit ICoordinator.HeldByAll(id, uint64(serial), job.results[serial], finalAt(posted, job.terms));
+        emit IRoundRecovery.ThresholdHeld(id, uint64(serial), job.results[serial], finalAt(posted, job.terms));
         return true;
     }
 
     /// @notice Whether a posted result's time is over and too few hold it.
     function expired(Job storage job, Round memory posted, uint256 serial) internal view returns (bool) {
-        if (posted.mark != 0 || block.timestamp < holdBy(posted, job.terms)) return false;
+        if (posted.isHeld() || block.timestamp < holdBy(posted, job.terms)) return false;
         uint256 held = holders(job, posted, serial, childOf(job, serial));
-        return BitCounters.count(held) < threshold(committeeSize(posted));
+        return BitCounters.count(held) < threshold(posted.committeeSize());
     }
 
-    /// @notice The opening that stands on `serial`, 0 where there is none.
+    /// @notice The opening that stands on `serial`, 0 if there is none.
     function childOf(Job storage job, uint256 serial) internal view returns (uint256 child) {
         uint256 at = job.state.head;
         while (at > serial) {
@@ -222,7 +174,7 @@ library RoundLib {
         }
     }
 
-    /// @notice `keccak256(abi.encode(submission))`, likewise.
+    /// @notice `keccak256(abi.encode(submission))`, in the same way.
     function hashOf(Submission calldata submission) internal pure returns (bytes32 hash) {
         assembly ("memory-safe") {
             let at := mload(0x40)
@@ -233,10 +185,10 @@ library RoundLib {
 
     function requireParent(Job storage job, uint256 parentSerial, bytes32 parent) internal view {
         bytes32 current = job.results[parentSerial];
-        if (current == 0 || current != parent) revert ICoordinator.WrongParent(current, parent);
+        if (current == 0 || current != parent) revert IRounds.WrongParent(current, parent);
     }
 
-    /// @notice The serial of the oldest opening or result that is not final, max where there is none.
+    /// @notice The serial of the oldest opening or result that is not final, max if there is none.
     function oldestUnsettled(Job storage job, JobState memory state) internal view returns (uint256 serial) {
         serial = type(uint256).max;
         uint256 at = state.head;
@@ -252,7 +204,7 @@ library RoundLib {
         while (at != serial) {
             Round memory round = job.rounds[at].load();
             if (job.results[at] != 0) voidResult(job, round, id, at, BUILT_ON_VOID);
-            else emit ICoordinator.OpeningVoid(id, uint64(at));
+            else emit IRounds.OpeningVoid(id, uint64(at));
             at = round.parentSerial;
         }
         state.head = uint32(serial);
@@ -260,12 +212,12 @@ library RoundLib {
 
     /// @notice Makes one result void. Unless convicted, its bond stays behind for its round.
     function voidResult(Job storage job, Round memory round, uint64 id, uint256 serial, uint8 cause) internal {
-        address poster = job.aggregators[job.aggregatorSeats[posterSeat(round)]].account;
+        address poster = job.aggregators[job.aggregatorSeats[round.posterSeat()]].account;
         bytes32 result = job.results[serial];
         delete job.results[serial];
         if (cause != CONVICTED) ++job.leftBonds[round.number][poster];
 
-        emit ICoordinator.ResultVoid(id, uint64(serial), result, poster, cause);
+        emit IRounds.ResultVoid(id, uint64(serial), result, poster, cause);
     }
 
     /// @notice Counts holds that are due and makes final, oldest first, what can be. The caller stores `state`.
@@ -290,8 +242,8 @@ library RoundLib {
 
             state.settledSerial = uint32(serial);
             state.settledNumber = round.number;
-            state.unresolved += uint32(submissionCount(round) + committeeSize(round) + 1);
-            emit ICoordinator.Final(id, uint64(serial), round.number, result);
+            state.unresolved += uint32(round.submissionCount() + round.committeeSize() + 1);
+            emit IRoundRecovery.Final(id, uint64(serial), round.number, result);
         }
     }
 
@@ -325,8 +277,8 @@ library RoundLib {
     function open(Job storage job, JobState memory state, uint64 id, Opening memory opening) internal {
         uint256 members = job.sets[state.setVersion];
         uint256 expected = BitCounters.count(members & (opening.submitters | ~opening.before));
-        uint8 flags = expected < job.terms.minUpdates ? NO_EARLY_CLOSE : 0;
-        if (opening.withPost) flags |= HELD_WITH_OPENING;
+        uint8 flags = expected < job.terms.minUpdates ? RoundFields.NO_EARLY_CLOSE : 0;
+        if (opening.withPost) flags |= RoundFields.HELD_WITH_OPENING;
         uint256 serial = ++state.lastSerial;
 
         state.head = uint32(serial);
@@ -340,9 +292,9 @@ library RoundLib {
             tries: 0,
             posts: 0,
             flags: flags,
-            clock: uint40(block.timestamp) + job.terms.submitWindow,
-            mark: uint40(block.number),
-            tally: uint48(expected << 32)
+            clock: uint40(block.timestamp) + job.terms.submitWindow, // submissionsEnd
+            mark: uint40(block.number), // openingBlock
+            tally: uint48(expected << 32) // awaited
         });
         job.rounds[serial].store(round);
 
@@ -350,15 +302,15 @@ library RoundLib {
     }
 
     function _emitOpened(Job storage job, Round memory round, uint64 id, uint256 serial, uint256 members) private {
-        emit ICoordinator.RoundOpened(
+        emit IRounds.RoundOpened(
             id,
             uint64(serial),
             round.number,
             job.results[round.parentSerial],
             round.parentSerial,
             members,
-            uint16(awaited(round)),
-            round.clock
+            uint16(round.awaited()),
+            round.submissionsEnd()
         );
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {JobState, Round, Seat} from "../interfaces/ICoordinator.sol";
+import {JobState, Round, Seat} from "../interfaces/JobTypes.sol";
 
 /// @title Structs of one slot, read and written at once
 /// @dev The compiler reads and writes a packed struct field by field. The shifts below are the layout that it gives the
@@ -86,11 +86,11 @@ library Slots {
         return (address(uint160(word)), uint8(word >> 160), uint32(word >> 192), word >> 224);
     }
 
-    /// @notice What of a round says whether it can be attested.
+    /// @notice The fields of a round that decide whether it can be attested; `tryStart` only before a post.
     function phase(Round storage slot)
         internal
         view
-        returns (uint8 flags, uint256 clock, uint8 tries, uint256 parentSerial)
+        returns (uint8 flags, uint256 tryStart, uint8 tries, uint256 parentSerial)
     {
         uint256 word;
         assembly ("memory-safe") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {Aggregator, JobState, JobTerms, Member, Round, Seat} from "../interfaces/ICoordinator.sol";
+import {Aggregator, JobState, JobTerms, Member, Round, Seat} from "../interfaces/JobTypes.sol";
 
 /// @notice All that the Coordinator stores of one job. Serial 0 stands for the initial model.
 struct Job {
@@ -11,9 +11,9 @@ struct Job {
     uint256 occupied; // slots that cannot be given out
     mapping(uint256 version => uint256) sets; // members, as bitmaps of slots; version 0 is empty
     mapping(uint256 serial => Round) rounds;
-    mapping(uint256 serial => bytes32) results; // id of the result that stands, zero where none does
+    mapping(uint256 serial => bytes32) results; // id of the result that stands, zero if none does
     mapping(uint256 serial => uint256) missing; // members that have not submitted
-    mapping(uint256 serial => uint256) committees; // where RoundLib.COMMITTEE_STORED
+    mapping(uint256 serial => uint256) committees; // if RoundFields.COMMITTEE_STORED
     mapping(uint256 serial => uint256) malformed; // submissions proven malformed
     mapping(uint256 serial => uint256) demoted; // aggregator seats that go last
     mapping(uint256 serial => mapping(uint256 slot => bytes32)) submissions; // hash; zero once claimed

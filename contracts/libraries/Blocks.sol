@@ -17,6 +17,9 @@ library Blocks {
     /// @notice Bytes of a raw32 block, and so of a block of the state.
     uint256 internal constant RAW_BYTES = 128;
 
+    uint256 internal constant BFP8_BYTES = 33;
+    uint256 internal constant BFP4_BYTES = 17;
+
     uint256 private constant MAX_SHIFT = 31;
 
     uint256 private constant BYTES_01 = type(uint256).max / 0xff; // 0x0101...01
@@ -32,7 +35,7 @@ library Blocks {
     function decodes(uint8 encoding, bytes calldata data) internal pure returns (bool) {
         if (data.length == 0) return true;
         if (encoding == RAW32) return data.length == RAW_BYTES;
-        if (data.length != (encoding == BFP8 ? 33 : 17) || uint8(data[0]) > MAX_SHIFT) return false;
+        if (data.length != (encoding == BFP8 ? BFP8_BYTES : BFP4_BYTES) || uint8(data[0]) > MAX_SHIFT) return false;
 
         // 1 is taken from every digit at once. The lowest zero digit borrows, so its top bit comes out set though it
         // was clear. Without a zero digit none borrows, and no clear top bit comes out set.
@@ -49,7 +52,7 @@ library Blocks {
         }
     }
 
-    /// @notice One value of a block; 0 where a decoder refuses it.
+    /// @notice One value of a block; 0 if a decoder refuses it.
     /// @param encoding A known one.
     /// @param coordinate 0 to 31.
     function valueAt(uint8 encoding, bytes calldata data, uint256 coordinate) internal pure returns (int256) {
@@ -57,7 +60,7 @@ library Blocks {
         return _valueAt(encoding, data, coordinate);
     }
 
-    /// @notice Sum of the squared values of a block, below 2^68; 0 where a decoder refuses it.
+    /// @notice Sum of the squared values of a block, below 2^68; 0 if a decoder refuses it.
     /// @param encoding A known one.
     function energy(uint8 encoding, bytes calldata data) internal pure returns (uint256 sum) {
         if (data.length == 0 || !decodes(encoding, data)) return 0;

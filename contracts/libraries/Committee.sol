@@ -11,7 +11,7 @@ library Committee {
     /// @dev Submitters expected among the first candidates. They are 16 or more but for about one draw in a million.
     uint256 private constant EXPECTED = 40;
 
-    /// @notice All submitted slots where there are up to 16, else the 16 of lowest keccak256(abi.encode(seed, slot)).
+    /// @notice All submitted slots if there are up to 16, else the 16 of lowest keccak256(abi.encode(seed, slot)).
     function draw(uint256 submitted, bytes32 seed) internal pure returns (uint256) {
         uint256 members = BitCounters.count(submitted);
         if (members <= SIZE) return submitted;

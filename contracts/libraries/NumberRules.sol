@@ -11,8 +11,6 @@ library NumberRules {
     /// @notice Largest magnitude of a clamped value.
     int256 internal constant LIMIT = 2 ** 31 - 1;
 
-    uint8 internal constant FEDAVG = 0;
-
     /// @notice a / d, rounded half away from zero.
     /// @dev Half of `d`, floored, serves odd and even divisors alike: an odd one has no exact half.
     /// @param a Below 2^254 in magnitude.
@@ -41,7 +39,7 @@ library NumberRules {
     /// @notice The server step: momentum, then learning rate.
     /// @param state Old value of the model.
     /// @param momentum Old value of its momentum, 0 without.
-    /// @param mean What the rule makes of the updates.
+    /// @param mean The rule's result for the updates.
     /// @param beta Momentum, 16.16.
     /// @param lr Learning rate, 16.16.
     function step(int256 state, int256 momentum, int256 mean, uint256 beta, uint256 lr)

@@ -9,6 +9,9 @@ import {Packed} from "./Packed.sol";
 /// a node hangs on is a bit of its position.
 /// @dev Preimages are laid out beyond the free memory pointer and forgotten once hashed.
 library Trees {
+    /// @notice Blocks that a model may have at most.
+    uint256 internal constant MAX_BLOCKS = 1 << 28;
+
     /// @notice Leaf of the empty block, which pads every tree.
     bytes32 internal constant EMPTY_LEAF = keccak256(hex"00");
 
@@ -99,7 +102,7 @@ library Trees {
         return edge != 0 ? edge : zeros;
     }
 
-    /// @notice What a worker commits to: its tree, the energy of all leaves, and how to read them.
+    /// @notice A worker's commitment: its tree, the energy of all leaves, and how to read them.
     /// @param fields treeHash (32), energy (12), encoding (1), blockCount (4).
     function updateRoot(bytes calldata fields) internal pure returns (bytes32) {
         return keccak256(abi.encodePacked(bytes1(0x03), fields));
@@ -110,8 +113,8 @@ library Trees {
         return keccak256(abi.encodePacked(bytes1(0x05), table));
     }
 
-    /// @notice What a worker publishes while submissions are open: binds the update root to one chain, round and
-    /// worker, so that it cannot be copied.
+    /// @notice The seal that a worker publishes while submissions are open: binds the update root to one chain, round
+    /// and worker, so that it cannot be copied.
     function sealedRoot(address coordinator, uint64 job, uint64 serial, address worker, bytes32 root)
         internal
         view

@@ -1,5 +1,5 @@
-"""An independent reading of a demo's report: chain and content alone, none of Steelyard's code.
+"""An independent check of a demo's report from chain and content alone, without Steelyard's code.
 
-Only the standard library, NumPy, keccak and ABI decoding. Written from docs/protocol.md, so that a mistake in
-the program and its demo does not repeat itself here.
+Only the standard library, NumPy, keccak and ABI decoding. Written from docs/protocol.md, so that it does not
+repeat a mistake of the program.
 """

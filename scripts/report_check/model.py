@@ -1,4 +1,4 @@
-"""The number rules once more: update files, trees, weighted means, the server's step."""
+"""The number rules, written independently: update files, trees, weighted means, the server step."""
 
 from __future__ import annotations
 
@@ -16,19 +16,25 @@ from report_check.chain import require
 
 ONE = 1 << 16
 LIMIT = 2**31 - 1
-RAW32, BFP8, BFP4 = 0, 1, 2
-SIZES = {RAW32: 128, BFP8: 33, BFP4: 17}
+RAW_BITS, MAX_SHIFT = 32, 31
+MANTISSA_BITS = {0: RAW_BITS, 1: 8, 2: 4}  # of each encoding (docs/protocol.md section 2)
 HEADER = struct.Struct(">4sB3sQQI4s")
 Values = NDArray[np.object_]  # Python integers: exact, whatever the sums
 
 
 @dataclass(frozen=True)
 class Update:
-    """A decoded update: its values, and what it commits to."""
+    """A decoded update: its values, and the energy and root that it commits to."""
 
     values: Values
     energy: int
     root: bytes
+
+
+def block_size(encoding: int) -> int:
+    """Bytes of a block that is not empty: a shift, unless the values are raw, and 32 values."""
+    bits = MANTISSA_BITS[encoding]
+    return (bits != RAW_BITS) + 32 * bits // 8
 
 
 def rdiv(a: Values, d: int) -> Values:
@@ -67,12 +73,12 @@ def read_update(data: bytes, *, job: int, serial: int, step: dict[str, Any]) -> 
     count, encoding = step["blockCount"], step["encoding"]
     expected = (b"SYU1", encoding, bytes(3), job, serial, count, bytes(4))
     require(HEADER.unpack(data[:32]) == expected, f"an update of serial {serial} has another header")
-    body = 32 + (count + 7) // 8
+    body, size = 32 + (count + 7) // 8, block_size(encoding)
     present = np.unpackbits(np.frombuffer(data[32:body], np.uint8))[:count]
-    require(len(data) == body + int(present.sum()) * SIZES[encoding], "an update file has another length")
+    require(len(data) == body + int(present.sum()) * size, "an update file has another length")
     blocks: list[bytes] = []
     for flag in present:
-        blocks.append(data[body : body + SIZES[encoding]] if flag else b"")
+        blocks.append(data[body : body + size] if flag else b"")
         body += len(blocks[-1])
     values = [_decode(block, encoding) for block in blocks]
     energies = [sum(value * value for value in block) for block in values]
@@ -86,14 +92,13 @@ def read_update(data: bytes, *, job: int, serial: int, step: dict[str, Any]) -> 
 def _decode(block: bytes, encoding: int) -> list[int]:
     if not block:
         return [0] * 32
-    if encoding == RAW32:
+    bits = MANTISSA_BITS[encoding]
+    if bits == RAW_BITS:
         return list(struct.unpack(">32i", block))
-    if encoding == BFP8:
-        mantissas = list(struct.unpack(">32b", block[1:]))
-    else:
-        nibbles = [half for byte in block[1:] for half in (byte >> 4, byte & 15)]
-        mantissas = [half - 16 if half > 7 else half for half in nibbles]
-    refused = block[0] > 31 or min(mantissas) == (-128 if encoding == BFP8 else -8)
+    word, sign = int.from_bytes(block[1:], "big"), 1 << (bits - 1)
+    digits = [word >> bits * (31 - k) & (1 << bits) - 1 for k in range(32)]
+    mantissas = [(digit ^ sign) - sign for digit in digits]
+    refused = block[0] > MAX_SHIFT or min(mantissas) == -sign
     return [0] * 32 if refused else [max(-LIMIT, min(LIMIT, m << block[0])) for m in mantissas]
 
 
@@ -114,7 +119,7 @@ def _join(left: bytes, left_energy: int, right: bytes, right_energy: int) -> tup
 
 
 def seal(chain_id: int, coordinator: str, job: int, serial: int, worker: str, root: bytes) -> bytes:
-    """What a worker publishes of its update while submissions are open."""
+    """The sealed root: what a worker publishes of its update while submissions are open."""
     types = ["uint256", "address", "uint64", "uint64", "address", "bytes32"]
     return keccak(encode(types, [chain_id, coordinator, job, serial, worker, root]))
 

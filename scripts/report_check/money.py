@@ -1,4 +1,4 @@
-"""Every token's way, from the events alone: what each account put in, earned, lost and took out."""
+"""Token accounting from events alone: what each account deposited, earned, lost and withdrew."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Ledger:
     burned: int = 0
     withdrawn: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
 
-    def take(self, log: Log) -> None:
+    def record(self, log: Log) -> None:
         """Account for one event."""
         f = log.fields
         if log.name == "Deposited":
-            self.deposited[f["account"], f["purse"]] += f["amount"]
+            self.deposited[f["account"], f["kind"]] += f["amount"]
         elif log.name == "Slashed":
-            self.slashed[f["account"], f["purse"]] += f["burned"] + f["rewarded"]
+            self.slashed[f["account"], f["kind"]] += f["burned"] + f["rewarded"]
             self.burned += f["burned"]
             self.earned[f["prover"]] += f["rewarded"]
         elif log.name == "Funded":
@@ -46,7 +46,7 @@ class Ledger:
             self.withdrawn[f["account"]] += f["amount"]
 
 
-def hand_balances(transfers: list[Log]) -> dict[str, int]:
+def token_balances(transfers: list[Log]) -> dict[str, int]:
     """Balances of an ERC-20 from its transfers."""
     held: defaultdict[str, int] = defaultdict(int)
     for log in transfers:
@@ -56,9 +56,9 @@ def hand_balances(transfers: list[Log]) -> dict[str, int]:
 
 
 def check_accounts(
-    chain: Chain, report: dict[str, Any], ledger: Ledger, sponsor: str, hands: dict[str, int]
+    chain: Chain, report: dict[str, Any], ledger: Ledger, sponsor: str, balances: dict[str, int]
 ) -> None:
-    """Raise Disagreement where report, events and the contracts' own ledgers differ for any account."""
+    """Raise Disagreement if report, events and the contracts' own ledgers differ for any account."""
     token, vault = report["token"], report["vault"]
     for account in report["accounts"]:
         name, address = account["name"], account["address"]
@@ -71,31 +71,31 @@ def check_accounts(
         require(
             account["penalty_units"] == penalty, f"{name}: penalty {account['penalty_units']}, not {penalty}"
         )
-        purses = 0
-        for purse, key in ((STAKE, "stake_units"), (BOND, "bond_units")):
+        collateral = 0
+        for kind, key in ((STAKE, "stake_units"), (BOND, "bond_units")):
             signature = "balanceOf(address,uint8)"
-            free, locked, unbonding, _ = chain.read(vault, signature, BALANCE, address, purse)[0]
-            expected = ledger.deposited[address, purse] - ledger.slashed[address, purse]
+            free, locked, unbonding, _ = chain.read(vault, signature, BALANCE, address, kind)[0]
+            expected = ledger.deposited[address, kind] - ledger.slashed[address, kind]
             require(
                 free + locked + unbonding == account[key] == expected,
                 f"{name}: {key} differs from the events",
             )
-            purses += expected
+            collateral += expected
         (credit,) = chain.read(vault, "creditOf(address,address)", ["uint256"], token, address)
         owed = earned + (ledger.returned if address == sponsor else 0) - ledger.withdrawn[address]
         require(credit == account["credit_units"] == owed, f"{name}: credit {credit}, events say {owed}")
         (held,) = chain.read(token, "balanceOf(address)", ["uint256"], address)
-        require(held == account["tokens_units"] == hands.get(address, 0), f"{name}: tokens in hand differ")
+        require(held == account["tokens_units"] == balances.get(address, 0), f"{name}: token balance differs")
 
 
-def check_vault(chain: Chain, report: dict[str, Any], ledger: Ledger, hands: dict[str, int]) -> None:
+def check_vault(chain: Chain, report: dict[str, Any], ledger: Ledger, balances: dict[str, int]) -> None:
     """In = stakes + bonds + escrow + owed + burned + paid out."""
     escrow = chain.read(report["vault"], "escrowOf(uint64)", ["address", "uint256"], report["job"])[1]
-    purses = sum(ledger.deposited.values()) - sum(ledger.slashed.values())
+    collateral = sum(ledger.deposited.values()) - sum(ledger.slashed.values())
     withdrawn = sum(ledger.withdrawn.values())
     owed = sum(ledger.earned.values()) + ledger.returned - withdrawn
-    total = purses + escrow + owed + ledger.burned
-    held = hands.get(report["vault"], 0)
+    total = collateral + escrow + owed + ledger.burned
+    held = balances.get(report["vault"], 0)
     require(total == held, f"the ledgers add up to {total}, the Vault holds {held}")
     paid_in = sum(ledger.deposited.values()) + ledger.funded
     require(paid_in == held + withdrawn, f"{paid_in} came in, {held} is there and {withdrawn} went out")

@@ -79,8 +79,8 @@ class Market:
     def hold_by_all(self, result_id):
         for worker in self.workers:
             held = self.coordinator.hold(self.job, self.serial, result_id, {"from": worker})
-            if "HeldByAll" in held.events:
-                return held.events["HeldByAll"]["finalAt"]
+            if "ThresholdHeld" in held.events:
+                return held.events["ThresholdHeld"]["finalAt"]
         return pytest.fail("both workers hold the result and it is not held")
 
     def wait_until(self, time):
@@ -118,5 +118,5 @@ def isolation(fn_isolation):
 
 @pytest.fixture
 def right():
-    """What an honest aggregator posts."""
+    """The result that an honest aggregator posts."""
     return Posting(OLD, averaged(OLD, list(UPDATES)), UPDATES)

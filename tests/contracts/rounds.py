@@ -48,7 +48,7 @@ def update_root(raw: bytes) -> bytes:
 
 
 def sealed(chain_id: int, coordinator: str, job: int, serial: int, worker: str, raw: bytes) -> bytes:
-    """What a worker submits of its update."""
+    """The sealed root that a worker submits."""
     types = ["uint256", "address", "uint64", "uint64", "address", "bytes32"]
     return keccak(encode(types, [chain_id, coordinator, job, serial, worker, update_root(raw)]))
 

@@ -12,12 +12,12 @@ from conftest import BOND, POOL, STAKE, UPDATES
 STAKES, BONDS = 0, 1
 
 
-def free(market, account, purse):
-    return market.vault.balanceOf(account, purse)[0]
+def free(market, account, kind):
+    return market.vault.balanceOf(account, kind)[0]
 
 
-def locked(market, account, purse):
-    return market.vault.balanceOf(account, purse)[1]
+def locked(market, account, kind):
+    return market.vault.balanceOf(account, kind)[1]
 
 
 def test_contracts_know_each_other(market):

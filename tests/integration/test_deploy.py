@@ -14,10 +14,12 @@ from web3 import Web3
 from web3.types import TxParams, Wei
 
 from steelyard.chain import deploy as deployment
-from steelyard.chain.deploy import CreatedContract, Web3Creator, artifact, deploy
+from steelyard.chain.artifacts import artifact
+from steelyard.chain.deploy import CreatedContract, deploy
 from steelyard.chain.deployment_plan import CONTRACTS, ContractAddress, Creation, DeploymentSettings
 from steelyard.chain.dev.devnet import DevChain
 from steelyard.chain.wallets import Keystores
+from steelyard.chain.web3_creator import Web3Creator
 from steelyard.errors import ChainError, ConfigError
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "deploy.py"
@@ -115,7 +117,7 @@ def test_a_deployment_names_the_explorers_file_only_where_there_is_one() -> None
         ({}, 6, "ether"),  # the account has none
     ],
 )
-def test_the_script_tells_what_is_wrong_and_deploys_nothing(
+def test_the_script_reports_what_is_wrong_and_deploys_nothing(
     anvil: DevChain, tmp_path: Path, mistake: dict[str, str], code: int, said: str
 ) -> None:
     made = Keystores(tmp_path).new("poor", "right", light=True)

@@ -50,16 +50,16 @@ def test_a_chain_ends_and_its_files_go_when_its_starter_is_killed(kind: devnet.K
     assert orphaned.returncode == -signal.SIGKILL
 
     url, folder = orphaned.stdout.split()
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while _answers(url) or Path(folder).exists():
-        assert time.monotonic() < until, f"{kind} or {folder} outlived the process that started it by 10 s"
+        assert time.monotonic() < until, f"{kind} or {folder} outlived the process that started it"
         time.sleep(0.05)
 
 
 def test_a_chain_that_died_leaves_its_log_until_it_is_stopped() -> None:
     chain = devnet.start("anvil")
     os.killpg(chain.process.pid, signal.SIGKILL)
-    chain.process.wait(timeout=10)
+    chain.process.wait(timeout=60)
     assert chain.log.exists()
     chain.stop()
     assert not chain.folder.exists()
@@ -77,9 +77,9 @@ def test_a_missing_program_is_named_with_its_remedy() -> None:
 
 def test_intervals_mine_without_transactions() -> None:
     with devnet.running("anvil", block_time_s=1) as chain:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while int(chain.rpc("eth_blockNumber"), 16) == 0:
-            assert time.monotonic() < until, f"no block after 10 s (pid {os.getpid()})"
+            assert time.monotonic() < until, f"no block after 60 s (pid {os.getpid()})"
             time.sleep(0.1)
 
 

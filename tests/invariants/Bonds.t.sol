@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {JobTerms, Result} from "../../contracts/interfaces/ICoordinator.sol";
 import {IVault} from "../../contracts/interfaces/IVault.sol";
 import {Market} from "../solidity/support/Market.sol";
+import {JobTerms, Result} from "../../contracts/interfaces/JobTypes.sol";
 
 /// @notice A case of I5 and I16 that a campaign seldom meets: more than one bond of one aggregator left behind in a round.
 contract BondsTest is Market {
@@ -30,13 +30,13 @@ contract BondsTest is Market {
             coordinator.convict(wrong, proofOf(wrong));
             vm.warp(block.timestamp + terms.turnWindow); // the honest one misses its turn in round 1
         }
-        assertEq(vault.balanceOf(aggregator(honest), IVault.Purse.Bond).locked, 2 * BOND);
+        assertEq(vault.balanceOf(aggregator(honest), IVault.Collateral.Bond).locked, 2 * BOND);
 
         vm.warp(terms.deadline);
         coordinator.abort(job);
         coordinator.releaseBond(job, 2, aggregator(honest));
 
-        assertEq(vault.balanceOf(aggregator(honest), IVault.Purse.Bond).locked, 0);
-        assertEq(vault.balanceOf(aggregator(honest), IVault.Purse.Bond).free, 20 * BOND);
+        assertEq(vault.balanceOf(aggregator(honest), IVault.Collateral.Bond).locked, 0);
+        assertEq(vault.balanceOf(aggregator(honest), IVault.Collateral.Bond).free, 20 * BOND);
     }
 }

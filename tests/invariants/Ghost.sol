@@ -2,10 +2,15 @@
 pragma solidity 0.8.30;
 
 import {Vm} from "forge-std/Vm.sol";
-
-import {ICoordinator, Result, Round, Submission} from "../../contracts/interfaces/ICoordinator.sol";
 import {IVault} from "../../contracts/interfaces/IVault.sol";
 import {Market} from "../solidity/support/Market.sol";
+import {IMembership} from "../../contracts/interfaces/IMembership.sol";
+import {IRounds} from "../../contracts/interfaces/IRounds.sol";
+import {IRoundRecovery} from "../../contracts/interfaces/IRoundRecovery.sol";
+import {IDisputes} from "../../contracts/interfaces/IDisputes.sol";
+import {IPayouts} from "../../contracts/interfaces/IPayouts.sol";
+import {IJobClosure} from "../../contracts/interfaces/IJobClosure.sol";
+import {Result, Round, Submission} from "../../contracts/interfaces/JobTypes.sol";
 
 /// @dev Of six workers, two lie; of eighteen, nine.
 function lies(uint256 worker) pure returns (bool) {
@@ -62,7 +67,7 @@ abstract contract Ghost is Market {
 
     // Kinds of update.
     uint8 public constant SOUND = 0;
-    uint8 public constant MALFORMED = 1; // its file is out, and is no update
+    uint8 public constant MALFORMED = 1; // its file is out, and is not an update
     uint8 public constant WITHHELD = 2; // sound, and its file is not out
 
     address[] public workers;
@@ -136,30 +141,30 @@ abstract contract Ghost is Market {
 
     function _ofCoordinator(Vm.Log memory log) private {
         bytes32 what = log.topics[0];
-        if (what == ICoordinator.Submitted.selector) _onSubmitted(log);
-        else if (what == ICoordinator.Posted.selector) _onPosted(log);
-        else if (what == ICoordinator.RoundOpened.selector) _onOpened(log);
-        else if (what == ICoordinator.OpeningVoid.selector) _onOpeningVoid(log);
-        else if (what == ICoordinator.Held.selector) _onHeld(log);
-        else if (what == ICoordinator.HeldByAll.selector) _onHeldByAll(log);
-        else if (what == ICoordinator.ResultVoid.selector) _onVoid(log);
-        else if (what == ICoordinator.Convicted.selector) _onConvicted(log);
-        else if (what == ICoordinator.UpdateMalformed.selector) _onMalformed(log);
-        else if (what == ICoordinator.Final.selector) _onFinal(log);
-        else if (what == ICoordinator.SubmissionsClosed.selector) tryFrom[_job(log)][_serial(log)] = block.timestamp;
-        else if (what == ICoordinator.CommitteeDrawn.selector) _onDrawn(log);
-        else if (what == ICoordinator.Retried.selector) _onRetried(log);
+        if (what == IRounds.Submitted.selector) _onSubmitted(log);
+        else if (what == IRounds.Posted.selector) _onPosted(log);
+        else if (what == IRounds.RoundOpened.selector) _onOpened(log);
+        else if (what == IRounds.OpeningVoid.selector) _onOpeningVoid(log);
+        else if (what == IRoundRecovery.Held.selector) _onHeld(log);
+        else if (what == IRoundRecovery.ThresholdHeld.selector) _onThresholdHeld(log);
+        else if (what == IRounds.ResultVoid.selector) _onVoid(log);
+        else if (what == IDisputes.Convicted.selector) _onConvicted(log);
+        else if (what == IDisputes.UpdateMalformed.selector) _onMalformed(log);
+        else if (what == IRoundRecovery.Final.selector) _onFinal(log);
+        else if (what == IRounds.SubmissionsClosed.selector) tryFrom[_job(log)][_serial(log)] = block.timestamp;
+        else if (what == IRoundRecovery.CommitteeDrawn.selector) _onDrawn(log);
+        else if (what == IRoundRecovery.Retried.selector) _onRetried(log);
         else _ofMoney(log);
     }
 
     function _ofMoney(Vm.Log memory log) private {
         bytes32 what = log.topics[0];
-        if (what == ICoordinator.Claimed.selector) _onClaimed(log);
-        else if (what == ICoordinator.Returned.selector) _pay(_job(log), _serial(log), abi.decode(log.data, (uint256)));
-        else if (what == ICoordinator.AggregatorPaid.selector) _onAggregatorPaid(log);
-        else if (what == ICoordinator.BondReleased.selector) _onBondReleased(log);
-        else if (what == ICoordinator.Released.selector) _onReleased(log);
-        else if (what == ICoordinator.JobEnded.selector) _onEnded(log);
+        if (what == IPayouts.Claimed.selector) _onClaimed(log);
+        else if (what == IPayouts.Returned.selector) _pay(_job(log), _serial(log), abi.decode(log.data, (uint256)));
+        else if (what == IJobClosure.AggregatorPaid.selector) _onAggregatorPaid(log);
+        else if (what == IJobClosure.BondReleased.selector) _onBondReleased(log);
+        else if (what == IMembership.Released.selector) _onReleased(log);
+        else if (what == IJobClosure.JobEnded.selector) _onEnded(log);
     }
 
     function _job(Vm.Log memory log) private pure returns (uint64) {
@@ -287,7 +292,7 @@ abstract contract Ghost is Market {
         posts[id].holds |= 1 << slot;
     }
 
-    function _onHeldByAll(Vm.Log memory log) private {
+    function _onThresholdHeld(Vm.Log memory log) private {
         (bytes32 id, uint40 finalAt) = abi.decode(log.data, (bytes32, uint40));
         Post storage p = posts[id];
         uint256 holders = p.holds | (p.child == 0 ? 0 : sentSlots[p.job][p.child]);

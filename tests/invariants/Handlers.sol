@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {ICoordinator, Round, Seat} from "../../contracts/interfaces/ICoordinator.sol";
 import {IVault} from "../../contracts/interfaces/IVault.sol";
 import {IWorkerRegistry} from "../../contracts/interfaces/IWorkerRegistry.sol";
 import {Ghost, lies} from "./Ghost.sol";
 import {World} from "./World.sol";
+import {Round, Seat} from "../../contracts/interfaces/JobTypes.sol";
 
 /// @dev What all handlers share. A handler decides; the world acts.
 abstract contract Handler {
@@ -139,7 +139,7 @@ contract LyingMinority is Handler {
         if (_open(job)) return;
         uint256 span = WORLD.spanOf(job);
         for (uint256 i; i < span; ++i) {
-            // Where they have not spoken; seldom all the same.
+            // If they have not attested; rarely otherwise.
             if (lies(i) && (seed % 16 == 0 || WORLD.silent(job, i))) {
                 WORLD.say(job, i, seed & 256 == 0 ? bitmap : type(uint256).max);
             }
@@ -192,7 +192,7 @@ contract LyingAggregators is Handler {
         }
     }
 
-    /// @dev Where they have no majority: a post before all have spoken, convicted at once, and its successor withheld, for a
+    /// @dev If they have no majority: a post before all have spoken, convicted at once, and its successor withheld, for a
     /// retry without those who had no time to speak.
     function _shutOut(uint64 job, uint64 serial, uint256 seed) private {
         if (serial == 0 || WORLD.standing(job, serial) != 0) return;
@@ -401,7 +401,7 @@ contract Leavers is Handler {
         if (seed & 512 == 0) {
             WORLD.withdraw(who);
         } else if (seed & 256 == 0) {
-            WORLD.unbond(who, IVault.Purse.Stake, amount % 60 ether);
+            WORLD.unbond(who, IVault.Collateral.Stake, amount % 60 ether);
         } else {
             _takeBond(WORLD.people(WORLD.WORKERS() + 2 * (seed % 2)), amount % 4);
         }
@@ -409,14 +409,14 @@ contract Leavers is Handler {
 
     /// @dev A lying aggregator's, mostly down to what no longer covers a post.
     function _takeBond(address who, uint256 part) private {
-        WORLD.unbond(who, IVault.Purse.Bond, part == 0 ? WORLD.freeBond(who) / 2 : WORLD.freeBond(who));
+        WORLD.unbond(who, IVault.Collateral.Bond, part == 0 ? WORLD.freeBond(who) / 2 : WORLD.freeBond(who));
     }
 
     function _putIn(uint256 seed, uint256 amount) private {
         if (seed & 256 == 0) {
-            WORLD.deposit(WORLD.people(seed % WORLD.WORKERS()), IVault.Purse.Stake, amount % 100 ether);
+            WORLD.deposit(WORLD.people(seed % WORLD.WORKERS()), IVault.Collateral.Stake, amount % 100 ether);
         } else {
-            WORLD.deposit(WORLD.people(WORLD.WORKERS() + seed % 3), IVault.Purse.Bond, amount % 5000 ether);
+            WORLD.deposit(WORLD.people(WORLD.WORKERS() + seed % 3), IVault.Collateral.Bond, amount % 5000 ether);
         }
     }
 }
@@ -511,8 +511,8 @@ contract Griefer is Handler {
         address who = WORLD.people(seed % (WORLD.WORKERS() + 6));
         address victim = WORLD.people((seed >> 8) % (WORLD.WORKERS() + 6));
         WORLD.forceVault(who, abi.encodeCall(IVault.pay, (1, who, 1)));
-        WORLD.forceVault(who, abi.encodeCall(IVault.slash, (victim, IVault.Purse.Stake, 1, who)));
-        WORLD.forceVault(who, abi.encodeCall(IVault.unlock, (who, IVault.Purse.Bond, 1)));
+        WORLD.forceVault(who, abi.encodeCall(IVault.slash, (victim, IVault.Collateral.Stake, 1, who)));
+        WORLD.forceVault(who, abi.encodeCall(IVault.unlock, (who, IVault.Collateral.Bond, 1)));
         WORLD.forceRegistry(who, abi.encodeCall(IWorkerRegistry.record, (victim, 0, 0, 1)));
         WORLD.note("doors that held");
     }

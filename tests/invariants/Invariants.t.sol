@@ -2,8 +2,6 @@
 pragma solidity 0.8.30;
 
 import {Test, console} from "forge-std/Test.sol";
-
-import {ICoordinator} from "../../contracts/interfaces/ICoordinator.sol";
 import {IVault} from "../../contracts/interfaces/IVault.sol";
 import {
     ColludingSponsor,
@@ -16,6 +14,14 @@ import {
     Untimely
 } from "./Handlers.sol";
 import {World} from "./World.sol";
+import {IJobs} from "../../contracts/interfaces/IJobs.sol";
+import {IMembership} from "../../contracts/interfaces/IMembership.sol";
+import {IAggregators} from "../../contracts/interfaces/IAggregators.sol";
+import {IRounds} from "../../contracts/interfaces/IRounds.sol";
+import {IRoundRecovery} from "../../contracts/interfaces/IRoundRecovery.sol";
+import {IDisputes} from "../../contracts/interfaces/IDisputes.sol";
+import {IPayouts} from "../../contracts/interfaces/IPayouts.sol";
+import {IJobClosure} from "../../contracts/interfaces/IJobClosure.sol";
 
 /// @notice The promises of docs/invariants.md, all through a campaign, and once it is over. Numbers I1 to I17 are
 /// those of that list.
@@ -228,32 +234,32 @@ contract InvariantsTest is Campaign {
         _came("untimely acts refused", 200);
         _came("false proofs refused", 50);
         _came("doors that held", 70);
-        _succeeded("createJob", ICoordinator.createJob.selector, 30);
-        _succeeded("join", ICoordinator.join.selector, 150);
-        _succeeded("leave", ICoordinator.leave.selector, 25);
-        _succeeded("removeMember", ICoordinator.removeMember.selector, 0);
-        _succeeded("release", ICoordinator.release.selector, 150);
-        _succeeded("reseat", ICoordinator.reseat.selector, 60);
-        _succeeded("enlist", ICoordinator.enlist.selector, 80);
-        _succeeded("retire", ICoordinator.retire.selector, 8);
-        _succeeded("removeAggregator", ICoordinator.removeAggregator.selector, 5);
-        _succeeded("openRound", ICoordinator.openRound.selector, 30);
-        _succeeded("submit", ICoordinator.submit.selector, 280);
-        _succeeded("attest", ICoordinator.attest.selector, 300);
-        _succeeded("post", ICoordinator.post.selector, 50);
-        _succeeded("hold", ICoordinator.hold.selector, 50);
-        _succeeded("retry", ICoordinator.retry.selector, 25);
-        _succeeded("reopen", ICoordinator.reopen.selector, 5);
-        _succeeded("settle", ICoordinator.settle.selector, 300);
-        _succeeded("commit", ICoordinator.commit.selector, 6);
-        _succeeded("convict", ICoordinator.convict.selector, 6);
-        _succeeded("convictUpdate", ICoordinator.convictUpdate.selector, 7);
-        _succeeded("claim", ICoordinator.claim.selector, 150);
-        _succeeded("claimPosts", ICoordinator.claimPosts.selector, 30);
-        _succeeded("releaseBond", ICoordinator.releaseBond.selector, 10);
-        _succeeded("stop", ICoordinator.stop.selector, 1);
-        _succeeded("close", ICoordinator.close.selector, 3);
-        _succeeded("abort", ICoordinator.abort.selector, 20);
+        _succeeded("createJob", IJobs.createJob.selector, 30);
+        _succeeded("join", IMembership.join.selector, 150);
+        _succeeded("leave", IMembership.leave.selector, 25);
+        _succeeded("removeMember", IMembership.removeMember.selector, 0);
+        _succeeded("release", IMembership.release.selector, 150);
+        _succeeded("reseat", IMembership.reseat.selector, 60);
+        _succeeded("enlist", IAggregators.enlist.selector, 80);
+        _succeeded("retire", IAggregators.retire.selector, 8);
+        _succeeded("removeAggregator", IAggregators.removeAggregator.selector, 5);
+        _succeeded("openRound", IRoundRecovery.openRound.selector, 30);
+        _succeeded("submit", IRounds.submit.selector, 280);
+        _succeeded("attest", IRounds.attest.selector, 300);
+        _succeeded("post", IRounds.post.selector, 50);
+        _succeeded("hold", IRoundRecovery.hold.selector, 50);
+        _succeeded("retry", IRoundRecovery.retry.selector, 25);
+        _succeeded("reopen", IRoundRecovery.reopen.selector, 5);
+        _succeeded("settle", IRoundRecovery.settle.selector, 300);
+        _succeeded("commit", IDisputes.commit.selector, 6);
+        _succeeded("convict", IDisputes.convict.selector, 6);
+        _succeeded("convictUpdate", IDisputes.convictUpdate.selector, 7);
+        _succeeded("claim", IPayouts.claim.selector, 150);
+        _succeeded("claimPosts", IJobClosure.claimPosts.selector, 30);
+        _succeeded("releaseBond", IJobClosure.releaseBond.selector, 10);
+        _succeeded("stop", IJobClosure.stop.selector, 1);
+        _succeeded("close", IJobClosure.close.selector, 3);
+        _succeeded("abort", IJobClosure.abort.selector, 20);
         _succeeded("unbond", IVault.unbond.selector, 100);
         _succeeded("withdraw", IVault.withdraw.selector, 100);
         _succeeded("deposit", IVault.deposit.selector, 40);
@@ -301,13 +307,13 @@ contract DrawnInvariantsTest is Campaign {
         _came("malformed", 5);
         _came("claims", 100);
         _came("seeds recorded apart", 3);
-        _succeeded("submit", ICoordinator.submit.selector, 230);
-        _succeeded("attest", ICoordinator.attest.selector, 180);
-        _succeeded("hold", ICoordinator.hold.selector, 25);
-        _succeeded("drawCommittee", ICoordinator.drawCommittee.selector, 7);
-        _succeeded("retry", ICoordinator.retry.selector, 8);
-        _succeeded("reopen", ICoordinator.reopen.selector, 1);
-        _succeeded("convictUpdate", ICoordinator.convictUpdate.selector, 5);
-        _succeeded("claim", ICoordinator.claim.selector, 100);
+        _succeeded("submit", IRounds.submit.selector, 230);
+        _succeeded("attest", IRounds.attest.selector, 180);
+        _succeeded("hold", IRoundRecovery.hold.selector, 25);
+        _succeeded("drawCommittee", IRoundRecovery.drawCommittee.selector, 7);
+        _succeeded("retry", IRoundRecovery.retry.selector, 8);
+        _succeeded("reopen", IRoundRecovery.reopen.selector, 1);
+        _succeeded("convictUpdate", IDisputes.convictUpdate.selector, 5);
+        _succeeded("claim", IPayouts.claim.selector, 100);
     }
 }

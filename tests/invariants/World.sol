@@ -4,21 +4,19 @@ pragma solidity 0.8.30;
 import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Vm} from "forge-std/Vm.sol";
-
-import {
-    ICoordinator,
-    JobState,
-    JobTerms,
-    Member,
-    Result,
-    Round,
-    Seat,
-    Submission
-} from "../../contracts/interfaces/ICoordinator.sol";
 import {IVault} from "../../contracts/interfaces/IVault.sol";
 import {IWorkerRegistry} from "../../contracts/interfaces/IWorkerRegistry.sol";
 import {Openings} from "../solidity/support/Openings.sol";
 import {Ghost, lies} from "./Ghost.sol";
+import {IJobs} from "../../contracts/interfaces/IJobs.sol";
+import {IMembership} from "../../contracts/interfaces/IMembership.sol";
+import {IAggregators} from "../../contracts/interfaces/IAggregators.sol";
+import {IRounds} from "../../contracts/interfaces/IRounds.sol";
+import {IRoundRecovery} from "../../contracts/interfaces/IRoundRecovery.sol";
+import {IDisputes} from "../../contracts/interfaces/IDisputes.sol";
+import {IPayouts} from "../../contracts/interfaces/IPayouts.sol";
+import {IJobClosure} from "../../contracts/interfaces/IJobClosure.sol";
+import {JobState, JobTerms, Member, Result, Round, Seat, Submission} from "../../contracts/interfaces/JobTypes.sol";
 
 /// @title Everybody's acts, on real contracts with real proofs
 /// @notice Six workers, of whom two lie, or eighteen, of whom nine lie; three aggregators, of whom one is honest, a sponsor,
@@ -154,7 +152,7 @@ contract World is Ghost {
         return coordinator.jobCount();
     }
 
-    /// @notice One of the jobs, one that runs where there is any.
+    /// @notice One of the jobs, a running one if there is any.
     function pick(uint256 seed) public view returns (uint64 job) {
         uint64 count = jobs();
         job = 1 + uint64(seed % count);
@@ -187,7 +185,7 @@ contract World is Ghost {
         if (setting.span > FEW) terms.maxMembers = 20;
         if (setting.shady) terms.minUpdates = 2;
         settings[jobs() + 1] = setting;
-        return _do(sponsor, abi.encodeCall(ICoordinator.createJob, (terms)));
+        return _do(sponsor, abi.encodeCall(IJobs.createJob, (terms)));
     }
 
     function _settingOf(uint256 seed) private view returns (Setting memory setting) {
@@ -213,7 +211,7 @@ contract World is Ghost {
         bytes32[] memory proof = _proof(setting.admission, i);
         ok = _do(
             registry.accountOf(who).operator,
-            abi.encodeCall(ICoordinator.join, (job, uint32(i), weight, 0x55, "data", proof))
+            abi.encodeCall(IMembership.join, (job, uint32(i), weight, 0x55, "data", proof))
         );
         if (ok) weightOf[job][who] = setting.admission == 0 ? 1 : weight;
     }
@@ -230,34 +228,34 @@ contract World is Ghost {
     }
 
     function enlist(uint64 job, uint256 agg) public returns (bool) {
-        return _do(registry.accountOf(aggregators[agg]).operator, abi.encodeCall(ICoordinator.enlist, (job)));
+        return _do(registry.accountOf(aggregators[agg]).operator, abi.encodeCall(IAggregators.enlist, (job)));
     }
 
     function retire(uint64 job, uint256 agg) external returns (bool) {
-        return _do(aggregators[agg], abi.encodeCall(ICoordinator.retire, (job)));
+        return _do(aggregators[agg], abi.encodeCall(IAggregators.retire, (job)));
     }
 
     function leave(uint64 job, address who) external returns (bool) {
-        return _do(who, abi.encodeCall(ICoordinator.leave, (job)));
+        return _do(who, abi.encodeCall(IMembership.leave, (job)));
     }
 
     function release(uint64 job, address who) public returns (bool) {
-        return _do(stranger, abi.encodeCall(ICoordinator.release, (job, who)));
+        return _do(stranger, abi.encodeCall(IMembership.release, (job, who)));
     }
 
     function removeMember(uint64 job, address who) external returns (bool) {
-        return _do(stranger, abi.encodeCall(ICoordinator.removeMember, (job, who)));
+        return _do(stranger, abi.encodeCall(IMembership.removeMember, (job, who)));
     }
 
     function removeAggregator(uint64 job, address who) external returns (bool) {
-        return _do(stranger, abi.encodeCall(ICoordinator.removeAggregator, (job, who)));
+        return _do(stranger, abi.encodeCall(IAggregators.removeAggregator, (job, who)));
     }
 
     /// @notice Names a fresh operator key, and takes it into a job.
     function rekey(uint64 job, address who, uint256 seed) external returns (bool) {
         address key = address(uint160(uint256(keccak256(abi.encode("key", who, seed)))));
         act(who, address(registry), abi.encodeCall(IWorkerRegistry.setOperator, (key)));
-        return _do(stranger, abi.encodeCall(ICoordinator.reseat, (job, who)));
+        return _do(stranger, abi.encodeCall(IMembership.reseat, (job, who)));
     }
 
     function moveIn(address who, uint256 seed) external {
@@ -269,7 +267,7 @@ contract World is Ghost {
     }
 
     function openRound(uint64 job, address from) public returns (bool) {
-        return _do(from, abi.encodeCall(ICoordinator.openRound, (job)));
+        return _do(from, abi.encodeCall(IRoundRecovery.openRound, (job)));
     }
 
     // ---------------------------------------------------------------- rounds
@@ -299,18 +297,18 @@ contract World is Ghost {
         bytes32 file = keccak256(abi.encode("file", job, serial, i));
         bytes32 parent = parentOf(job, serial);
         nextKind = kind;
-        return _do(keyOf(job, who), abi.encodeCall(ICoordinator.submit, (job, serial, parent, seal, 0x55, file)));
+        return _do(keyOf(job, who), abi.encodeCall(IRounds.submit, (job, serial, parent, seal, 0x55, file)));
     }
 
     function say(uint64 job, uint256 i, uint256 bitmap) public returns (bool) {
         uint64 serial = head(job);
         (bytes32 parent, uint8 tries) = (parentOf(job, serial), round(job, serial).tries);
-        return _do(keyOf(job, workers[i]), abi.encodeCall(ICoordinator.attest, (job, serial, parent, tries, bitmap)));
+        return _do(keyOf(job, workers[i]), abi.encodeCall(IRounds.attest, (job, serial, parent, tries, bitmap)));
     }
 
     function hold(uint64 job, uint256 i, uint64 serial) public returns (bool) {
         bytes32 id = resultId(job, serial);
-        return _do(keyOf(job, workers[i]), abi.encodeCall(ICoordinator.hold, (job, serial, id)));
+        return _do(keyOf(job, workers[i]), abi.encodeCall(IRoundRecovery.hold, (job, serial, id)));
     }
 
     /// @notice An aggregator builds a result of what was attested, and posts it.
@@ -318,7 +316,7 @@ contract World is Ghost {
         uint64 serial = head(job);
         Result memory r = _draft(job, serial, agg, kind);
         if (r.included == 0) return false;
-        ok = _do(aggregatorKeyOf(job, r.poster), abi.encodeCall(ICoordinator.post, (r)));
+        ok = _do(aggregatorKeyOf(job, r.poster), abi.encodeCall(IRounds.post, (r)));
     }
 
     function _draft(uint64 job, uint64 serial, uint256 agg, Build kind) private returns (Result memory r) {
@@ -460,7 +458,7 @@ contract World is Ghost {
     function convict(bytes32 id, address from, bool announce) public returns (bool) {
         bytes memory proof = proofFor(id, 0);
         if (announce) _announce(from, keccak256(abi.encode(id, bytes32(0), proof)));
-        return _do(from, abi.encodeCall(ICoordinator.convict, (resultOf[id], proof)));
+        return _do(from, abi.encodeCall(IDisputes.convict, (resultOf[id], proof)));
     }
 
     /// @notice A proof that shows nothing, since nothing is wrong or bytes of it were changed.
@@ -468,7 +466,7 @@ contract World is Ghost {
         bytes memory proof = proofFor(id, uint8(seed % 33));
         uint256 at = (seed >> 8) % (2 * proof.length);
         if (at < proof.length) proof[at] ^= bytes1(uint8(1 + (seed >> 64) % 255));
-        return _do(stranger, abi.encodeCall(ICoordinator.convict, (resultOf[id], proof)));
+        return _do(stranger, abi.encodeCall(IDisputes.convict, (resultOf[id], proof)));
     }
 
     function malformedRoot() public pure returns (bytes32) {
@@ -482,50 +480,52 @@ contract World is Ghost {
         bytes memory proof =
             abi.encodePacked(Openings.leaf(bad), uint96(0), uint8(0), uint32(1), uint32(0), uint8(0), hex"00", bad);
         if (announce) _announce(from, keccak256(abi.encode(keccak256(abi.encode(s)), malformedRoot(), proof)));
-        return _do(from, abi.encodeCall(ICoordinator.convictUpdate, (s, malformedRoot(), proof)));
+        return _do(from, abi.encodeCall(IDisputes.convictUpdate, (s, malformedRoot(), proof)));
     }
 
     function _announce(address from, bytes32 proofHash) private {
         bytes32 commitment = keccak256(abi.encode(block.chainid, coordinator, from, proofHash));
-        _do(from, abi.encodeCall(ICoordinator.commit, (commitment)));
+        _do(from, abi.encodeCall(IDisputes.commit, (commitment)));
         vm.roll(block.number + 1);
     }
 
     // ---------------------------------------------------------------- upkeep, by anyone
-    /// @notice Draws the committee where there are more than 16 submitters, and records the seed where none of them did.
+    /// @notice Draws the committee if there are more than 16 submitters, and records the seed if none of them did.
     function draw(uint64 job) public returns (bool) {
         uint64 serial = head(job);
         if (settings[job].span <= FEW || bits(sentSlots[job][serial]) <= 16 || committees[job][serial] != 0) {
             return false;
         }
         if (round(job, serial).flags & 8 == 0) {
-            if (_do(stranger, abi.encodeCall(ICoordinator.recordSeed, (job, serial)))) ++tally["seeds recorded apart"];
+            if (_do(stranger, abi.encodeCall(IRoundRecovery.recordSeed, (job, serial)))) {
+                ++tally["seeds recorded apart"];
+            }
         }
-        return _do(stranger, abi.encodeCall(ICoordinator.drawCommittee, (job, serial)));
+        return _do(stranger, abi.encodeCall(IRoundRecovery.drawCommittee, (job, serial)));
     }
 
     function retry(uint64 job, uint64 serial) external returns (bool) {
-        return _do(stranger, abi.encodeCall(ICoordinator.retry, (job, serial)));
+        return _do(stranger, abi.encodeCall(IRoundRecovery.retry, (job, serial)));
     }
 
     function reopen(uint64 job) external returns (bool) {
-        return _do(stranger, abi.encodeCall(ICoordinator.reopen, (job, head(job))));
+        return _do(stranger, abi.encodeCall(IRoundRecovery.reopen, (job, head(job))));
     }
 
     function settle(uint64 job) public returns (bool) {
-        return _do(stranger, abi.encodeCall(ICoordinator.settle, (job)));
+        return _do(stranger, abi.encodeCall(IRoundRecovery.settle, (job)));
     }
 
     function stop(uint64 job, address from) public returns (bool) {
-        return _do(from, abi.encodeCall(ICoordinator.stop, (job)));
+        return _do(from, abi.encodeCall(IJobClosure.stop, (job)));
     }
 
     function close(uint64 job) public returns (bool) {
-        return _do(sponsor, abi.encodeCall(ICoordinator.close, (job)));
+        return _do(sponsor, abi.encodeCall(IJobClosure.close, (job)));
     }
 
     function abort(uint64 job) public returns (bool) {
-        return _do(sponsor, abi.encodeCall(ICoordinator.abort, (job)));
+        return _do(sponsor, abi.encodeCall(IJobClosure.abort, (job)));
     }
 
     function claim(bytes32 id, uint256 slot) public returns (bool) {
@@ -533,17 +533,17 @@ contract World is Ghost {
         Submission[] memory s = new Submission[](1);
         r[0] = resultOf[id];
         s[0] = sent[r[0].job][r[0].serial][slot];
-        return _do(stranger, abi.encodeCall(ICoordinator.claim, (r, s)));
+        return _do(stranger, abi.encodeCall(IPayouts.claim, (r, s)));
     }
 
     function claimPost(bytes32 id) public returns (bool) {
         Result[] memory r = new Result[](1);
         r[0] = resultOf[id];
-        return _do(stranger, abi.encodeCall(ICoordinator.claimPosts, (r)));
+        return _do(stranger, abi.encodeCall(IJobClosure.claimPosts, (r)));
     }
 
     function releaseBond(uint64 job, uint24 number, address account) public returns (bool) {
-        return _do(stranger, abi.encodeCall(ICoordinator.releaseBond, (job, number, account)));
+        return _do(stranger, abi.encodeCall(IJobClosure.releaseBond, (job, number, account)));
     }
 
     function withdraw(address who) public returns (bool) {
@@ -552,16 +552,16 @@ contract World is Ghost {
         return act(stranger, address(vault), abi.encodeCall(IVault.withdraw, (who, tokens)));
     }
 
-    function unbond(address who, IVault.Purse purse, uint256 amount) public returns (bool) {
-        return act(who, address(vault), abi.encodeCall(IVault.unbond, (purse, amount)));
+    function unbond(address who, IVault.Collateral collateral, uint256 amount) public returns (bool) {
+        return act(who, address(vault), abi.encodeCall(IVault.unbond, (collateral, amount)));
     }
 
     function freeBond(address who) external view returns (uint256) {
-        return vault.balanceOf(who, IVault.Purse.Bond).free;
+        return vault.balanceOf(who, IVault.Collateral.Bond).free;
     }
 
-    function deposit(address who, IVault.Purse purse, uint256 amount) external returns (bool) {
-        return act(who, address(vault), abi.encodeCall(IVault.deposit, (who, purse, amount)));
+    function deposit(address who, IVault.Collateral collateral, uint256 amount) external returns (bool) {
+        return act(who, address(vault), abi.encodeCall(IVault.deposit, (who, collateral, amount)));
     }
 
     /// @notice Tokens sent to the Vault past its ledgers; nobody may get them.
@@ -603,7 +603,7 @@ contract World is Ghost {
         }
     }
 
-    /// @dev The job whose attesting begins first, of those where it ends by then; zero where there is none but those served.
+    /// @dev The job whose attesting begins first, of those whose attesting ends by then; zero if only served ones are left.
     function _firstToAttest(uint256 to, uint256 served) private view returns (uint64 due) {
         uint256 first = type(uint256).max;
         for (uint64 job = 1; job <= jobs(); ++job) {
@@ -624,7 +624,7 @@ contract World is Ghost {
         return result == 0 && (committee >> slot) & 1 == 1 && coordinator.attestationOf(job, serial, r.tries, slot) == 0;
     }
 
-    /// @notice An honest member attests all updates whose files are out, once and where it is asked to.
+    /// @notice An honest member attests all updates whose files are out, once and if it is asked to.
     function attestHonestly(uint64 job, uint256 i) public returns (bool) {
         uint64 serial = head(job);
         Seat memory seat = coordinator.seatOf(job, keyOf(job, workers[i]));
@@ -639,7 +639,7 @@ contract World is Ghost {
         return say(job, i, bitmap);
     }
 
-    /// @dev The fault whose window ends first, by then, of those that anyone can show; zero where there is none.
+    /// @dev The fault whose window ends first, by then, of those that anyone can show; zero if there is none.
     function _dueConviction(uint256 to) private view returns (bytes32 due) {
         uint256 first = to + 1;
         for (uint64 job = 1; job <= jobs(); ++job) {
@@ -729,8 +729,8 @@ contract World is Ghost {
         for (uint256 i; i < people.length; ++i) {
             sum += vault.creditOf(of_, people[i]);
             if (of_ != address(token)) continue;
-            IVault.Balance memory stake = vault.balanceOf(people[i], IVault.Purse.Stake);
-            IVault.Balance memory bond = vault.balanceOf(people[i], IVault.Purse.Bond);
+            IVault.Balance memory stake = vault.balanceOf(people[i], IVault.Collateral.Stake);
+            IVault.Balance memory bond = vault.balanceOf(people[i], IVault.Collateral.Bond);
             sum += uint256(stake.free) + stake.locked + stake.unbonding;
             sum += uint256(bond.free) + bond.locked + bond.unbonding;
         }
@@ -752,9 +752,9 @@ contract World is Ghost {
             for (uint64 job = 1; job <= jobs(); ++job) {
                 if (coordinator.memberOf(job, who).staked) stakes += STAKE;
             }
-            assertEq(vault.balanceOf(who, IVault.Purse.Stake).locked, stakes, "I5: stake and seats differ");
+            assertEq(vault.balanceOf(who, IVault.Collateral.Stake).locked, stakes, "I5: stake and seats differ");
             uint256 bonds = uint256(BOND) * (boundBonds[who] + leftBonds[who]);
-            assertEq(vault.balanceOf(who, IVault.Purse.Bond).locked, bonds, "I5: bond and posts differ");
+            assertEq(vault.balanceOf(who, IVault.Collateral.Bond).locked, bonds, "I5: bond and posts differ");
         }
     }
 
@@ -880,10 +880,10 @@ contract World is Ghost {
 
     function _cashOut(address who) private {
         for (uint256 i; i < 2; ++i) {
-            IVault.Purse purse = i == 0 ? IVault.Purse.Stake : IVault.Purse.Bond;
-            IVault.Balance memory balance = vault.balanceOf(who, purse);
+            IVault.Collateral collateral = i == 0 ? IVault.Collateral.Stake : IVault.Collateral.Bond;
+            IVault.Balance memory balance = vault.balanceOf(who, collateral);
             assertEq(balance.locked, 0, "I16: money stays locked");
-            if (balance.free != 0) assertTrue(unbond(who, purse, balance.free), "I16: money cannot be unbonded");
+            if (balance.free != 0) assertTrue(unbond(who, collateral, balance.free), "I16: money cannot be unbonded");
         }
     }
 }

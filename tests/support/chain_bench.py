@@ -48,7 +48,7 @@ def compile_box(source: str) -> dict[str, Any]:
 
 def network_of(chain: DevChain, **changes: Any) -> Network:
     name = "anvil" if chain.kind == "anvil" else "ganache"
-    return dataclasses.replace(KNOWN[name].at(chain.url), **changes)
+    return dataclasses.replace(KNOWN[name].with_url(chain.url), **changes)
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Bench:
     ) -> ChainClient:
         network = network_of(self.chain, **changes)
         made = await ChainClient.connect(
-            network.at(url) if url else network,
+            network.with_url(url) if url else network,
             None if account is None else self.wallet(account),
             state_dir=self.state_dir,
             interfaces={self.address: self.interface},

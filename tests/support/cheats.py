@@ -10,13 +10,13 @@ from pathlib import Path
 
 from steelyard.content import cid_of_path
 from steelyard.core.aggregation import Inputs, Roots, roots_of
-from steelyard.core.files import open_state, open_update
+from steelyard.core.state_file import open_state
 from steelyard.core.transcript import PostedResult
-from steelyard.core.update_file import HEADER
+from steelyard.core.update_file import HEADER, open_update
 from steelyard.nodes.actions.aggregator import AggregatorActions
 from steelyard.nodes.actions.training import TrainingActions, own_update
-from steelyard.nodes.actions.types import Train
 from steelyard.nodes.context import NodeContext
+from steelyard.nodes.decisions.actions import Train
 from steelyard.nodes.files.result_files import ComputedResult, publishable
 from steelyard.nodes.state.local import RebuiltResult
 from steelyard.nodes.state.view import Opening

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.chain.dev.devnet import DevChain
-from steelyard.chain.generated.structs import Purse
+from steelyard.chain.generated.structs import Collateral
 from steelyard.errors import Reverted
 from steelyard.nodes.actions.dispatch import ActionDispatcher
-from steelyard.nodes.actions.types import Action
 from steelyard.nodes.config import Role
+from steelyard.nodes.decisions.actions import Action
 from steelyard.nodes.factories import NodeFactories
 from support.cheats import RefusedBlock, Unholdable, one_wrong_number
 from support.crashing import check_all_is_right
@@ -191,7 +191,7 @@ async def _checked(fleet: Fleet, scenario: Scenario) -> Counter[str]:
     async with fleet.client("sponsor") as client:
         for name in AGGREGATORS:
             bond = await client.read(
-                client.contracts.vault.balance_of(fleet.wallets[name].address, Purse.BOND)
+                client.contracts.vault.balance_of(fleet.wallets[name].address, Collateral.BOND)
             )
             assert bond.locked == 0, f"{name}: {bond}"
     return events

@@ -67,7 +67,7 @@ class EnergyTree:
 
     @property
     def root(self) -> UpdateRoot:
-        """What the submission's update root commits to."""
+        """The data that the submission's update root commits to."""
         top = self.levels[-1][0]
         return UpdateRoot(
             tree_hash=top.digest, energy=top.energy, encoding=self.encoding, block_count=self.block_count

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.chain.dev.devnet import DevChain
-from steelyard.chain.generated.structs import Purse
+from steelyard.chain.generated.structs import Collateral
 from steelyard.nodes.claims import read_view
 from steelyard.nodes.config import Role
 from steelyard.nodes.state.view import View
@@ -105,7 +105,7 @@ class Site:
         """
         triggers = [(phase, FAULT_ROUND)]
         if phase == "held":
-            triggers += [("held_by_all", FAULT_ROUND), ("submission", FAULT_ROUND + 1)]
+            triggers += [("threshold_held", FAULT_ROUND), ("submission", FAULT_ROUND + 1)]
         machines = self.machines.values()
         await self._until(
             lambda: any(each.reported(kind, round=number) for each in machines for kind, number in triggers),
@@ -180,7 +180,7 @@ async def _bond(fleet: Fleet, name: str) -> None:
         contracts, me = client.contracts, client.address
         await client.send(contracts.token.mint(me, 5 * BOND))
         await client.send(contracts.token.approve(contracts.vault.address, 5 * BOND))
-        await client.send(contracts.vault.deposit(me, Purse.BOND, 5 * BOND))
+        await client.send(contracts.vault.deposit(me, Collateral.BOND, 5 * BOND))
 
 
 async def judge(site: Site, started: float) -> Outcome:

@@ -16,18 +16,19 @@ import numpy as np
 from web3 import HTTPProvider, Web3
 
 from steelyard.chain.client import ChainClient
-from steelyard.chain.deploy import Web3Creator, deploy
+from steelyard.chain.deploy import deploy
 from steelyard.chain.deployment_plan import DeploymentSettings
 from steelyard.chain.dev.devnet import DevChain
-from steelyard.chain.generated.structs import JobTerms, Purse
+from steelyard.chain.generated.structs import Collateral, JobTerms
 from steelyard.chain.generated.structs import Step as ChainStep
 from steelyard.chain.networks import KNOWN, Deployment, Network
 from steelyard.chain.passwords import Passwords
 from steelyard.chain.wallets import Keystores, Wallet
+from steelyard.chain.web3_creator import Web3Creator
 from steelyard.content import EmbeddedStore, StoreConfig
 from steelyard.core.encodings import Encoding
-from steelyard.core.files import write_state
 from steelyard.core.rules import AggregationConfig
+from steelyard.core.state_file import write_state
 from steelyard.jobs.manifest import InitialModel, Manifest, TensorSpec, TrainingConfig
 from steelyard.nodes.config import NodeConfig, Role
 from steelyard.nodes.crashpoints import crashpoint
@@ -318,7 +319,7 @@ async def _bonded(fleet: Fleet, name: str) -> None:
         await client.send(contracts.token.mint(me, 5 * BOND))
         await client.send(contracts.token.approve(contracts.vault.address, 5 * BOND))
         await client.send(contracts.registry.register(me, me, bytes(32), 0))
-        await client.send(contracts.vault.deposit(me, Purse.BOND, 5 * BOND))
+        await client.send(contracts.vault.deposit(me, Collateral.BOND, 5 * BOND))
 
 
 ALL = {

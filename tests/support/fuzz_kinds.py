@@ -14,27 +14,29 @@ import numpy as np
 from eth_account import Account as Keys
 
 from steelyard.chain.wallets import Wallet
-from steelyard.content.cid import DAG_PB, RAW, Cid
 from steelyard.content.dagpb import DIRECTORY, FILE, DagNode, Link, decode_node, encode_node
 from steelyard.content.directories import entries
 from steelyard.content.kubo.pubsub import parse as parse_line
 from steelyard.core.aggregation import aggregate
+from steelyard.core.cid import DAG_PB, RAW, Cid
 from steelyard.core.encodings import Encoding
-from steelyard.core.files import map_bytes, open_state, open_update, write_state, write_update
 from steelyard.core.inputs import open_inputs
 from steelyard.core.numbers import ONE
 from steelyard.core.proofs import find_fault, malformed_proof
 from steelyard.core.rules import AggregationConfig, Rule, WeightTable
+from steelyard.core.state_file import open_state, write_state
 from steelyard.core.transcript import PostedResult, roots_of
-from steelyard.core.update_file import HEADER
+from steelyard.core.update_file import HEADER, open_update
+from steelyard.core.update_writer import write_update
 from steelyard.errors import SteelyardError
 from steelyard.jobs import canonical_json
 from steelyard.jobs.manifest import Manifest
-from steelyard.jobs.schema import TensorSpec
+from steelyard.jobs.tensor_spec import TensorSpec
 from steelyard.learning.data import read_rows
 from steelyard.learning.safetensors_file import read_tensors
 from steelyard.learning.vector import safetensors_to_state, state_to_safetensors
 from steelyard.nodes.gossip.hints import GossipTopic, Hint, checked_body, sign_hint
+from steelyard.util.mapped import map_bytes
 from support import jobs
 
 BLOCKS, JOB, SERIAL = 9, 7, 3

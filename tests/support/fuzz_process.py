@@ -31,7 +31,7 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 @dataclass
 class Watch:
-    """What the audit hook saw while a mangled input was read."""
+    """Events of the audit hook while a mangled input was read."""
 
     folder: str
     on: bool = False

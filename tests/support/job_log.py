@@ -66,7 +66,7 @@ class JobLog:
             self.index += 1
         else:
             self.block, self.index = self.block + 1, 0
-        at = LogPosition(
+        position = LogPosition(
             block=self.block,
             block_hash=f"0x{self.block:064x}",
             transaction=f"0x{self.block:062x}ff",
@@ -74,7 +74,7 @@ class JobLog:
             address=who(50),
         )
         named = {} if kind is ev.Committed else {"job": job}
-        self.events.append(kind(at=at, **named, **fields))
+        self.events.append(kind(position=position, **named, **fields))
 
     def members(self, count: int) -> None:
         """Workers 0 to count - 1 in slots of the same number."""

@@ -40,7 +40,7 @@ def _configured(fleet: Fleet, name: str, roles: list[str], changes: Mapping[str,
         peers=(changes["peer"],) if "peer" in changes else config.store.peers,
         ipfs=changes.get("ipfs"),
     )
-    network = config.network.at(changes["url"]) if "url" in changes else config.network
+    network = config.network.with_url(changes["url"]) if "url" in changes else config.network
     if "home" in changes:
         home = Path(changes["home"])
         store = dataclasses.replace(store, root=home / "content")

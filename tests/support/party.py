@@ -86,7 +86,7 @@ class Party:
                 yield log
             finally:
                 process.terminate()
-                process.wait(timeout=20)
+                process.wait(timeout=60)
 
     @contextmanager
     def serving(self, who: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a node needs before it is forked: imports and kernels take a second of processor time."""
+"""Modules that a node needs, loaded before it is forked: they take a second of processor time."""
 
 from __future__ import annotations
 

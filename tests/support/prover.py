@@ -43,7 +43,7 @@ UPDATE_HOLDS = selector("UpdateHolds()")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call came to: returned, or reverted with a custom error of this selector (zeros for none)."""
+    """Result of a call: returned, or reverted with a custom error of this selector (zeros for none)."""
 
     returned: bool
     error: bytes

@@ -1,4 +1,4 @@
-"""From a source to a trained round, as a sponsor and a worker do it, without a chain between them."""
+"""From a source to a trained round, as a sponsor and a worker do it, but without a chain."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from steelyard.operations.shards import ShardRequest, describe_shards, store_sha
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """What came of it."""
+    """The published data, the job, and the metrics of its first round."""
 
     data: DataManifest
     job: Manifest
@@ -53,14 +53,14 @@ async def trial(
     *,
     shards: int = 2,
     partition: str = "dirichlet:5",
-    **wishes: Any,
+    **options: Any,
 ) -> Trial:
     """Publish into a store, make a job of it, fetch its shards by CID, train one round on the first."""
     out, fetched = folder / "out", folder / "fetched"
     for place in (out, fetched, folder / "job"):
         place.mkdir()
     request = ShardRequest(
-        where=str(where), options=SourceOptions(**wishes), shards=shards, partition=partition
+        where=str(where), options=SourceOptions(**options), shards=shards, partition=partition
     )
     async with EmbeddedStore(StoreConfig(root=folder / "store", serve=False, exchange=False)) as store:
         made = write_shards(request, out)
@@ -70,7 +70,7 @@ async def trial(
         job = (await publish_job(JobDescription.read(out), store, folder / "job")).manifest
 
         async def get(cid: str) -> Path:
-            return await store.get(Cid.parse(cid), fetched / cid, max_bytes=1 << 30, timeout_s=5)
+            return await store.get(Cid.parse(cid), fetched / cid, max_bytes=1 << 30, timeout_s=60)
 
         paths = [await get(shard.cid) for shard in job.shards]
         test = read_rows(await get(job.test.cid)) if job.test else None
@@ -87,7 +87,7 @@ async def trial(
 
 
 def assert_learned(done: Trial) -> None:
-    """The round saw its rows, and the model came closer to them."""
+    """Check that the round trained on its rows and that the loss fell."""
     assert done.trained.rows > 0
     assert done.after.loss < done.before.loss
     assert done.after.rows == len(done.shards[0]) == done.data.shards[0].rows

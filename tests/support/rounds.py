@@ -9,10 +9,10 @@ import numpy as np
 
 from steelyard.core.aggregation import AggregationResult, Inputs, PostedResult, aggregate
 from steelyard.core.encodings import Encoding, encode
-from steelyard.core.files import StateFile, open_state
 from steelyard.core.kernels.arrays import Bytes, Int32
 from steelyard.core.numbers import BLOCK_VALUES, INT_MAX, ONE
 from steelyard.core.rules import MAX_LR, MAX_WEIGHT, AggregationConfig
+from steelyard.core.state_file import StateFile, open_state
 from steelyard.core.update_file import UpdateFile, header_of, parse_update
 
 JOB, SERIAL = 7, 9

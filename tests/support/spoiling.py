@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from steelyard.chain.generated.structs import Result
-from steelyard.core.files import StateFile
 from steelyard.core.hashing import keccak
-from steelyard.core.inputs import Inputs, walk
+from steelyard.core.inputs import Inputs
 from steelyard.core.kernels.arrays import Bytes
 from steelyard.core.numbers import STATE_BLOCK
+from steelyard.core.state_file import StateFile
 from steelyard.core.transcript import PostedResult, roots_of
 from steelyard.core.trees import EMPTY_LEAF, NODE, TABLE, TRANSCRIPT_LEAF, depth_of, state_leaves
+from steelyard.core.update_file import walk
 from steelyard.nodes.files.result_files import ComputedResult
 from support.rounds import Random
 
@@ -234,7 +235,7 @@ def columns(inputs: Inputs, posted: PostedResult) -> Bytes:
         files += [inputs.momentum, posted.momentum]
     plain = np.stack([state_leaves(file.data) for file in files], axis=1)
     updates = np.empty((inputs.step.block_count, 32 * len(inputs.updates)), np.uint8)
-    for parts in walk(inputs, 8):
+    for parts in walk(inputs.updates, 8):
         first, count = parts[0][:2]
         for i, (update, (_, _, offset, where)) in enumerate(zip(inputs.updates, parts, strict=True)):
             update.leaves_into(updates[first : first + count], 32 * i, offset, where)

@@ -1,4 +1,4 @@
-"""A trainer for tests of nodes: local models follow from member and round alone, without torch."""
+"""A trainer for tests of nodes, without torch: the local model depends only on member and round."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from steelyard.core.files import open_state, write_state
+from steelyard.core.state_file import open_state, write_state
 from steelyard.jobs.manifest import Manifest
 from steelyard.learning.process import TrainerSettings
 from steelyard.learning.trainer import EvalMetrics, TrainingProgress, TrainMetrics
 
 
 class StepTrainer:
-    """Moves every value by a few thousand, drawn from (member, round)."""
+    """Changes every value by up to 5,000, drawn from (member, round)."""
 
     def __init__(self, _scratch: Path, _settings: TrainerSettings) -> None:
         self.progress: TrainingProgress | None = None
@@ -24,7 +24,7 @@ class StepTrainer:
         """Nothing to start."""
 
     async def close(self) -> None:
-        """Nothing to end."""
+        """Nothing to close."""
 
     async def train(
         self,

@@ -10,9 +10,10 @@ from typing import Any
 
 from web3 import HTTPProvider, Web3
 
-from steelyard.chain.deploy import Deployed, Web3Creator, deploy
+from steelyard.chain.deploy import Deployed, deploy
 from steelyard.chain.deployment_plan import DeploymentSettings
 from steelyard.chain.dev.devnet import DevChain
+from steelyard.chain.web3_creator import Web3Creator
 
 PASSWORD = "correct horse"
 MINIMUM_WINDOW_S = 2

@@ -25,6 +25,7 @@ LAYERS = (
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 MOST_FLOORS = 8
+MOST_LINES = 300
 
 
 def _dotted(path: Path) -> str:
@@ -123,3 +124,22 @@ def test_torch_is_imported_in_the_training_process_alone() -> None:
     allowed = {PACKAGE / "learning" / "child.py", recipes / "optimizers.py", *recipes.glob("*_torch.py")}
     named = {path for path in MODULES.values() for name in _named(path) if name.split(".")[0] == "torch"}
     assert named <= allowed
+
+
+def test_no_module_is_too_long() -> None:
+    written = {module: path for module, path in MODULES.items() if ".generated." not in module}
+    lengths = {module: len(path.read_text("utf-8").splitlines()) for module, path in written.items()}
+    assert {module: lines for module, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_no_module_only_forwards() -> None:
+    def forwards(path: Path) -> bool:
+        body = ast.parse(path.read_text("utf-8")).body
+        return not any(
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            or (isinstance(node, ast.Assign | ast.AnnAssign) and "__all__" not in ast.unparse(node))
+            for node in body
+        )
+
+    own = [path for path in MODULES.values() if path.stem not in {"__init__", "__main__"}]
+    assert [path for path in own if forwards(path)] == []

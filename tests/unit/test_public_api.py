@@ -15,8 +15,8 @@ from steelyard.errors import SteelyardError
 NAMES = """
 block_count dequantize quantize TensorSpec flatten safetensors_to_state state_to_safetensors unflatten
 tensor_specs
-Encoded Encoding decode_block encode encode_block StateFile WrittenUpdate encode_update open_state
-open_update write_state write_update UpdateFile UpdateSummary
+Encoded Encoding decode_block encode encode_block StateFile open_state write_state
+UpdateFile UpdateSummary open_update WrittenUpdate encode_update write_update
 StateTree UpdateRoot UpdateTree block_leaf path_root sealed_root state_leaves state_root
 AggregationConfig Rule WeightTable Inputs open_inputs AggregationResult aggregate PostedResult Roots
 roots_of

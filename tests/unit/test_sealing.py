@@ -215,7 +215,7 @@ def _cid() -> Cid:
 def test_a_key_opens_with_its_password_and_leaves_no_trace_of_itself(tmp_path: Path) -> None:
     ring = Keyring.beside(tmp_path)
 
-    public = ring.make(ACCOUNT, "correct", light=True)
+    public = ring.create(ACCOUNT, "correct", light=True)
 
     keys = ring.unlock(ACCOUNT, "correct")
     envelope = Envelope.seal(bytes(range(32)), content=_cid(), size=9, recipient=public)
@@ -227,9 +227,9 @@ def test_a_key_opens_with_its_password_and_leaves_no_trace_of_itself(tmp_path: P
         pickle.dumps(keys)
 
 
-def test_a_wrong_password_and_a_damaged_file_are_told_apart(tmp_path: Path) -> None:
+def test_a_wrong_password_and_a_damaged_file_are_distinguished(tmp_path: Path) -> None:
     ring = Keyring.beside(tmp_path)
-    ring.make(ACCOUNT, "correct", light=True)
+    ring.create(ACCOUNT, "correct", light=True)
     (file,) = ring.folder.glob("*.json")
 
     with pytest.raises(WrongPassword):
@@ -242,8 +242,8 @@ def test_a_wrong_password_and_a_damaged_file_are_told_apart(tmp_path: Path) -> N
 
 def test_only_the_accounts_own_keys_are_opened(tmp_path: Path) -> None:
     ring = Keyring.beside(tmp_path)
-    ring.make(ACCOUNT, "mine", light=True)
-    theirs = ring.make("0x" + "cd" * 20, "another password", light=True)
+    ring.create(ACCOUNT, "mine", light=True)
+    theirs = ring.create("0x" + "cd" * 20, "another password", light=True)
 
     keys = ring.unlock(ACCOUNT, "mine")
 
@@ -253,12 +253,14 @@ def test_only_the_accounts_own_keys_are_opened(tmp_path: Path) -> None:
 
 def test_the_owner_finds_what_was_sealed_here(tmp_path: Path) -> None:
     ring = Keyring.beside(tmp_path)
-    envelope = Envelope.seal(bytes(32), content=_cid(), size=9, recipient=ring.make(ACCOUNT, "p", light=True))
+    envelope = Envelope.seal(
+        bytes(32), content=_cid(), size=9, recipient=ring.create(ACCOUNT, "p", light=True)
+    )
 
-    ring.own(envelope)
+    ring.save_envelope(envelope)
 
-    assert ring.owned(_cid()) == envelope
-    assert ring.owned(Cid.from_chain(0x55, bytes(32))) is None
+    assert ring.saved_envelope(_cid()) == envelope
+    assert ring.saved_envelope(Cid.from_chain(0x55, bytes(32))) is None
     assert len(ring.list()) == 1  # envelopes are no keys
 
 

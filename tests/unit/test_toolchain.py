@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -105,10 +107,53 @@ def test_counts_are_read_from_the_end_of_a_stage(
 
 
 def test_a_stage_that_takes_too_long_is_ended_and_fails() -> None:
-    stage = run_tests.Stage(name="slow", command=("sleep", "60"), minutes=0)
+    stage = run_tests.Stage(name="slow", command=("sleep", "600"), minutes=0)
     outcome = run_tests.run(stage)
     assert outcome.failed == 1
-    assert outcome.seconds < 30
+
+
+def _names(wanted: Sequence[run_tests.Phase]) -> list[list[list[str]]]:
+    return [[[stage.name for stage in lane] for lane in phase] for phase in wanted]
+
+
+def _flat(wanted: Sequence[run_tests.Phase]) -> list[str]:
+    return [name for phase in _names(wanted) for lane in phase for name in lane]
+
+
+def test_parts_and_check_are_all_of_the_stages() -> None:
+    parts = [_flat(run_tests.chosen([part])) for part in ("unit", "contracts", "integration")]
+    assert sorted(["check", *itertools.chain(*parts)]) == sorted(_flat(run_tests.chosen([])))
+
+
+def test_a_part_keeps_the_order_of_its_stages() -> None:
+    assert _names(run_tests.chosen(["contracts"])) == [[["slither", "coverage"], ["forge", "gas", "brownie"]]]
+    assert _names(run_tests.chosen(["demo", "unit"])) == [[["unit"]], [["demo"]]]
+
+
+def test_what_measures_time_runs_alone() -> None:
+    (phase,) = [phase for phase in _names(run_tests.chosen([])) if "timing" in itertools.chain(*phase)]
+    assert phase == [["timing"]]
+
+
+def test_an_unknown_stage_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_tests.main(["unit", "units"]) == 2
+    assert "no stage units; there are check, unit" in capsys.readouterr().err
+
+
+def test_lanes_run_beside_each_other_and_all_outcomes_count(tmp_path: Path) -> None:
+    """Each stage ends only if the other runs: they wait for each other's file."""
+
+    def stage(name: str, other: str) -> run_tests.Stage:
+        wait = f"touch {tmp_path}/{name}; until [ -e {tmp_path}/{other} ]; do sleep 0.05; done"
+        return run_tests.Stage(name=name, command=("sh", "-c", wait), minutes=1)
+
+    failing = run_tests.Stage(name="last", command=("false",))
+    outcomes = run_tests.run_all([[[stage("a", "b")], [stage("b", "a")]], [[failing]]])
+    assert [(each.stage.name, each.passed, each.failed) for each in outcomes] == [
+        ("a", 1, 0),
+        ("b", 1, 0),
+        ("last", 0, 1),
+    ]
 
 
 def test_every_platforms_tools_are_locked() -> None:

@@ -16,23 +16,15 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from steelyard.chain.client import ChainClient
-    from steelyard.chain.deploy import Deployed, deploy_contracts
+    from steelyard.chain.deploy import Deployed
     from steelyard.chain.deployment_plan import DeploymentSettings
     from steelyard.chain.networks import Deployment, Network, Networks
     from steelyard.chain.passwords import Passwords
     from steelyard.chain.wallets import Keystores, Wallet
+    from steelyard.chain.web3_creator import deploy_contracts
     from steelyard.content import Cid, ContentStore, StoreConfig, make_store
     from steelyard.core.aggregation import AggregationResult, aggregate
     from steelyard.core.encodings import Encoded, Encoding, decode_block, encode, encode_block
-    from steelyard.core.files import (
-        StateFile,
-        WrittenUpdate,
-        encode_update,
-        open_state,
-        open_update,
-        write_state,
-        write_update,
-    )
     from steelyard.core.inputs import Inputs, open_inputs
     from steelyard.core.numbers import block_count, dequantize, quantize
     from steelyard.core.proofs import (
@@ -43,6 +35,7 @@ if TYPE_CHECKING:
         malformed_proof,
     )
     from steelyard.core.rules import AggregationConfig, Rule, WeightTable
+    from steelyard.core.state_file import StateFile, open_state, write_state
     from steelyard.core.transcript import PostedResult, Roots, roots_of
     from steelyard.core.trees import (
         StateTree,
@@ -54,7 +47,8 @@ if TYPE_CHECKING:
         state_leaves,
         state_root,
     )
-    from steelyard.core.update_file import UpdateFile, UpdateSummary
+    from steelyard.core.update_file import UpdateFile, UpdateSummary, open_update
+    from steelyard.core.update_writer import WrittenUpdate, encode_update, write_update
     from steelyard.errors import (
         ChainError,
         ConfigError,
@@ -108,8 +102,9 @@ _NAMES: dict[str, dict[str, str]] = {
     },
     "Encodings, update files and state files (section 2)": {
         "core.encodings": "Encoded Encoding decode_block encode encode_block",
-        "core.files": "StateFile WrittenUpdate encode_update open_state open_update write_state write_update",
-        "core.update_file": "UpdateFile UpdateSummary",
+        "core.state_file": "StateFile open_state write_state",
+        "core.update_file": "UpdateFile UpdateSummary open_update",
+        "core.update_writer": "WrittenUpdate encode_update write_update",
     },
     "Trees and commitments (section 3)": {
         "core.trees": "StateTree UpdateRoot UpdateTree "
@@ -142,7 +137,8 @@ _NAMES: dict[str, dict[str, str]] = {
         "chain.passwords": "Passwords",
         "chain.client": "ChainClient",
         "chain.deployment_plan": "DeploymentSettings",
-        "chain.deploy": "Deployed deploy_contracts",
+        "chain.deploy": "Deployed",
+        "chain.web3_creator": "deploy_contracts",
         "operations.dev_network": "DevNetwork dev_network",
     },
     "Sponsoring, joining and paying for jobs": {
@@ -178,9 +174,8 @@ _MODULES = {
 __all__ = [  # noqa: RUF022 - in the order of the groups
     "block_count", "dequantize", "quantize", "TensorSpec", "flatten", "safetensors_to_state",
     "state_to_safetensors", "unflatten", "tensor_specs",
-    "Encoded", "Encoding", "decode_block", "encode", "encode_block", "StateFile", "WrittenUpdate",
-    "encode_update", "open_state", "open_update", "write_state", "write_update", "UpdateFile",
-    "UpdateSummary",
+    "Encoded", "Encoding", "decode_block", "encode", "encode_block", "StateFile", "open_state", "write_state",
+    "UpdateFile", "UpdateSummary", "open_update", "WrittenUpdate", "encode_update", "write_update",
     "StateTree", "UpdateRoot", "UpdateTree", "block_leaf", "path_root", "sealed_root", "state_leaves",
     "state_root",
     "AggregationConfig", "Rule", "WeightTable", "Inputs", "open_inputs", "AggregationResult", "aggregate",

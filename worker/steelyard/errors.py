@@ -1,16 +1,16 @@
 """Every exception that Steelyard raises on purpose, with the exit code that the command line gives it.
 
 SteelyardError                 1
-├── ConfigError                2   a flag, a setting or a file that a person wrote
-├── ExactError                 3   the number rules: a value that they refuse
+├── ConfigError                2   a wrong flag, setting or file of the user
+├── ExactError                 3   a value that the exact core refuses
 │   ├── QuantizeError              a tensor with a NaN or an infinity
-│   ├── RuleError                  an aggregation that is not defined (no update, weights out of range)
+│   ├── RuleError                  an undefined aggregation (no update, weights out of range)
 │   └── FormatError                bytes of an update, state or proof that do not follow the protocol
 ├── ManifestError              4   a job description that is malformed or disagrees with the chain
 ├── ContentError               5   files by CID
-│   ├── CidError                   a string that is no CID that we accept
-│   ├── ContentMissing             nobody handed the file out in time
-│   ├── ContentCorrupt             bytes unlike their hash
+│   ├── CidError                   not a CID that is supported here
+│   ├── ContentMissing             no peer served the file in time
+│   ├── ContentCorrupt             bytes that do not match their hash
 │   ├── ContentTooLarge            more bytes than the caller allows
 │   ├── ContentSealed              encrypted, and no key here opens it
 │   ├── DaemonError                the IPFS daemon does not answer, or refuses
@@ -25,8 +25,8 @@ SteelyardError                 1
 ├── WalletError                7   keystores and passwords
 │   ├── AccountMissing
 │   └── WrongPassword
-├── TrainingError              8   the training child failed or broke the file contract
-├── NodeError                  9   a node cannot go on
+├── TrainingError              8   the training process failed or wrote wrong files
+├── NodeError                  9   a node cannot continue
 │   └── JournalError               its journal is unreadable, or another process holds it
 └── Unverifiable              10   public data needed for a check has expired
 """
@@ -136,7 +136,7 @@ class TransactionTimeout(ChainError):
 
 
 class Reverted(ChainError):
-    """The contract refused.
+    """The contract reverted.
 
     `name` is the custom error, `args_by_name` its fields, `data` the raw revert bytes.
     """

@@ -90,4 +90,4 @@ async def middleman() -> AsyncIterator[StartMiddleman]:
 
     yield start
     for runner in runners:
-        await asyncio.wait_for(runner.cleanup(), 10)
+        await asyncio.wait_for(runner.cleanup(), 60)

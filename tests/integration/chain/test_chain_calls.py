@@ -31,10 +31,10 @@ async def test_a_sent_call_gives_a_receipt_with_its_events(bench: Bench) -> None
         client.address,
         70,
     )
-    assert event.at.block == receipt.block
-    assert event.at.transaction == receipt.hash
+    assert event.position.block == receipt.block
+    assert event.position.transaction == receipt.hash
     assert before - await client.balance() == receipt.cost_wei
-    assert receipt.what == "Box.store"
+    assert receipt.description == "Box.store"
     assert await client.read(bench.box.call("values", 7), block=receipt.block) == 70
 
 
@@ -68,7 +68,7 @@ async def test_a_transaction_that_runs_out_of_gas_says_so(bench: Bench) -> None:
     ("function", "args", "said"),
     [("legacy", (), "an old reason"), ("broken", (0,), "division by zero")],
 )
-async def test_plain_reverts_and_panics_are_told(
+async def test_plain_reverts_and_panics_are_reported(
     bench: Bench, function: str, args: tuple[int, ...], said: str
 ) -> None:
     client = await bench.client(None)
@@ -76,7 +76,7 @@ async def test_plain_reverts_and_panics_are_told(
         await client.read(bench.box.call(function, *args))
 
 
-async def test_a_simulation_tells_gas_and_price_and_sends_nothing(bench: Bench) -> None:
+async def test_a_simulation_returns_gas_and_price_and_sends_nothing(bench: Bench) -> None:
     client = await bench.client()
     simulated = await client.simulate(bench.box.call("store", 11, 1))
     assert await client.read(bench.box.call("values", 11)) == 0
@@ -95,7 +95,7 @@ async def test_wrong_arguments_are_refused_without_a_request(bench: Bench) -> No
         bench.box.call("nothing")
 
 
-async def test_an_empty_account_is_told_what_it_lacks(bench: Bench) -> None:
+async def test_an_empty_account_gets_the_amounts_it_lacks(bench: Bench) -> None:
     rich = await bench.client(0)
     poor = await bench.client(5)
     held = await poor.balance()

@@ -10,13 +10,14 @@ import pytest
 from web3 import HTTPProvider, Web3
 
 from steelyard.chain.client import ChainClient
-from steelyard.chain.deploy import Web3Creator, deploy
+from steelyard.chain.deploy import deploy
 from steelyard.chain.dev.devnet import DevChain
 from steelyard.chain.generated.events import Deposited, Registered, Transfer
-from steelyard.chain.generated.structs import Permit, Purse
+from steelyard.chain.generated.structs import Collateral, Permit
 from steelyard.chain.networks import Deployment, Networks
 from steelyard.chain.permits import sign_permit
 from steelyard.chain.wallets import Wallet
+from steelyard.chain.web3_creator import Web3Creator
 from steelyard.errors import ConfigError, Reverted, WrongNetwork
 from support.chain_bench import network_of
 
@@ -47,13 +48,13 @@ async def test_a_worker_registers_and_stakes_with_a_permit(client: ChainClient) 
     permit = await sign_permit(client, 2 * ETHER)
     call = contracts.registry.register_with_permit(me, me, bytes(32), 2 * ETHER, permit)
     receipt = await client.send(call, intent="register")
-    assert receipt.what == "WorkerRegistry.registerWithPermit"
+    assert receipt.description == "WorkerRegistry.registerWithPermit"
     registered = receipt.one(Registered)
     assert (registered.worker, registered.operator, registered.payout) == (me, me, me)
     deposited = receipt.one(Deposited)
-    assert (deposited.account, deposited.purse, deposited.amount) == (me, Purse.STAKE, 2 * ETHER)
+    assert (deposited.account, deposited.kind, deposited.amount) == (me, Collateral.STAKE, 2 * ETHER)
 
-    balance = await client.read(contracts.vault.balance_of(me, Purse.STAKE), block=receipt.block)
+    balance = await client.read(contracts.vault.balance_of(me, Collateral.STAKE), block=receipt.block)
     account = await client.read(contracts.registry.account_of(me))
     assert balance.free == 2 * ETHER
     assert account.registered
@@ -65,21 +66,23 @@ async def test_a_worker_registers_and_stakes_with_a_permit(client: ChainClient) 
     assert "worker status" in caught.value.remedy
 
 
-async def test_errors_from_below_are_told_by_name(client: ChainClient) -> None:
+async def test_errors_of_called_contracts_are_reported_by_name(client: ChainClient) -> None:
     contracts, me = client.contracts, client.address
     with pytest.raises(Reverted) as caught:
-        await client.send(contracts.vault.deposit(me, Purse.BOND, 1000 * ETHER))
+        await client.send(contracts.vault.deposit(me, Collateral.BOND, 1000 * ETHER))
     assert caught.value.name in ("ERC20InsufficientAllowance", "ERC20InsufficientBalance")
     assert caught.value.remedy
     stale = Permit(deadline=1, v=27, r=bytes(32), s=bytes(32))
     with pytest.raises(Reverted) as caught:
         await client.send(
-            contracts.vault.deposit_with_permit(me, Purse.BOND, 1, stale.deadline, stale.v, stale.r, stale.s)
+            contracts.vault.deposit_with_permit(
+                me, Collateral.BOND, 1, stale.deadline, stale.v, stale.r, stale.s
+            )
         )
     assert caught.value.remedy
 
 
-async def test_an_unknown_job_is_told(client: ChainClient) -> None:
+async def test_an_unknown_job_is_reported(client: ChainClient) -> None:
     with pytest.raises(Reverted, match="UnknownJob") as caught:
         await client.send(client.contracts.coordinator.enlist(999))
     assert "network" in caught.value.remedy

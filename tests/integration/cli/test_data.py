@@ -116,7 +116,7 @@ class TestPublishing:
             (("wine.csv", "--partition", "by:farm"), "no column 'farm'"),
             (("wine.csv", "--label", "kind"), "no column 'kind'"),
             (("wine.csv", "--test", "1"), "a share of 1.0"),
-            (("wine.csv", "--like", "wine.csv"), "no data manifest"),
+            (("wine.csv", "--like", "wine.csv"), "not a data manifest"),
             (("there.csv",), "there is no there.csv"),
             (("http://127.0.0.1:1/a.csv",), "cannot be read"),
         ],
@@ -268,7 +268,10 @@ def test_a_node_without_its_file_of_rows_says_so_before_it_starts(
 ) -> None:
     fund("ann")
     (tmp_path / "text.safetensors").write_text("no rows")
-    for file, said in (("none.safetensors", "there is no file"), ("text.safetensors", "no safetensors file")):
+    for file, said in (
+        ("none.safetensors", "there is no file"),
+        ("text.safetensors", "not an acceptable safetensors file"),
+    ):
         answer = steelyard("run", "--role", "worker", "--job", "1", "--data", file, account="ann")
         assert said in answer.error["message"]
 

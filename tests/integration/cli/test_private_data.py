@@ -1,6 +1,6 @@
 """Encrypted shards through the command line: published, granted, trained on, withdrawn; nobody else sees.
 
-What moves files is tested on embedded stores, and on three IPFS daemons where there is a program for them.
+What moves files is tested on embedded stores, and on three IPFS daemons if there is a program for them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Cast(Party):
         return Keyring.beside(self.home(who) / "keystore")
 
     def enter(self, who: str, *, stake: bool = False, bond: bool = False) -> None:
-        """Get an account, with a daemon where there are some."""
+        """Get an account, with a daemon if there are some."""
         if who in self.daemons:
             self.home(who).mkdir(parents=True)
             (self.home(who) / "steelyard.toml").write_text(f'ipfs_api = "{self.daemons[who].api}"\n')
@@ -115,9 +115,9 @@ def _csv(cast: Cast, rows: int = 40, seed: int = 3) -> str:
 
 
 def _opened(cast: Cast, sealed: Path, content: str) -> Path:
-    """What a sealed shard of the sponsor's holds."""
+    """Content of a sealed shard of the sponsor."""
     ring = cast.ring("sponsor")
-    envelope = ring.owned(Cid.parse(content))
+    envelope = ring.saved_envelope(Cid.parse(content))
     assert envelope is not None
     key = ring.unlock(cast.addresses["sponsor"], PASSWORD).open(envelope)
     target = cast.root / f"{sealed.stem}.opened"
@@ -273,7 +273,7 @@ def test_members_bring_rows_encrypted_or_keep_them_at_home_and_neither_shows(
         assert {e["rows"] for e in events(logs[who]) if e["kind"] == "trained"} == {rows}
         cast.do(who, "rewards", "claim")
     _assert_paid(cast)
-    owned = cast.ring("ann").owned(Cid.parse(own["shards"][0]["cid"]))
+    owned = cast.ring("ann").saved_envelope(Cid.parse(own["shards"][0]["cid"]))
     assert owned is not None
     key = cast.ring("ann").unlock(cast.addresses["ann"], PASSWORD).open(owned)
     open_file(cast.root / "ann-out" / "shard-0.sealed", key, cast.root / "ann-rows")
@@ -295,7 +295,7 @@ def _started(log: Path) -> str:
 
 
 def _nobody_serves(cast: Cast, urls: list[str], cid: str) -> bool:
-    got = [requests.get(f"{url}/ipfs/{cid}?format=raw", timeout=5).status_code for url in urls]
+    got = [requests.get(f"{url}/ipfs/{cid}?format=raw", timeout=60).status_code for url in urls]
     return got == [404] * len(urls) and not any(daemon.has(cid) for daemon in cast.daemons.values())
 
 
@@ -394,14 +394,14 @@ def test_a_grant_finishes_what_a_withdrawal_that_was_cut_off_left_undone(
 
 async def _envelope(cast: Cast, cid: str) -> Envelope:
     async with EmbeddedStore(StoreConfig(root=cast.home("sponsor") / "content", serve=False)) as store:
-        place = await store.get(Cid.parse(cid), cast.root / cid, max_bytes=4096, timeout_s=1)
+        place = await store.get(Cid.parse(cid), cast.root / cid, max_bytes=4096, timeout_s=60)
         return Envelope.parse(place.read_bytes())
 
 
 async def _file(cast: Cast, envelope: Envelope) -> Path:
     async with EmbeddedStore(StoreConfig(root=cast.home("sponsor") / "content", serve=False)) as store:
         place = cast.root / str(envelope.content)
-        return await store.get(envelope.content, place, max_bytes=envelope.size, timeout_s=1)
+        return await store.get(envelope.content, place, max_bytes=envelope.size, timeout_s=60)
 
 
 def test_a_member_without_a_key_is_named_and_the_rest_are_granted(cast: Cast) -> None:

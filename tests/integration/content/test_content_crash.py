@@ -28,7 +28,7 @@ async def main(root, url, cid, source):
         for n in range(10**6):
             await store.add(Path(source), provide=True)
             await store.add_bytes(f"{n}".encode() * 1000)
-            await store.get(Cid.parse(cid), Path(root) / "out", max_bytes=10**9, timeout_s=30)
+            await store.get(Cid.parse(cid), Path(root) / "out", max_bytes=10**9, timeout_s=60)
             await store.gc(grace_s=0)
 
 asyncio.run(main(*sys.argv[1:]))
@@ -41,7 +41,7 @@ async def killed_child(root: Path, url: str, cid: Cid, source: Path, after_s: fl
     )
     assert child.stdout is not None
     try:
-        assert await asyncio.wait_for(child.stdout.readline(), 30) == b"open\n"
+        assert await asyncio.wait_for(child.stdout.readline(), 60) == b"open\n"
         await asyncio.sleep(after_s)
         assert child.returncode is None
     finally:
@@ -68,7 +68,7 @@ async def test_a_store_killed_at_any_moment_opens_again_with_nothing_half_done(
         assert await store.has(entry.cid)
     out = root / "out"
     assert not out.exists() or cid_of_path(out) == cid
-    await store.get(cid, tmp_path / "whole", max_bytes=10**9, timeout_s=30)
+    await store.get(cid, tmp_path / "whole", max_bytes=10**9, timeout_s=60)
     assert cid_of_path(tmp_path / "whole") == cid
     assert await store.add(source) == cid_of_path(source)
     await store.gc(grace_s=0)

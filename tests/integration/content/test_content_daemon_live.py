@@ -7,7 +7,6 @@ import hashlib
 import json
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 from steelyard.content import StoreConfig, make_store
 from steelyard.content.gossip import MessageVerdict
 from steelyard.content.kubo.address import DaemonAddress, header_of
-from steelyard.content.kubo.calls import Calls
+from steelyard.content.kubo.client import KuboClient
 from steelyard.content.kubo.pubsub import PubSub
 from steelyard.errors import ContentMissing, DaemonError
 from support.kubo import NEEDS_IPFS, Daemon, one_daemon
@@ -30,7 +29,7 @@ SLICE = 1 << 24
 @pytest.mark.slow
 async def test_the_daemon_gives_every_cid_of_the_vectors(ipfs: list[Daemon], tmp_path: Path) -> None:
     """Up to 1 GiB and a byte: a tree of two levels."""
-    calls = Calls(DaemonAddress.parse(ipfs[0].api))
+    client = KuboClient(DaemonAddress.parse(ipfs[0].api))
     everything = hashlib.shake_256(VECTORS["seed"].encode()).digest(max(v["size"] for v in VECTORS["files"]))
     try:
         for vector in VECTORS["files"]:
@@ -38,9 +37,9 @@ async def test_the_daemon_gives_every_cid_of_the_vectors(ipfs: list[Daemon], tmp
             with path.open("wb") as out:
                 for start in range(0, vector["size"], SLICE):
                     out.write(everything[start : min(start + SLICE, vector["size"])])
-            assert await calls.add(path, vector["size"]) == vector["cid"], vector["size"]
+            assert await client.add(path, vector["size"]) == vector["cid"], vector["size"]
     finally:
-        await calls.close()
+        await client.close()
         ipfs[0].rpc("repo/gc", timeout=120)
 
 
@@ -83,7 +82,7 @@ async def test_the_gateway_of_a_daemon_is_a_peer_like_any_other(ipfs: list[Daemo
         cid = await giver.add(tmp_path / "source")
         plain = StoreConfig(root=tmp_path / "b", peers=(ipfs[0].gateway,), serve=False, allow_private=True)
         async with make_store(plain) as taker:
-            path = await taker.get(cid, tmp_path / "out", max_bytes=1 << 30, timeout_s=20)
+            path = await taker.get(cid, tmp_path / "out", max_bytes=1 << 30, timeout_s=60)
         assert path.read_bytes() == data
         await giver.withhold(cid)
 
@@ -91,12 +90,10 @@ async def test_the_gateway_of_a_daemon_is_a_peer_like_any_other(ipfs: list[Daemo
 async def test_other_ports_of_a_daemon_are_told_from_its_rpc(ipfs: list[Daemon], tmp_path: Path) -> None:
     swarm = ipfs[0].swarm.split("/")
     for place in (ipfs[0].gateway, f"/{'/'.join(swarm[1:5])}"):
-        start = time.monotonic()
         with pytest.raises(DaemonError) as caught:
-            async with make_store(StoreConfig(root=tmp_path, ipfs=place)):
+            async with asyncio.timeout(60), make_store(StoreConfig(root=tmp_path, ipfs=place)):
                 pass
         assert "ipfs" in caught.value.remedy
-        assert time.monotonic() - start < 20
 
 
 async def test_daemons_are_connected_once_their_stores_know_each_other(tmp_path: Path) -> None:
@@ -115,7 +112,7 @@ async def test_daemons_are_connected_once_their_stores_know_each_other(tmp_path:
                     await asyncio.sleep(0.1)
                 assert [peer["Peer"] for peer in two.rpc("swarm/peers")["Peers"]] == [one.rpc("id")["ID"]]
                 cid = await here.add(tmp_path / "source")
-                await there.get(cid, tmp_path / "out", max_bytes=1 << 30, timeout_s=20)
+                await there.get(cid, tmp_path / "out", max_bytes=1 << 30, timeout_s=60)
     assert (tmp_path / "out").read_bytes() == data
 
 
@@ -131,7 +128,7 @@ async def test_a_daemon_that_wants_a_secret_is_spoken_to_with_it(ipfs: list[Daem
         async with make_store(locked) as one, make_store(plain) as other:
             for giver, taker in ((one, other), (other, one)):
                 cid = await giver.add(tmp_path / "source")
-                await taker.get(cid, tmp_path / f"out-{giver is one}", max_bytes=1 << 30, timeout_s=20)
+                await taker.get(cid, tmp_path / f"out-{giver is one}", max_bytes=1 << 30, timeout_s=60)
                 await giver.withhold(cid)
                 await taker.gc(grace_s=0)
         heard: asyncio.Queue[bytes] = asyncio.Queue()
@@ -142,7 +139,7 @@ async def test_a_daemon_that_wants_a_secret_is_spoken_to_with_it(ipfs: list[Daem
 
         gossip = PubSub(daemon.api, secret)
         gossip.subscribe("steelyard", take)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while heard.empty():
                 await gossip.publish("steelyard", b"x")
                 await asyncio.sleep(0.2)

@@ -31,7 +31,7 @@ from support.stores import Yard
 PLACE = GossipTopic(chain_id=CHAIN, coordinator=COORDINATOR, job=JOB)
 MEMBER, STRANGER = (Wallet(Keys.from_key("0x" + digit * 64)) for digit in "12")
 AT = 1_800_000_000  # Unix seconds at which all recorded hints were told
-LONG_S = 10.0
+LONG_S = 60.0
 QUIET_S = 0.5  # in which a message that was to come would have come
 on_daemons = pytest.mark.parametrize(
     "yard", [pytest.param("kubo", marks=NEEDS_IPFS), "recorded"], indirect=True
@@ -251,7 +251,7 @@ async def test_a_peer_whose_message_is_refused_is_heard_no_more_and_disconnected
         gossip = PubSub(url)
         try:
             found = await collect(gossip, "steelyard")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(LONG_S):
                 heard = [await found.get(), await found.get()]
             await asyncio.sleep(0.2)
         finally:
@@ -266,12 +266,13 @@ async def test_the_daemons_own_id_is_never_dropped_for_other_nodes_use_it_too() 
     async with told.serving() as url:
         gossip = PubSub(url)
         found = await collect(gossip, "steelyard")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LONG_S):
             assert [await found.get(), await found.get()] == [b"bad", b"one"]
         await gossip.close()
     assert told.asked == ["/api/v0/pubsub/sub uc3RlZWx5YXJk"]
 
 
+@pytest.mark.timing
 async def test_a_flood_over_pub_sub_is_cut_to_a_few_messages() -> None:
     told = Told([line("12D3Flood", "eA")] * 5000)
     async with told.serving() as url:

@@ -21,7 +21,7 @@ from support.kubo import NEEDS_IPFS, Daemon, one_daemon
 
 ROOT = Path(__file__).resolve().parents[3]
 DEADLINE_S = 280  # on a busy machine; a minute on an idle one
-GONE_S = 15
+GONE_S = 60
 
 
 @dataclass(frozen=True)

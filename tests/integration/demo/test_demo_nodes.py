@@ -23,7 +23,7 @@ async def test_a_node_that_ends_with_an_error_is_told_with_its_words(tmp_path: P
     try:
         async with asyncio.timeout(60):
             with pytest.raises(
-                NodeError, match=r"(?s)worker-1 ended with code \d+; it said: .*no-such-network"
+                NodeError, match=r"(?s)worker-1 ended with code \d+; its log ends: .*no-such-network"
             ):
                 await processes.watch([node])
     finally:

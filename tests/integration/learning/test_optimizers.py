@@ -1,4 +1,4 @@
-"""The optimizers that are written out do what torch's do."""
+"""The optimizers give the same results as torch's."""
 
 from __future__ import annotations
 

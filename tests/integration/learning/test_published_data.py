@@ -1,4 +1,4 @@
-"""Every kind of source on the disk: published, one round trained in a real training process, nothing lost."""
+"""Every kind of local source: published, then one round of training in a real training process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def trainer(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Trainer]:
-    """One training process for all of these tests."""
+    """One training process for all these tests."""
     async with Trainer(tmp_path_factory.mktemp("training")) as started:
         yield started
 
@@ -127,7 +127,7 @@ async def test_the_same_source_has_the_same_cids_anywhere(tmp_path: Path, traine
 
 
 def described(recipe: str, architecture: dict[str, Any]) -> Manifest:
-    """A job of a recipe, open, with nothing of its data in it."""
+    """An open job of a recipe, without data."""
     return job_setup.compose(
         name="A job for tests",
         recipe=recipe,
@@ -181,7 +181,11 @@ async def test_training_of_tables_and_texts_gives_the_same_bytes_again(
 @pytest.mark.parametrize(
     ("recipe", "change", "said"),
     [
-        ("tabular", lambda rows: Rows(rows.inputs * np.nan, rows.labels, Kind.FEATURES), "no finite number"),
+        (
+            "tabular",
+            lambda rows: Rows(rows.inputs * np.nan, rows.labels, Kind.FEATURES),
+            "not a finite number",
+        ),
         ("tabular", lambda rows: Rows(rows.inputs[:, :2], rows.labels, Kind.FEATURES), "do not fit"),
         ("tabular", lambda rows: Rows(rows.inputs, rows.labels + 2, Kind.FEATURES), "labels up to 3"),
         ("text", lambda rows: Rows(rows.inputs.astype(np.float32), rows.labels, Kind.FEATURES), "do not fit"),

@@ -1,4 +1,4 @@
-"""The trainer with a real training process: results, its death, its silence, its nonsense, its secrets."""
+"""The trainer with a real training process: results, crashes, stalls, invalid replies, isolation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from steelyard.core.files import open_state
+from steelyard.core.state_file import open_state
 from steelyard.errors import ManifestError, TrainingError
 from steelyard.jobs.manifest import Manifest
 from steelyard.learning import process
@@ -116,7 +116,7 @@ class TestRefusals:
             await trainer.evaluate(jobs.manifest(wide), state=state, data=data, deadline_s=60)
         assert trainer.pid is not None
 
-    async def test_a_file_that_is_no_data_is_refused_by_the_child(
+    async def test_a_file_that_is_not_data_is_refused_by_the_child(
         self, trainer: Trainer, tmp_path: Path
     ) -> None:
         state, data = jobs.files(tmp_path)
@@ -161,7 +161,7 @@ class TestTheProcess:
         await trainer.start()
         child = psutil.Process(trainer.pid)
         allowed = {
-            *process.KEPT_VARIABLES,
+            *process.PASSED_VARIABLES,
             *process.THREAD_VARIABLES,
             "HOME",
             "TMPDIR",
@@ -231,10 +231,9 @@ class TestTheProcess:
         self, trainer: Trainer, tmp_path: Path
     ) -> None:
         await trainer.start()
-        started = time.monotonic()
         with pytest.raises(TrainingError, match="deadline"):
-            await train(trainer, tmp_path, job=LONG, deadline_s=1.0)
-        assert time.monotonic() - started < 10
+            async with asyncio.timeout(60):
+                await train(trainer, tmp_path, job=LONG, deadline_s=1.0)
         assert not (tmp_path / "out").exists()
         await train(trainer, tmp_path)
 
@@ -248,7 +247,7 @@ class TestTheProcess:
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work
-        await train(trainer, tmp_path, deadline_s=20.0)
+        await train(trainer, tmp_path, deadline_s=60.0)
         assert trainer.pid == pid
 
     async def test_memory_beyond_the_limit_is_an_error_of_training(self, tmp_path: Path) -> None:
@@ -269,15 +268,15 @@ class TestTheProcess:
 
 
 async def at_work(trainer: Trainer) -> None:
-    """Wait until the child reports from the middle of training."""
-    ends = time.monotonic() + 30
+    """Wait until the child reports progress during training."""
+    ends = time.monotonic() + 60
     while trainer.progress is None or trainer.progress.step == 0:
         assert time.monotonic() < ends, "no progress was reported"
         await asyncio.sleep(0.02)
 
 
 class TestABadChild:
-    """What stands in for the child here says or does the wrong thing."""
+    """A child that is replaced by a faulty script."""
 
     @pytest.fixture
     def behave(self, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -295,20 +294,26 @@ class TestABadChild:
         [
             ("input(); sys.exit(7)", "ended with code 7"),
             ("input(); os.kill(os.getpid(), 9)", "ended with code -9"),
-            ("input(); print('Segmentation fault'); time.sleep(60)", "which is no reply"),
-            ("input(); print('[' * 60000); time.sleep(60)", "which is no reply"),
-            ("input(); sys.stdout.buffer.write(b'\\xff\\n'); sys.stdout.flush(); time.sleep(60)", "no reply"),
+            ("input(); print('Segmentation fault'); time.sleep(60)", "which is not a reply"),
+            ("input(); print('[' * 60000); time.sleep(60)", "which is not a reply"),
+            (
+                "input(); sys.stdout.buffer.write(b'\\xff\\n'); sys.stdout.flush(); time.sleep(60)",
+                "is not a reply",
+            ),
             ("input(); print('x' * 100_000); time.sleep(60)", "line over 65536 bytes"),
-            ("input(); say(id='1', type='done'); time.sleep(60)", "which is no reply"),
+            ("input(); say(id='1', type='done'); time.sleep(60)", "which is not a reply"),
             ("input(); say(id=99, type='done', metrics={}); time.sleep(60)", "answered request 99"),
             ("input(); say(id=1, type='stopped'); time.sleep(60)", "answered 'stopped'"),
             ("input(); say(id=1, type='done', metrics=3); time.sleep(60)", "answered 'done'"),
-            ("input(); print('no space left', file=sys.stderr); sys.exit(1)", "last words: no space left"),
+            (
+                "input(); print('no space left', file=sys.stderr); sys.exit(1)",
+                "last line of its log: no space left",
+            ),
             ("input(); time.sleep(60)", "silent for 1 s"),
         ],
         ids=range(12),
     )
-    async def test_its_failure_is_told_and_it_is_gone(
+    async def test_its_failure_is_reported_and_it_ends(
         self, behave: Any, tmp_path: Path, code: str, said: str
     ) -> None:
         behave(code)
@@ -320,20 +325,20 @@ class TestABadChild:
         assert not set(psutil.Process().children()) - before
         assert not (tmp_path / "out").exists()
 
-    async def test_metrics_that_lack_a_number_are_no_success(self, behave: Any, tmp_path: Path) -> None:
+    async def test_metrics_without_a_number_are_an_error(self, behave: Any, tmp_path: Path) -> None:
         behave("input(); say(id=1, type='done', metrics={'rows': 1}); time.sleep(60)")
         async with Trainer(tmp_path / "training") as trainer:
             with pytest.raises(TrainingError, match="metrics"):
                 await train(trainer, tmp_path)
 
-    async def test_a_result_that_is_no_file_is_an_error(self, behave: Any, tmp_path: Path) -> None:
+    async def test_a_missing_result_file_is_an_error(self, behave: Any, tmp_path: Path) -> None:
         metrics = "{'rows': 1, 'steps': 1, 'loss': 0.5, 'seconds': 0.1}"
         behave(f"input(); say(id=1, type='done', metrics={metrics}); time.sleep(60)")
         async with Trainer(tmp_path / "training") as trainer:
             with pytest.raises(TrainingError, match="no weights"):
                 await train(trainer, tmp_path)
 
-    async def test_a_start_that_takes_too_long_is_told(
+    async def test_a_start_that_takes_too_long_is_reported(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         monkeypatch.setattr(process, "_BOOTSTRAP", "import time; time.sleep(60)")
@@ -344,12 +349,10 @@ class TestABadChild:
     async def test_a_start_takes_no_longer_than_the_deadline_leaves(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr(process, "_BOOTSTRAP", "import time; time.sleep(60)")
-        started = time.monotonic()
+        monkeypatch.setattr(process, "_BOOTSTRAP", "import time; time.sleep(600)")
         async with Trainer(tmp_path / "training") as trainer:
-            with pytest.raises(TrainingError, match="did not start"):
+            with pytest.raises(TrainingError, match=r"did not start within [01] s"):
                 await train(trainer, tmp_path, deadline_s=1.0)
-        assert time.monotonic() - started < 20
 
     async def test_missing_torch_names_the_extra(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

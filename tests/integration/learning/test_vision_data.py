@@ -1,4 +1,4 @@
-"""torchvision's data sets, from a folder and from a mirror; no foreign pickle is opened."""
+"""torchvision's data sets, from a folder and from a mirror; no unknown pickle is opened."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def trainer(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tra
 
 
 def child(folder: Path, before: str) -> tuple[str, ...]:
-    """The process that reads, with something done to torchvision first."""
+    """The reading process, in which `before` runs first."""
     script = folder / "child.py"
     script.write_text(
         textwrap.dedent(before) + "\nfrom steelyard.learning.loaders.torchvision_child import main\nmain()\n"
@@ -55,7 +55,7 @@ async def test_a_folder_that_torchvision_filled(tmp_path: Path, trainer: Trainer
 
 
 def cifar(root: Path, rows: int = 120) -> dict[str, str]:
-    """CIFAR-10's six batches and its names, with digits for pictures.  Gives the hash of each file."""
+    """CIFAR-10's six batches and its names, with digits as images.  Gives the hash of each file."""
     images, labels = sources.digits(rows)
     large = np.pad(images, ((0, 0), (8, 8), (8, 8)))
     data = np.repeat(large[:, None], 3, axis=1).reshape(rows, -1)
@@ -72,7 +72,7 @@ def cifar(root: Path, rows: int = 120) -> dict[str, str]:
 
 
 def known(hashes: dict[str, str]) -> str:
-    """Make torchvision take these hashes for CIFAR-10's own."""
+    """Make torchvision expect these hashes of CIFAR-10."""
     return f"""
     from torchvision.datasets import CIFAR10
     hashes = {hashes!r}
@@ -149,7 +149,7 @@ async def test_a_changed_download_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no folder") as caught:
+    with pytest.raises(ConfigError, match="is not a folder") as caught:
         open_vision(f"torchvision:MNIST:{tmp_path}/no", SourceOptions(), tmp_path)
     assert "download" in caught.value.remedy
 

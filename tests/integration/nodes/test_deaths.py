@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.chain.generated.structs import Purse
+from steelyard.chain.generated.structs import Collateral
 from support.chains import StartChain
 from support.crashing import FORKS, Supervised, check_all_is_right, run_crashing, start_forks
 from support.fleet import POOL, STAKE, Fleet, Windows, staged
@@ -42,8 +42,8 @@ DEATHS = (
     Death(phase="between attest and hold", last_event="tx:attest"),
     Death(phase="a result is posted, not held", last_event="post"),
     Death(phase="trained on a result, not held", crash="train.after:2"),
-    Death(phase="held by all, not settled", last_event="held_by_all"),
-    Death(phase="the last is held, not settled", last_event="held_by_all:2"),
+    Death(phase="held by all, not settled", last_event="threshold_held"),
+    Death(phase="the last is held, not settled", last_event="threshold_held:2"),
     Death(phase="the first round is settled, nothing is claimed", last_event="final"),
 )
 
@@ -124,5 +124,5 @@ async def check_pay(fleet: Fleet, alive: list[str], members: list[str]) -> None:
             credit = await client.read(vault.credit_of(token, fleet.wallets[name].address))
             assert credit >= POOL * 8 // 10 // len(members)
         for name in members:
-            stake = await client.read(vault.balance_of(fleet.wallets[name].address, Purse.STAKE))
+            stake = await client.read(vault.balance_of(fleet.wallets[name].address, Collateral.STAKE))
             assert stake.free + stake.locked == STAKE

@@ -42,7 +42,7 @@ JOBS = {
         windows=Windows(),
         min_updates=3,
         leaves=Trigger(kind="opened", round=1),
-        deadline=Trigger(kind="held_by_all", round=1),
+        deadline=Trigger(kind="threshold_held", round=1),
         block_time_s=1,
     ),
     "a deadline in the middle of a round": Scenario(
@@ -110,7 +110,7 @@ async def test_the_seed_of_a_draw_is_recorded_where_nobody_submits_for_long(
         ]
         await open_first(fleet)
         await asyncio.to_thread(chain.rpc, "anvil_mine", hex(SEED_AGE))
-        async with fleet.client("sponsor") as client, asyncio.timeout(30):
+        async with fleet.client("sponsor") as client, asyncio.timeout(60):
             call = client.contracts.coordinator.round_of(fleet.job, 1)
             while not (await client.read(call)).round.flags & SEEDED:
                 await asyncio.sleep(0.05)

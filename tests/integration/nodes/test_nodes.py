@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.chain.generated.structs import Purse
+from steelyard.chain.generated.structs import Collateral
 from steelyard.core.encodings import Encoding
 from steelyard.core.numbers import ONE
 from steelyard.core.rules import AggregationConfig
 from steelyard.nodes.actions.common import CommonActions
-from steelyard.nodes.actions.types import Upkeep
 from steelyard.nodes.claims import claim_posts, claim_shares, claimable, claimable_posts
 from steelyard.nodes.config import Role
+from steelyard.nodes.decisions.actions import Upkeep
 from steelyard.nodes.runner import run_node
 from support.chains import StartChain
 from support.cheats import one_wrong_number
@@ -65,7 +65,7 @@ async def test_a_wrong_number_is_convicted_and_the_right_result_posted(
         async with fleet.client("sponsor") as client:
             contracts = client.contracts
             poster = str(convicted.fields["poster"])
-            bond = await client.read(contracts.vault.balance_of(poster, Purse.BOND))
+            bond = await client.read(contracts.vault.balance_of(poster, Collateral.BOND))
             assert bond.free == 4 * BOND
             reward = await client.read(
                 contracts.vault.credit_of(contracts.token.address, fleet.wallets["challenger"].address)

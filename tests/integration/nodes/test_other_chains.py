@@ -19,7 +19,7 @@ WINDOWS = Windows(submit=30, attest=20, turn=8, post=30, challenge=6)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class ChainSetup:
     """A chain, and the network settings of nodes on it."""
 
     kind: Kind
@@ -27,17 +27,17 @@ class Place:
     confirmations: int = 0
 
 
-ANVIL_AND_GANACHE = (Place(kind="ganache"), Place(kind="anvil", block_time_s=1, confirmations=2))
+ANVIL_AND_GANACHE = (ChainSetup(kind="ganache"), ChainSetup(kind="anvil", block_time_s=1, confirmations=2))
 # an instantly mining chain is ahead of the wall clock
-GETH = (Place(kind="geth", block_time_s=1), Place(kind="geth"))
+GETH = (ChainSetup(kind="geth", block_time_s=1), ChainSetup(kind="geth"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("places", [ANVIL_AND_GANACHE, GETH], ids=["anvil and Ganache", "geth"])
 async def test_a_job_runs_to_its_end_and_a_cheat_is_convicted(
-    start_chain: StartChain, tmp_path: Path, places: tuple[Place, ...]
+    start_chain: StartChain, tmp_path: Path, places: tuple[ChainSetup, ...]
 ) -> None:
-    async def one(index: int, place: Place) -> None:
+    async def one(index: int, place: ChainSetup) -> None:
         try:
             await whole_job(start_chain, tmp_path / str(index), place)
         except BaseException as error:
@@ -48,7 +48,7 @@ async def test_a_job_runs_to_its_end_and_a_cheat_is_convicted(
     await asyncio.gather(*(one(index, place) for index, place in enumerate(places)))
 
 
-async def whole_job(start_chain: StartChain, root: Path, place: Place) -> None:
+async def whole_job(start_chain: StartChain, root: Path, place: ChainSetup) -> None:
     """A job of two rounds; the first result of round 1 is wrong."""
     chain = start_chain(place.kind, block_time_s=place.block_time_s)
     async with staged(

@@ -20,15 +20,15 @@ from steelyard.chain.calls import Call
 from steelyard.chain.client import ChainClient
 from steelyard.chain.dev.devnet import DevChain
 from steelyard.chain.generated import events as ev
-from steelyard.chain.generated.structs import Purse, Result
+from steelyard.chain.generated.structs import Collateral, Result
 from steelyard.chain.types import Event
 from steelyard.content import EmbeddedStore, StoreConfig
 from steelyard.core.encodings import Encoding
 from steelyard.core.numbers import ONE
 from steelyard.core.rules import AggregationConfig
 from steelyard.errors import ContentMissing
-from steelyard.nodes.actions.types import Convict, Hold, Publish, Submit, Train
 from steelyard.nodes.config import Role
+from steelyard.nodes.decisions.actions import Convict, Hold, Publish, Submit, Train
 from steelyard.nodes.decisions.aggregator import aggregator_actions
 from steelyard.nodes.decisions.challenger import challenger_actions
 from steelyard.nodes.decisions.common import Snapshot
@@ -102,10 +102,10 @@ class Court:
         if rebuilt is None or rebuilt.verdict is not ResultVerdict.RIGHT:
             assert rebuilt is None or rebuilt.verdict is ResultVerdict.UNBUILDABLE
             for now in (self.now + 1, (self.now + post.hold_by) // 2, post.hold_by - 1):
-                assert not self.wishes(view, now)
+                assert not self.wanted_actions(view, now)
         return None if rebuilt is None else rebuilt.verdict
 
-    def wishes(self, view: View, now: int) -> list[Any]:
+    def wanted_actions(self, view: View, now: int) -> list[Any]:
         """Actions that a node of all roles wants about a result."""
         situation = Snapshot(
             view=view, local=self.local, terms=self.info.terms, now=now, block=view.openings[1].block
@@ -126,7 +126,7 @@ class Court:
 
     def _bond(self) -> int:
         """The poster's free and locked bond."""
-        call = self.client.contracts.vault.balance_of(self.poster, Purse.BOND)
+        call = self.client.contracts.vault.balance_of(self.poster, Collateral.BOND)
         balance = call.decode(bytes.fromhex(self.chain.rpc("eth_call", call.fields(), "latest")[2:]))
         return balance.free + balance.locked
 
@@ -138,14 +138,14 @@ class Court:
         """Mine a call of the poster in a block of that time. Returns its events."""
         self.chain.rpc("evm_setNextBlockTimestamp", at)
         sent = self.chain.rpc("eth_sendTransaction", {**call.fields(self.poster), "gas": hex(2_000_000)})
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         # anvil clears its pool shortly after the receipt is there. If it is reverted in between, it takes the
         # next transaction with that nonce for the mined one.
         while (receipt := self.chain.rpc("eth_getTransactionReceipt", sent)) is None or self._pooled():
             assert time.monotonic() < until, "nothing was mined"
             time.sleep(0.001)
         assert receipt["status"] == "0x1"
-        return self.client.registry.events(receipt["logs"])
+        return self.client.decoder.events(receipt["logs"])
 
 
 @pytest.mark.slow
@@ -174,7 +174,7 @@ async def test_the_same_court_holds_the_right_result(start_chain: StartChain, tm
         (post,) = (event for event in told if isinstance(event, ev.Posted))
         assert await seat.verdict(post, told) is ResultVerdict.RIGHT
         view = fold(seat.info.job, [*seat.log, *told])
-        assert [type(act) for act in seat.wishes(view, seat.now + 1)] == [Train]
+        assert [type(act) for act in seat.wanted_actions(view, seat.now + 1)] == [Train]
 
 
 @contextlib.asynccontextmanager
@@ -221,7 +221,7 @@ async def _seated(
 ) -> Court:
     """Compute the right result from the files of node w0."""
     place = fleet.root / "court"
-    info = await JobInfo.load(client, store, fleet.job, scratch=place / "data", timeout_s=5)
+    info = await JobInfo.load(client, store, fleet.job, scratch=place / "data", timeout_s=60)
     log = [event for event in await log_of(client) if concerns(fleet.job, event)]
     view, local = fold(fleet.job, log), LocalState(identity=fleet.wallets["w0"].address)
     updates = Updates(info, store, place / "updates")

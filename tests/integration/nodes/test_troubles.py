@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.chain.generated.structs import Purse
+from steelyard.chain.generated.structs import Collateral
 from steelyard.content import EmbeddedStore, StoreConfig
 from steelyard.errors import ConfigError, NodeError
 from steelyard.nodes.config import Role
@@ -48,7 +48,7 @@ async def test_a_malformed_update_costs_its_worker_the_stake_and_the_round_goes_
         async with fleet.client("sponsor") as client:
             vault = client.contracts.vault
             stakes = [
-                await client.read(vault.balance_of(fleet.wallets[name].address, Purse.STAKE))
+                await client.read(vault.balance_of(fleet.wallets[name].address, Collateral.STAKE))
                 for name in ("w0", "w1", "w2")
             ]
             assert [stake.free + stake.locked for stake in stakes] == [STAKE, STAKE, 0]
@@ -70,7 +70,12 @@ async def test_what_nobody_can_rebuild_is_held_by_nobody_and_the_round_goes_on_w
         assert len({event.fields["id"] for event in fleet.reported("final")}) == 3
         async with fleet.client("sponsor") as client:
             vault, wallets = client.contracts.vault, fleet.wallets
-            kinds = {"w0": Purse.STAKE, "w1": Purse.STAKE, "agg0": Purse.BOND, "agg1": Purse.BOND}
+            kinds = {
+                "w0": Collateral.STAKE,
+                "w1": Collateral.STAKE,
+                "agg0": Collateral.BOND,
+                "agg1": Collateral.BOND,
+            }
             found = {
                 name: await client.read(vault.balance_of(wallets[name].address, kind))
                 for name, kind in kinds.items()
@@ -121,9 +126,9 @@ async def test_anyone_verifies_a_round_and_pulls_its_model_from_public_data(
         peers = (fleet.bootstrap, *(str(store.url) for store in stores))
         ours = StoreConfig(root=tmp_path / "ours", peers=peers, serve=False, allow_private=True)
         async with EmbeddedStore(ours) as store, fleet.client("challenger") as client:
-            first = await verify_round(client, store, fleet.job, 1, scratch=tmp_path / "one", timeout_s=5)
+            first = await verify_round(client, store, fleet.job, 1, scratch=tmp_path / "one", timeout_s=60)
             assert first.verdict == "right"
-            last = await verify_round(client, store, fleet.job, None, scratch=tmp_path / "two", timeout_s=5)
+            last = await verify_round(client, store, fleet.job, None, scratch=tmp_path / "two", timeout_s=60)
             assert (last.verdict, last.number, last.block, last.coordinate) == ("wrong", 2, 0, 2)
             pulled = await pull_model(
                 client,
@@ -132,12 +137,12 @@ async def test_anyone_verifies_a_round_and_pulls_its_model_from_public_data(
                 None,
                 tmp_path / "m.safetensors",
                 scratch=tmp_path / "p",
-                timeout_s=5,
+                timeout_s=60,
             )
             assert pulled.number == 2
             assert pulled.path.exists()
             with pytest.raises(ConfigError, match="round 3"):
-                await verify_round(client, store, fleet.job, 3, scratch=tmp_path / "x", timeout_s=5)
+                await verify_round(client, store, fleet.job, 3, scratch=tmp_path / "x", timeout_s=60)
         lonely = StoreConfig(
             root=tmp_path / "lonely", peers=(fleet.bootstrap,), serve=False, allow_private=True
         )

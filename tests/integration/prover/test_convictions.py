@@ -11,8 +11,8 @@ import pytest
 from steelyard.chain.proof_bytes import pack_arithmetic
 from steelyard.core.aggregation import PostedResult, roots_of
 from steelyard.core.encodings import Encoding
-from steelyard.core.files import StateFile
 from steelyard.core.proofs import arithmetic_proof, find_fault
+from steelyard.core.state_file import StateFile
 from support.prover import Prover, arithmetic_call
 from support.rounds import Random, Round, random_round, random_step
 

@@ -22,7 +22,7 @@ FORGED_A_ROUND = 50
 
 
 def _changed(random: Random, block: bytes) -> bytes:
-    """Another block of the same length where it has one."""
+    """Another block of the same length if it has one."""
     return bytes([block[0] ^ int(random.integers(1, 256)), *block[1:]]) if block else random.bytes(1)
 
 

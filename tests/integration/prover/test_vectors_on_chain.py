@@ -110,7 +110,7 @@ def test_a_transcript_without_momentum_is_opened(prover: Prover, case: dict[str,
     _, made = proofs(step, table, state_blocks, updates)
     root, table_hash = raw(case["root"]), raw(case["table"])
     calls = [arithmetic_call(step, root, table_hash, len(updates), pack_arithmetic(p)) for p in made]
-    # The case is no worked step, so its numbers convict it: what counts is that every path reaches the root.
+    # The case is not a computed step, so its numbers convict it; every path must reach the root.
     assert all(outcome.returned or outcome.error == HOLDS for outcome in prover.outcomes(calls))
 
 

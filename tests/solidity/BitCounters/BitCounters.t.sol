@@ -21,7 +21,7 @@ contract BitCountersTest is Test {
         assertEq(sets.inAtLeast(new uint256[](0), 1), 0);
     }
 
-    function test_inAtLeast_OtherwiseItIsTheSlotsThatEnoughContain() external view {
+    function test_inAtLeast_Otherwise_ItIsTheSlotsThatEnoughContain() external view {
         uint256[] memory bitmaps = new uint256[](3);
         bitmaps[0] = (1 << 255) | 7;
         bitmaps[1] = (1 << 255) | 3;
@@ -82,7 +82,7 @@ contract BitCountersTest is Test {
 
     // has
 
-    function test_has_OnlyMembers() external view {
+    function test_has_ItIsTrueForMembersOnly() external view {
         assertTrue(sets.has(1 << 255, 255));
         assertFalse(sets.has(1 << 255, 254));
         assertFalse(sets.has(ALL, 256));
@@ -90,7 +90,7 @@ contract BitCountersTest is Test {
 
     // rank
 
-    function test_rank_CountsOnlyLowerMembers() external view {
+    function test_rank_ItCountsLowerMembersOnly() external view {
         assertEq(sets.rank(ALL, 0), 0);
         assertEq(sets.rank(ALL, 255), 255);
         assertEq(sets.rank(0x29, 5), 2);
@@ -104,7 +104,7 @@ contract BitCountersTest is Test {
         sets.nth(0x21, 2);
     }
 
-    function testFuzz_nth_OtherwiseItIsTheInverseOfRank(uint256 bitmap, uint256 n) external view {
+    function testFuzz_nth_Otherwise_ItIsTheInverseOfRank(uint256 bitmap, uint256 n) external view {
         bitmap |= 1 << (bitmap % 256);
         n = bound(n, 0, sets.count(bitmap) - 1);
         uint256 slot = sets.nth(bitmap, n);
@@ -124,7 +124,7 @@ contract BitCountersTest is Test {
         assertEq(sets.lowest(0), 0);
     }
 
-    function test_lowest_OtherwiseItIsTheLowestMember() external view {
+    function test_lowest_Otherwise_ItIsTheLowestMember() external view {
         for (uint256 s; s < 256; ++s) {
             assertEq(sets.lowest(1 << s), s);
             assertEq(sets.lowest(ALL << s), s);

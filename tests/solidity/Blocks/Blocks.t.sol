@@ -15,7 +15,7 @@ contract BlocksTest is Test {
 
     // known
 
-    function test_known_AreThreeEncodings() external view {
+    function test_known_ItIsTrueForTheThreeEncodings() external view {
         assertTrue(blocks.known(RAW32));
         assertTrue(blocks.known(BFP8));
         assertTrue(blocks.known(BFP4));
@@ -25,13 +25,13 @@ contract BlocksTest is Test {
 
     // decodes
 
-    function test_decodes_WhenEmpty_ItAccepts() external view {
+    function test_decodes_WhenEmpty_ItReturnsTrue() external view {
         for (uint8 encoding; encoding < 3; ++encoding) {
             assertTrue(blocks.decodes(encoding, ""));
         }
     }
 
-    function test_decodes_WhenTheLengthIsAnother_ItRefuses() external view {
+    function test_decodes_WhenTheLengthIsAnother_ItReturnsFalse() external view {
         uint8[3] memory lengths = [128, 33, 17];
         for (uint8 encoding; encoding < 3; ++encoding) {
             assertTrue(blocks.decodes(encoding, new bytes(lengths[encoding])));
@@ -41,18 +41,18 @@ contract BlocksTest is Test {
         }
     }
 
-    function test_decodes_WhenRaw_ItAcceptsAnyValues() external view {
+    function test_decodes_WhenRaw_ItReturnsTrueForAnyValues() external view {
         assertTrue(blocks.decodes(RAW32, Openings.flat(type(int32).min)));
     }
 
-    function test_decodes_WhenTheShiftIsOver31_ItRefuses() external view {
+    function test_decodes_WhenTheShiftIsOver31_ItReturnsFalse() external view {
         assertTrue(blocks.decodes(BFP8, Openings.flat8(31, 1)));
         assertFalse(blocks.decodes(BFP8, Openings.flat8(32, 1)));
         assertTrue(blocks.decodes(BFP4, Openings.flat4(31, 0x11)));
         assertFalse(blocks.decodes(BFP4, Openings.flat4(255, 0x11)));
     }
 
-    function test_decodes_WhenAnyMantissaIsTheLowest_ItRefuses() external view {
+    function test_decodes_WhenAnyMantissaIsTheLowest_ItReturnsFalse() external view {
         for (uint256 i; i < 32; ++i) {
             bytes memory data = Openings.flat8(3, 5);
             data[1 + i] = 0x80;
@@ -64,7 +64,7 @@ contract BlocksTest is Test {
         }
     }
 
-    function test_decodes_WhenMantissasAreNextToTheLowest_ItAccepts() external view {
+    function test_decodes_WhenMantissasAreNextToTheLowest_ItReturnsTrue() external view {
         assertTrue(blocks.decodes(BFP8, Openings.flat8(0, -127)));
         assertTrue(blocks.decodes(BFP8, Openings.flat8(0, 127)));
         assertTrue(blocks.decodes(BFP4, Openings.flat4(0, 0x97)));
@@ -157,7 +157,7 @@ contract BlocksTest is Test {
         assertEq(blocks.energy(BFP8, Openings.flat8(32, 1)), 0);
     }
 
-    function test_energy_OtherwiseItIsTheSumOfSquares() external view {
+    function test_energy_Otherwise_ItIsTheSumOfSquares() external view {
         assertEq(blocks.energy(RAW32, Openings.flat(-3)), 288);
         assertEq(blocks.energy(RAW32, Openings.flat(type(int32).min)), 2 ** 67);
         assertEq(blocks.energy(BFP8, Openings.flat8(1, 5)), 3200);

@@ -15,7 +15,7 @@ contract CommitteeTest is Test {
         assertEq(committee.draw(0xffff << 240, bytes32("seed")), 0xffff << 240);
     }
 
-    function test_draw_WhenAFewMore_ItIsThe16Lowest() external view {
+    function test_draw_WhenAFewMoreSubmitted_ItIsThe16Lowest() external view {
         for (uint256 i; i < 40; ++i) {
             bytes32 seed = keccak256(abi.encode(i));
             assertEq(committee.draw(0x1ffff, seed), _slow(0x1ffff, seed));
@@ -23,7 +23,7 @@ contract CommitteeTest is Test {
         }
     }
 
-    function testFuzz_draw_WhenManyMore_ItIsThe16Lowest(uint256 submitted, bytes32 seed) external view {
+    function testFuzz_draw_WhenManyMoreSubmitted_ItIsThe16Lowest(uint256 submitted, bytes32 seed) external view {
         assertEq(committee.draw(submitted, seed), _slow(submitted, seed));
     }
 

@@ -3,8 +3,13 @@ pragma solidity 0.8.30;
 
 import {Market} from "../support/Market.sol";
 import {Openings} from "../support/Openings.sol";
-import {ICoordinator, JobTerms, Result, Round, Submission} from "../../../contracts/interfaces/ICoordinator.sol";
 import {IVault} from "../../../contracts/interfaces/IVault.sol";
+import {IMembership} from "../../../contracts/interfaces/IMembership.sol";
+import {IRounds} from "../../../contracts/interfaces/IRounds.sol";
+import {IRoundRecovery} from "../../../contracts/interfaces/IRoundRecovery.sol";
+import {IDisputes} from "../../../contracts/interfaces/IDisputes.sol";
+import {IJobClosure} from "../../../contracts/interfaces/IJobClosure.sol";
+import {JobTerms, Result, Round, Submission} from "../../../contracts/interfaces/JobTypes.sol";
 
 /// @notice The attacks of docs/threat-model.md, each as the attacker would try it, each fruitless.
 contract AttacksTest is Market {
@@ -36,7 +41,7 @@ contract AttacksTest is Market {
 
         assertEq(resultId(job, serial), 0);
         assertEq(vault.burnedOf(address(token)) - burned, BOND);
-        assertEq(vault.balanceOf(aggregator(liar), IVault.Purse.Bond).locked, 0);
+        assertEq(vault.balanceOf(aggregator(liar), IVault.Collateral.Bond).locked, 0);
         assertEq(head(job), serial);
         // The same round goes on with the same submissions, and the other aggregator's turn.
         uint256 honest = elected(job);
@@ -109,7 +114,7 @@ contract AttacksTest is Market {
         vm.warp(block.timestamp + 100);
         bytes32 stored = id;
         vm.expectRevert(
-            abi.encodeWithSelector(ICoordinator.HoldClosed.selector, job, wrong.serial, uint40(block.timestamp))
+            abi.encodeWithSelector(IRoundRecovery.HoldClosed.selector, job, wrong.serial, uint40(block.timestamp))
         );
         vm.prank(operator(0));
         coordinator.hold(job, wrong.serial, stored);
@@ -172,10 +177,10 @@ contract AttacksTest is Market {
         assertEq(resultId(job, serial), id);
         assertEq(vault.burnedOf(address(token)), STAKE);
         assertEq(registry.accountOf(worker(0)).slashed, 1);
-        vm.expectRevert(abi.encodeWithSelector(ICoordinator.AlreadyMalformed.selector, job, serial, uint8(0)));
+        vm.expectRevert(abi.encodeWithSelector(IDisputes.AlreadyMalformed.selector, job, serial, uint8(0)));
         coordinator.convictUpdate(submissions[serial][0], root, _malformedProof(bad));
         // No stake backs it any more, so the open round does not take its update.
-        vm.expectRevert(abi.encodeWithSelector(ICoordinator.NotMember.selector, job, operator(0)));
+        vm.expectRevert(abi.encodeWithSelector(IMembership.NotMember.selector, job, operator(0)));
         vm.prank(operator(0));
         coordinator.submit(job, serial + 1, id, bytes32("seal"), 0x55, bytes32("file"));
         for (uint256 i = 1; i < 4; ++i) {
@@ -202,7 +207,7 @@ contract AttacksTest is Market {
         Result memory r = buildResult(job, elected(job), 14);
         r.included = 15;
         address key = aggregatorKey(elected(job));
-        vm.expectRevert(abi.encodeWithSelector(ICoordinator.WrongIncluded.selector, 14, 15));
+        vm.expectRevert(abi.encodeWithSelector(IRounds.WrongIncluded.selector, 14, 15));
         vm.prank(key);
         coordinator.post(r);
         post(job, elected(job), 14);
@@ -241,12 +246,12 @@ contract AttacksTest is Market {
         // The deadline comes while the challenge window runs: the result can still become final.
         vm.warp(terms.deadline);
         vm.warp(block.timestamp - 1);
-        vm.expectRevert(abi.encodeWithSelector(ICoordinator.CannotEnd.selector, job, bytes32("running")));
+        vm.expectRevert(abi.encodeWithSelector(IJobClosure.CannotEnd.selector, job, bytes32("running")));
         coordinator.abort(job);
         Round memory r = round(job, serial);
         vm.warp(uint256(r.mark) + 199);
         if (block.timestamp >= terms.deadline) {
-            vm.expectRevert(abi.encodeWithSelector(ICoordinator.CannotEnd.selector, job, bytes32("unsettled")));
+            vm.expectRevert(abi.encodeWithSelector(IJobClosure.CannotEnd.selector, job, bytes32("unsettled")));
             coordinator.abort(job);
         }
         vm.warp(terms.deadline + 1000);
@@ -274,7 +279,7 @@ contract AttacksTest is Market {
         uint256 broke = elected(job);
         Result memory r = buildResult(job, broke, 15);
         bytes memory refusal = abi.encodeWithSelector(
-            IVault.InsufficientFree.selector, aggregator(broke), IVault.Purse.Bond, uint256(0), uint256(BOND)
+            IVault.InsufficientFree.selector, aggregator(broke), IVault.Collateral.Bond, uint256(0), uint256(BOND)
         );
         vm.prank(aggregatorKey(broke));
         vm.expectRevert(refusal);
@@ -287,7 +292,7 @@ contract AttacksTest is Market {
         vm.prank(operator(0));
         coordinator.leave(job);
         uint32 until = coordinator.seatOf(job, operator(0)).until;
-        vm.expectRevert(abi.encodeWithSelector(ICoordinator.StillCommitted.selector, job, worker(0), until));
+        vm.expectRevert(abi.encodeWithSelector(IMembership.StillCommitted.selector, job, worker(0), until));
         coordinator.release(job, worker(0));
         registerWorker(9);
         join(job, 9);
@@ -327,7 +332,7 @@ contract AttacksTest is Market {
         uint64 child = head(job);
         submit(job, 0);
         _convict(wrong);
-        vm.expectRevert(abi.encodeWithSelector(ICoordinator.WrongParent.selector, bytes32(0), id));
+        vm.expectRevert(abi.encodeWithSelector(IRounds.WrongParent.selector, bytes32(0), id));
         vm.prank(operator(1));
         coordinator.submit(job, child, id, bytes32("seal"), 0x55, bytes32("file"));
     }
@@ -338,22 +343,22 @@ contract AttacksTest is Market {
         uint256 liar = elected(job);
         Result memory wrong = buildResult(job, liar, 15, 1);
         postResult(liar, wrong);
-        uint256 free = vault.balanceOf(aggregator(liar), IVault.Purse.Bond).free;
+        uint256 free = vault.balanceOf(aggregator(liar), IVault.Collateral.Bond).free;
         vm.startPrank(aggregator(liar));
         vm.expectRevert(
             abi.encodeWithSelector(
-                IVault.InsufficientFree.selector, aggregator(liar), IVault.Purse.Bond, free, free + 1
+                IVault.InsufficientFree.selector, aggregator(liar), IVault.Collateral.Bond, free, free + 1
             )
         );
-        vault.unbond(IVault.Purse.Bond, free + 1);
-        vault.unbond(IVault.Purse.Bond, free);
+        vault.unbond(IVault.Collateral.Bond, free + 1);
+        vault.unbond(IVault.Collateral.Bond, free);
         vm.stopPrank();
         _convict(wrong);
         assertEq(vault.burnedOf(address(token)), BOND);
         // And a worker's stake stays locked after it left, until its last round is settled.
         vm.prank(operator(0));
         coordinator.leave(job);
-        assertEq(vault.balanceOf(worker(0), IVault.Purse.Stake).locked, STAKE);
+        assertEq(vault.balanceOf(worker(0), IVault.Collateral.Stake).locked, STAKE);
     }
 
     function test_AnEarlyPostThatShutsOutAnAttestor() public {
@@ -370,7 +375,7 @@ contract AttacksTest is Market {
         Result memory r = buildResult(job, friend, 7);
         uint40 attestBy = round(job, serial).clock + 50;
         address key = aggregatorKey(friend);
-        vm.expectRevert(abi.encodeWithSelector(ICoordinator.AttestOpen.selector, job, serial, attestBy));
+        vm.expectRevert(abi.encodeWithSelector(IRounds.AttestOpen.selector, job, serial, attestBy));
         vm.prank(key);
         coordinator.post(r);
         // They attest everything, so that an early post is let through; it shuts nobody out of the committee of a retry.
@@ -450,7 +455,7 @@ contract AttacksTest is Market {
             vm.prank(operator(i));
             coordinator.hold(job, wrong.serial, id);
             vm.prank(operator(i));
-            vm.expectRevert(abi.encodeWithSelector(ICoordinator.AlreadyHeld.selector, job, wrong.serial, worker(i)));
+            vm.expectRevert(abi.encodeWithSelector(IRoundRecovery.AlreadyHeld.selector, job, wrong.serial, worker(i)));
             coordinator.hold(job, wrong.serial, id);
             submit(job, i); // says the same once more; it does not count twice
         }
@@ -478,9 +483,9 @@ contract AttacksTest is Market {
         bytes32 other = postResult(poster, buildResult(job, poster, 15, 1));
         assertTrue(other != seen);
         vm.startPrank(operator(0));
-        vm.expectRevert(abi.encodeWithSelector(ICoordinator.WrongResult.selector, other, seen));
+        vm.expectRevert(abi.encodeWithSelector(IRounds.WrongResult.selector, other, seen));
         coordinator.hold(job, serial, seen);
-        vm.expectRevert(abi.encodeWithSelector(ICoordinator.WrongParent.selector, other, seen));
+        vm.expectRevert(abi.encodeWithSelector(IRounds.WrongParent.selector, other, seen));
         coordinator.submit(job, child, seen, bytes32("seal"), 0x55, bytes32("file"));
         vm.stopPrank();
         assertEq(round(job, serial).tally & 0xffff, 0);
@@ -501,7 +506,7 @@ contract AttacksTest is Market {
     /// All but one bond of an aggregator goes into unbonding.
     function _leaveBond(uint256 i) internal {
         vm.prank(aggregator(i));
-        vault.unbond(IVault.Purse.Bond, 19 * BOND);
+        vault.unbond(IVault.Collateral.Bond, 19 * BOND);
     }
 
     function _submitMalformed(uint64 job, uint256 i, bytes memory block_) internal returns (bytes32 root) {

@@ -4,8 +4,8 @@ pragma solidity 0.8.30;
 import {console} from "forge-std/console.sol";
 import {Market} from "../support/Market.sol";
 import {Openings} from "../support/Openings.sol";
-import {JobTerms, Result, Submission} from "../../../contracts/interfaces/ICoordinator.sol";
 import {IVault} from "../../../contracts/interfaces/IVault.sol";
+import {JobTerms, Result, Submission} from "../../../contracts/interfaces/JobTypes.sol";
 
 /// @notice What each act costs as a whole transaction, intrinsic gas and calldata included, in its worst case.
 /// @dev `scripts/gas.py` runs it with `--isolate`, so that every call is a transaction on a cold state, and reads the lines.
@@ -191,7 +191,7 @@ contract GasTest is Market {
         coordinator.release(job, worker(0));
         _note("release");
         vm.prank(worker(0));
-        vault.unbond(IVault.Purse.Stake, STAKE);
+        vault.unbond(IVault.Collateral.Stake, STAKE);
         _note("unbond");
         vm.warp(block.timestamp + 1 days);
         address[] memory tokens = new address[](1);
@@ -221,7 +221,7 @@ contract GasTest is Market {
         _note("leave");
     }
 
-    function test_Repairs() public {
+    function test_RoundRecovery() public {
         uint64 job = startedJob(defaultTerms(), 16);
         _submitAll(job, 16);
         _attestAll(job, 16);

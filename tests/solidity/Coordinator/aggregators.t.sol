@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {Aggregator, ICoordinator, JobTerms} from "../../../contracts/interfaces/ICoordinator.sol";
 import {IVault} from "../../../contracts/interfaces/IVault.sol";
 import {IWorkerRegistry} from "../../../contracts/interfaces/IWorkerRegistry.sol";
 import {Acts} from "../support/Acts.sol";
+import {IJobs} from "../../../contracts/interfaces/IJobs.sol";
+import {IMembership} from "../../../contracts/interfaces/IMembership.sol";
+import {IAggregators} from "../../../contracts/interfaces/IAggregators.sol";
+import {Aggregator, JobTerms} from "../../../contracts/interfaces/JobTypes.sol";
 
 contract AggregatorsTest is Acts {
     function _enlist(uint64 job) private view returns (bytes memory) {
@@ -22,7 +25,7 @@ contract AggregatorsTest is Acts {
     // ---------------------------------------------------------------- enlist
     function test_enlist_WhenThereIsNoSuchJob_ItRefuses() public {
         registerAggregator(0);
-        refused(aggregatorKey(0), _enlist(7), abi.encodeWithSelector(ICoordinator.UnknownJob.selector, 7));
+        refused(aggregatorKey(0), _enlist(7), abi.encodeWithSelector(IJobs.UnknownJob.selector, 7));
     }
 
     function test_enlist_WhenTheJobIsOver_ItRefuses() public {
@@ -41,7 +44,7 @@ contract AggregatorsTest is Acts {
 
     function test_enlist_WhenItIsAnAggregator_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.AlreadyAggregator.selector, job, aggregator(0));
+        bytes memory reason = abi.encodeWithSelector(IAggregators.AlreadyAggregator.selector, job, aggregator(0));
         refused(aggregatorKey(0), _enlist(job), reason);
     }
 
@@ -60,9 +63,9 @@ contract AggregatorsTest is Acts {
         uint64 job = createJob(defaultTerms());
         registerAggregator(0);
         vm.prank(aggregator(0));
-        vault.unbond(IVault.Purse.Bond, 19 * BOND + 1);
+        vault.unbond(IVault.Collateral.Bond, 19 * BOND + 1);
         bytes4 error = IVault.InsufficientFree.selector;
-        bytes memory reason = abi.encodeWithSelector(error, aggregator(0), IVault.Purse.Bond, BOND - 1, BOND);
+        bytes memory reason = abi.encodeWithSelector(error, aggregator(0), IVault.Collateral.Bond, BOND - 1, BOND);
         refused(aggregatorKey(0), _enlist(job), reason);
     }
 
@@ -74,7 +77,7 @@ contract AggregatorsTest is Acts {
             coordinator.enlist(job);
         }
         registerAggregator(32);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.AggregatorSeatsFull.selector, job);
+        bytes memory reason = abi.encodeWithSelector(IAggregators.AggregatorSeatsFull.selector, job);
         refused(aggregatorKey(32), _enlist(job), reason);
     }
 
@@ -84,7 +87,7 @@ contract AggregatorsTest is Acts {
         vm.prank(aggregatorKey(0));
         coordinator.retire(job);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.AggregatorEnlisted(job, aggregator(2), 0);
+        emit IAggregators.AggregatorEnlisted(job, aggregator(2), 0);
         vm.prank(aggregatorKey(2));
         coordinator.enlist(job);
         Aggregator memory seat = coordinator.aggregatorOf(job, aggregatorKey(2));
@@ -93,9 +96,9 @@ contract AggregatorsTest is Acts {
     }
 
     // ---------------------------------------------------------------- retire
-    function test_retire_WhenTheCallerIsNoAggregator_ItRefuses() public {
+    function test_retire_WhenTheCallerIsNotAnAggregator_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.NotAggregator.selector, job, challenger);
+        bytes memory reason = abi.encodeWithSelector(IAggregators.NotAggregator.selector, job, challenger);
         refused(challenger, _retire(job), reason);
     }
 
@@ -112,7 +115,7 @@ contract AggregatorsTest is Acts {
         uint256 poster = elected(job);
         uint64 serial = playRound(job, 2);
         bytes memory reason =
-            abi.encodeWithSelector(ICoordinator.StillCommitted.selector, job, aggregator(poster), uint32(serial));
+            abi.encodeWithSelector(IMembership.StillCommitted.selector, job, aggregator(poster), uint32(serial));
         refused(aggregatorKey(poster), _retire(job), reason);
         makeFinal(job, serial, 2);
         vm.prank(aggregatorKey(poster));
@@ -124,7 +127,7 @@ contract AggregatorsTest is Acts {
         playRound(job, 2);
         // Round 1 was the turn of seat 1, so seat 0 has posted nothing.
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.AggregatorRetired(job, aggregator(0), 0, false);
+        emit IAggregators.AggregatorRetired(job, aggregator(0), 0, false);
         vm.prank(aggregator(0));
         coordinator.retire(job);
         assertEq(coordinator.aggregatorsOf(job)[0], address(0));
@@ -134,22 +137,22 @@ contract AggregatorsTest is Acts {
     // ---------------------------------------------------------------- removeAggregator
     function test_removeAggregator_WhenItTakesItsTurnsAndHasItsBond_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.NotAbsent.selector, job, aggregator(0));
+        bytes memory reason = abi.encodeWithSelector(IMembership.NotAbsent.selector, job, aggregator(0));
         refused(challenger, _remove(job, 0), reason);
     }
 
-    function test_removeAggregator_WhenItIsNoAggregator_ItRefuses() public {
+    function test_removeAggregator_WhenItIsNotAnAggregator_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.NotAggregator.selector, job, aggregator(5));
+        bytes memory reason = abi.encodeWithSelector(IAggregators.NotAggregator.selector, job, aggregator(5));
         refused(challenger, _remove(job, 5), reason);
     }
 
     function test_removeAggregator_WhenItsBondIsGone_AnyoneMayRemoveIt() public {
         uint64 job = startedJob(defaultTerms(), 2);
         vm.prank(aggregator(0));
-        vault.unbond(IVault.Purse.Bond, 19 * BOND + 1);
+        vault.unbond(IVault.Collateral.Bond, 19 * BOND + 1);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.AggregatorRetired(job, aggregator(0), 0, true);
+        emit IAggregators.AggregatorRetired(job, aggregator(0), 0, true);
         vm.prank(challenger);
         coordinator.removeAggregator(job, aggregator(0));
     }
@@ -165,7 +168,7 @@ contract AggregatorsTest is Acts {
     }
 
     function _refuseRemoval(uint64 job, uint256 agg) private {
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.NotAbsent.selector, job, aggregator(agg));
+        bytes memory reason = abi.encodeWithSelector(IMembership.NotAbsent.selector, job, aggregator(agg));
         refused(challenger, _remove(job, agg), reason);
     }
 
@@ -188,7 +191,7 @@ contract AggregatorsTest is Acts {
         assertEq(coordinator.aggregatorsOf(job)[1], address(0));
     }
 
-    function test_removeAggregator_WhenItPostedInBetween_TheCountStartsAnew() public {
+    function test_removeAggregator_WhenItPostedInBetween_TheCountStartsAgain() public {
         uint64 job = _twoTurnsMissed();
         _round(job, 1);
         _round(job, 0);

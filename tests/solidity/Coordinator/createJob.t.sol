@@ -2,8 +2,9 @@
 pragma solidity 0.8.30;
 
 import {TestToken} from "../../../contracts/TestToken.sol";
-import {ICoordinator, JobTerms, Result} from "../../../contracts/interfaces/ICoordinator.sol";
 import {Acts} from "../support/Acts.sol";
+import {IJobs} from "../../../contracts/interfaces/IJobs.sol";
+import {JobTerms, Result} from "../../../contracts/interfaces/JobTypes.sol";
 
 /// @notice Keeps a hundredth of each transfer.
 contract FeeToken is TestToken {
@@ -16,7 +17,7 @@ contract FeeToken is TestToken {
 
 contract CreateJobTest is Acts {
     function _refuse(JobTerms memory terms, bytes32 field) private {
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.BadTerms.selector, field);
+        bytes memory reason = abi.encodeWithSelector(IJobs.BadTerms.selector, field);
         refused(sponsor, abi.encodeCall(coordinator.createJob, (terms)), reason);
         assertEq(coordinator.jobCount(), 0);
     }
@@ -173,7 +174,7 @@ contract CreateJobTest is Acts {
     function test_createJob_WhenTheTermsAreGood_ItEscrowsTheBounty() public {
         JobTerms memory terms = defaultTerms();
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.JobCreated(1, sponsor, terms);
+        emit IJobs.JobCreated(1, sponsor, terms);
         uint64 job = createJob(terms);
         (address escrowed, uint256 amount) = vault.escrowOf(job);
         assertEq(escrowed, address(bounty));

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {ICoordinator, JobTerms, Result, Submission} from "../../../contracts/interfaces/ICoordinator.sol";
 import {IFaultProver} from "../../../contracts/interfaces/IFaultProver.sol";
 import {Acts} from "../support/Acts.sol";
+import {IMembership} from "../../../contracts/interfaces/IMembership.sol";
+import {IRounds} from "../../../contracts/interfaces/IRounds.sol";
+import {IDisputes} from "../../../contracts/interfaces/IDisputes.sol";
+import {JobTerms, Result, Submission} from "../../../contracts/interfaces/JobTypes.sol";
 
 contract DisputesTest is Acts {
     function _commitment(bytes32 id, bytes32 root, bytes memory proof) private view returns (bytes32) {
@@ -27,13 +30,13 @@ contract DisputesTest is Acts {
     // ---------------------------------------------------------------- commit
     function test_commit_WhenItWasMade_ItRefuses() public {
         _commit("it");
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.AlreadyCommitted.selector, bytes32("it"));
+        bytes memory reason = abi.encodeWithSelector(IDisputes.AlreadyCommitted.selector, bytes32("it"));
         refused(challenger, abi.encodeCall(coordinator.commit, ("it")), reason);
     }
 
     function test_commit_WhenItIsNew_ItIsLogged() public {
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Committed("it", challenger);
+        emit IDisputes.Committed("it", challenger);
         _commit("it");
     }
 
@@ -46,7 +49,7 @@ contract DisputesTest is Acts {
         uint64 job = createJob(defaultTerms());
         Result memory r;
         r.job = job;
-        bytes4 error = ICoordinator.WrongResult.selector;
+        bytes4 error = IRounds.WrongResult.selector;
         _refuse(r, "", abi.encodeWithSelector(error, resultId(job, 0), keccak256(abi.encode(r))));
     }
 
@@ -55,7 +58,7 @@ contract DisputesTest is Acts {
         bytes memory proof = proofOf(r);
         wait(100);
         coordinator.retry(job, 1);
-        _refuse(r, proof, abi.encodeWithSelector(ICoordinator.WrongResult.selector, 0, keccak256(abi.encode(r))));
+        _refuse(r, proof, abi.encodeWithSelector(IRounds.WrongResult.selector, 0, keccak256(abi.encode(r))));
     }
 
     function test_convict_WhenTheChallengeWindowIsOver_ItRefuses() public {
@@ -64,7 +67,7 @@ contract DisputesTest is Acts {
         hold(job, 1, 1);
         wait(200);
         bytes memory proof = proofOf(r);
-        bytes4 error = ICoordinator.ChallengeOver.selector;
+        bytes4 error = IDisputes.ChallengeOver.selector;
         _refuse(r, proof, abi.encodeWithSelector(error, job, 1, uint40(block.timestamp)));
         vm.warp(block.timestamp - 1);
         convict(r);
@@ -84,13 +87,13 @@ contract DisputesTest is Acts {
         uint256 second = elected(job);
         bytes32 id = post(job, second, 3);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.OpeningVoid(job, 3);
+        emit IRounds.OpeningVoid(job, 3);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.ResultVoid(job, 2, id, aggregator(second), 2);
+        emit IRounds.ResultVoid(job, 2, id, aggregator(second), 2);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.ResultVoid(job, 1, keccak256(abi.encode(r)), r.poster, 1);
+        emit IRounds.ResultVoid(job, 1, keccak256(abi.encode(r)), r.poster, 1);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Convicted(job, 1, r.poster, challenger, keccak256(abi.encode(r)), false);
+        emit IDisputes.Convicted(job, 1, r.poster, challenger, keccak256(abi.encode(r)), false);
         convict(r);
         assertEq(head(job), 1);
         assertEq(lockedBond(1 - second), 0, "slashed");
@@ -137,7 +140,7 @@ contract DisputesTest is Acts {
         Submission memory s = submitBad(job, 0);
         bytes32 stored = keccak256(abi.encode(s));
         s.weight = 2;
-        bytes4 error = ICoordinator.WrongSubmission.selector;
+        bytes4 error = IRounds.WrongSubmission.selector;
         _refuseUpdate(s, badRoot(), abi.encodeWithSelector(error, stored, keccak256(abi.encode(s))));
     }
 
@@ -148,7 +151,7 @@ contract DisputesTest is Acts {
         attestAll(job, 2);
         post(job, elected(job), 3);
         makeFinal(job, 1, 2);
-        bytes4 error = ICoordinator.ChallengeOver.selector;
+        bytes4 error = IDisputes.ChallengeOver.selector;
         _refuseUpdate(s, badRoot(), abi.encodeWithSelector(error, job, 1, uint40(block.timestamp)));
     }
 
@@ -156,7 +159,7 @@ contract DisputesTest is Acts {
         uint64 job = startedJob(defaultTerms(), 2);
         Submission memory s = submitBad(job, 0);
         bytes32 seal = keccak256(abi.encode(block.chainid, coordinator, job, 1, worker(0), bytes32("other")));
-        bytes4 error = ICoordinator.SealMismatch.selector;
+        bytes4 error = IDisputes.SealMismatch.selector;
         _refuseUpdate(s, "other", abi.encodeWithSelector(error, s.sealedRoot, seal));
     }
 
@@ -164,7 +167,7 @@ contract DisputesTest is Acts {
         uint64 job = startedJob(defaultTerms(), 2);
         Submission memory s = submitBad(job, 0);
         convictUpdate(s);
-        bytes4 error = ICoordinator.AlreadyMalformed.selector;
+        bytes4 error = IDisputes.AlreadyMalformed.selector;
         _refuseUpdate(s, badRoot(), abi.encodeWithSelector(error, job, 1, 0));
     }
 
@@ -173,9 +176,9 @@ contract DisputesTest is Acts {
         playRound(job, 3);
         Submission memory s = submitBad(job, 0);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Left(job, worker(0), 0, 2, true);
+        emit IMembership.Left(job, worker(0), 0, 2, true);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.UpdateMalformed(job, 2, worker(0), 0, challenger);
+        emit IDisputes.UpdateMalformed(job, 2, worker(0), 0, challenger);
         convictUpdate(s);
         assertEq(lockedStake(0), 0);
         assertEq(vault.burnedOf(address(token)), STAKE);
@@ -198,7 +201,7 @@ contract DisputesTest is Acts {
         assertEq(coordinator.seatOf(job, operator(0)).until, 1);
         bytes32 parent = parentOf(job, 2);
         bytes memory act = abi.encodeCall(coordinator.submit, (job, 2, parent, "seal", 0x55, "file"));
-        refused(operator(0), act, abi.encodeWithSelector(ICoordinator.NotMember.selector, job, operator(0)));
+        refused(operator(0), act, abi.encodeWithSelector(IMembership.NotMember.selector, job, operator(0)));
     }
 
     function test_convictUpdate_WhenTheStakeIsGone_NothingMoreIsSlashed() public {
@@ -215,7 +218,7 @@ contract DisputesTest is Acts {
         assertEq(registry.accountOf(worker(0)).slashed, 1);
     }
 
-    function test_convictUpdate_WhenTheWorkerJoinedAnew_TheNewStakeIsSafe() public {
+    function test_convictUpdate_WhenTheWorkerJoinedAgain_TheNewStakeIsSafe() public {
         JobTerms memory terms = defaultTerms();
         uint64 job = startedJob(terms, 3);
         Submission memory s = submitBad(job, 0);

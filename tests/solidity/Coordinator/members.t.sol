@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {ICoordinator, JobTerms, Member, Seat} from "../../../contracts/interfaces/ICoordinator.sol";
 import {IVault} from "../../../contracts/interfaces/IVault.sol";
 import {IWorkerRegistry} from "../../../contracts/interfaces/IWorkerRegistry.sol";
 import {Acts} from "../support/Acts.sol";
+import {IJobs} from "../../../contracts/interfaces/IJobs.sol";
+import {IMembership} from "../../../contracts/interfaces/IMembership.sol";
+import {IAccessLog} from "../../../contracts/interfaces/IAccessLog.sol";
+import {JobTerms, Member, Seat} from "../../../contracts/interfaces/JobTypes.sol";
 
 contract MembersTest is Acts {
     bytes32[] private _noProof;
@@ -14,11 +17,11 @@ contract MembersTest is Acts {
     }
 
     function _notMember(uint64 job, address who) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(ICoordinator.NotMember.selector, job, who);
+        return abi.encodeWithSelector(IMembership.NotMember.selector, job, who);
     }
 
     function _notAbsent(uint64 job, address who) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(ICoordinator.NotAbsent.selector, job, who);
+        return abi.encodeWithSelector(IMembership.NotAbsent.selector, job, who);
     }
 
     function _taken(address key, address who) private pure returns (bytes memory) {
@@ -33,7 +36,7 @@ contract MembersTest is Acts {
     // ---------------------------------------------------------------- join
     function test_join_WhenThereIsNoSuchJob_ItRefuses() public {
         registerWorker(0);
-        refused(operator(0), _join(7), abi.encodeWithSelector(ICoordinator.UnknownJob.selector, 7));
+        refused(operator(0), _join(7), abi.encodeWithSelector(IJobs.UnknownJob.selector, 7));
     }
 
     function test_join_WhenTheJobIsStopped_ItRefuses() public {
@@ -52,7 +55,7 @@ contract MembersTest is Acts {
 
     function test_join_WhenItIsAMember_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.AlreadyMember.selector, job, worker(0));
+        bytes memory reason = abi.encodeWithSelector(IMembership.AlreadyMember.selector, job, worker(0));
         refused(operator(0), _join(job), reason);
     }
 
@@ -61,7 +64,7 @@ contract MembersTest is Acts {
         terms.minIncluded = 1;
         uint64 job = createJob(terms);
         registerWorker(0);
-        bytes4 error = ICoordinator.ReputationTooLow.selector;
+        bytes4 error = IMembership.ReputationTooLow.selector;
         refused(operator(0), _join(job), abi.encodeWithSelector(error, worker(0), 0, 0));
         vm.prank(address(coordinator));
         registry.record(worker(0), 1, 1, 1);
@@ -81,13 +84,13 @@ contract MembersTest is Acts {
         terms.maxMembers = 2;
         uint64 job = startedJob(terms, 2);
         registerWorker(2);
-        refused(operator(2), _join(job), abi.encodeWithSelector(ICoordinator.JobFull.selector, job, 2));
+        refused(operator(2), _join(job), abi.encodeWithSelector(IMembership.JobFull.selector, job, 2));
     }
 
     function test_join_WhenAll256SeatsAreTaken_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 256);
         registerWorker(256);
-        refused(operator(256), _join(job), abi.encodeWithSelector(ICoordinator.JobFull.selector, job, 256));
+        refused(operator(256), _join(job), abi.encodeWithSelector(IMembership.JobFull.selector, job, 256));
     }
 
     function test_join_WhenItsFreeStakeIsTooSmall_ItRefuses() public {
@@ -96,7 +99,7 @@ contract MembersTest is Acts {
         uint64 job = createJob(terms);
         registerWorker(0);
         bytes4 error = IVault.InsufficientFree.selector;
-        bytes memory reason = abi.encodeWithSelector(error, worker(0), IVault.Purse.Stake, 5 * STAKE, 6 * STAKE);
+        bytes memory reason = abi.encodeWithSelector(error, worker(0), IVault.Collateral.Stake, 5 * STAKE, 6 * STAKE);
         refused(operator(0), _join(job), reason);
     }
 
@@ -105,7 +108,7 @@ contract MembersTest is Acts {
         registerWorker(2);
         bytes32 digest = keccak256("own data");
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Joined(job, worker(2), operator(2), 2, 1, 0, 0x55, digest);
+        emit IMembership.Joined(job, worker(2), operator(2), 2, 1, 0, 0x55, digest);
         vm.prank(operator(2));
         coordinator.join(job, 9, 77, 0x55, digest, _noProof);
         Seat memory seat = coordinator.seatOf(job, operator(2));
@@ -137,7 +140,7 @@ contract MembersTest is Acts {
     }
 
     function _notAdmitted(uint64 job, uint256 i) private returns (bytes memory) {
-        return abi.encodeWithSelector(ICoordinator.NotAdmitted.selector, job, worker(i));
+        return abi.encodeWithSelector(IMembership.NotAdmitted.selector, job, worker(i));
     }
 
     function test_join_WhenItsShardIsNotInTheRoot_ItRefuses() public {
@@ -160,7 +163,7 @@ contract MembersTest is Acts {
         (uint64 job, bytes32[] memory proof) = _shardJob(40);
         vm.prank(operator(0));
         coordinator.join(job, 300, 40, 0x55, "data", proof);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.ShardTaken.selector, job, 300);
+        bytes memory reason = abi.encodeWithSelector(IMembership.ShardTaken.selector, job, 300);
         refused(operator(1), _shard(job, 40, proof), reason);
     }
 
@@ -201,7 +204,7 @@ contract MembersTest is Acts {
     }
 
     // ---------------------------------------------------------------- leave
-    function test_leave_WhenTheCallerIsNoMember_ItRefuses() public {
+    function test_leave_WhenTheCallerIsNotAMember_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         refused(challenger, abi.encodeCall(coordinator.leave, (job)), _notMember(job, challenger));
     }
@@ -223,7 +226,7 @@ contract MembersTest is Acts {
         uint64 job = startedJob(defaultTerms(), 3);
         uint32 until = uint32(head(job));
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Left(job, worker(0), 0, until, false);
+        emit IMembership.Left(job, worker(0), 0, until, false);
         leave(job, 0);
         playRound(job, 3);
         bytes32 parent = parentOf(job, head(job));
@@ -255,7 +258,7 @@ contract MembersTest is Acts {
         vm.roll(block.number + 1);
     }
 
-    function test_removeMember_WhenItIsNoMember_ItRefuses() public {
+    function test_removeMember_WhenItIsNotAMember_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         refused(challenger, _removeMember(job, 9), _notMember(job, worker(9)));
     }
@@ -282,14 +285,14 @@ contract MembersTest is Acts {
             _playWithout(job);
         }
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Left(job, worker(2), 2, uint32(head(job)), true);
+        emit IMembership.Left(job, worker(2), 2, uint32(head(job)), true);
         vm.prank(challenger);
         coordinator.removeMember(job, worker(2));
         refused(challenger, _removeMember(job, 2), _notMember(job, worker(2)));
     }
 
     // ---------------------------------------------------------------- release
-    function test_release_WhenItIsNoMember_ItRefuses() public {
+    function test_release_WhenItIsNotAMember_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         bytes memory act = abi.encodeCall(coordinator.release, (job, challenger));
         refused(challenger, act, _notMember(job, challenger));
@@ -298,7 +301,7 @@ contract MembersTest is Acts {
     function test_release_WhenItStays_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         bytes memory reason =
-            abi.encodeWithSelector(ICoordinator.StillCommitted.selector, job, worker(0), type(uint32).max);
+            abi.encodeWithSelector(IMembership.StillCommitted.selector, job, worker(0), type(uint32).max);
         refused(challenger, abi.encodeCall(coordinator.release, (job, worker(0))), reason);
     }
 
@@ -311,7 +314,7 @@ contract MembersTest is Acts {
         // It joined after the round had opened, and the round ends at the same serial.
         makeFinal(job, playRound(job, 2), 2);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Released(job, worker(2), 2);
+        emit IMembership.Released(job, worker(2), 2);
         coordinator.release(job, worker(2));
         assertEq(lockedStake(2), 0);
         assertEq(coordinator.seatOf(job, operator(2)).worker, address(0));
@@ -360,7 +363,7 @@ contract MembersTest is Acts {
         _setOperator(worker(0), key);
         Seat memory before = coordinator.seatOf(job, operator(0));
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Reseated(job, worker(0), key);
+        emit IMembership.Reseated(job, worker(0), key);
         coordinator.reseat(job, worker(0));
         assertEq(abi.encode(coordinator.seatOf(job, key)), abi.encode(before));
         assertEq(coordinator.seatOf(job, operator(0)).worker, address(0));
@@ -409,28 +412,28 @@ contract MembersTest is Acts {
     // ---------------------------------------------------------------- grantAccess, withdrawAccess
     function test_grantAccess_WhenTheCallerIsNotTheSponsor_ItRefuses() public {
         uint64 job = createJob(defaultTerms());
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.NotSponsor.selector, job, challenger);
+        bytes memory reason = abi.encodeWithSelector(IJobs.NotSponsor.selector, job, challenger);
         refused(challenger, abi.encodeCall(coordinator.grantAccess, (job, challenger, 1, 0x55, "key")), reason);
     }
 
     function test_grantAccess_WhenTheSponsorCalls_ItIsLogged() public {
         uint64 job = createJob(defaultTerms());
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.AccessGranted(job, worker(0), 1, 0x55, "key");
+        emit IAccessLog.AccessGranted(job, worker(0), 1, 0x55, "key");
         vm.prank(sponsor);
         coordinator.grantAccess(job, worker(0), 1, 0x55, "key");
     }
 
     function test_withdrawAccess_WhenTheCallerIsNotTheSponsor_ItRefuses() public {
         uint64 job = createJob(defaultTerms());
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.NotSponsor.selector, job, challenger);
+        bytes memory reason = abi.encodeWithSelector(IJobs.NotSponsor.selector, job, challenger);
         refused(challenger, abi.encodeCall(coordinator.withdrawAccess, (job, challenger, 1)), reason);
     }
 
     function test_withdrawAccess_WhenTheSponsorCalls_ItIsLogged() public {
         uint64 job = createJob(defaultTerms());
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.AccessWithdrawn(job, worker(0), 1);
+        emit IAccessLog.AccessWithdrawn(job, worker(0), 1);
         vm.prank(sponsor);
         coordinator.withdrawAccess(job, worker(0), 1);
     }

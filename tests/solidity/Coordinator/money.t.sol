@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {ICoordinator, JobTerms, Result, Submission} from "../../../contracts/interfaces/ICoordinator.sol";
 import {Acts} from "../support/Acts.sol";
+import {IJobs} from "../../../contracts/interfaces/IJobs.sol";
+import {IRounds} from "../../../contracts/interfaces/IRounds.sol";
+import {IRoundRecovery} from "../../../contracts/interfaces/IRoundRecovery.sol";
+import {IPayouts} from "../../../contracts/interfaces/IPayouts.sol";
+import {IJobClosure} from "../../../contracts/interfaces/IJobClosure.sol";
+import {JobTerms, Result, Submission} from "../../../contracts/interfaces/JobTypes.sol";
 
 contract MoneyTest is Acts {
     uint256 private constant WORKERS = uint256(POOL) * 7000 / 10_000;
@@ -30,7 +35,7 @@ contract MoneyTest is Acts {
     }
 
     function test_claim_WhenTheListsDiffer_ItRefuses() public {
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.LengthMismatch.selector, 1, 2);
+        bytes memory reason = abi.encodeWithSelector(IPayouts.LengthMismatch.selector, 1, 2);
         _refuseClaim(new Result[](1), new Submission[](2), reason);
     }
 
@@ -39,7 +44,7 @@ contract MoneyTest is Acts {
         bytes32 stands = keccak256(abi.encode(results[1]));
         (Result[] memory r, Submission[] memory s) = claimOf(1, 0);
         r[0].included = 1;
-        bytes4 error = ICoordinator.WrongResult.selector;
+        bytes4 error = IRounds.WrongResult.selector;
         _refuseClaim(r, s, abi.encodeWithSelector(error, stands, keccak256(abi.encode(r[0]))));
     }
 
@@ -47,7 +52,7 @@ contract MoneyTest is Acts {
         uint64 job = _final(defaultTerms(), 2);
         (Result[] memory r, Submission[] memory s) = claimOf(1, 0);
         r[0].serial = 0;
-        bytes4 error = ICoordinator.WrongResult.selector;
+        bytes4 error = IRounds.WrongResult.selector;
         _refuseClaim(r, s, abi.encodeWithSelector(error, resultId(job, 0), keccak256(abi.encode(r[0]))));
     }
 
@@ -55,24 +60,24 @@ contract MoneyTest is Acts {
         uint64 job = startedJob(defaultTerms(), 2);
         playRound(job, 2);
         (Result[] memory r, Submission[] memory s) = claimOf(1, 0);
-        _refuseClaim(r, s, abi.encodeWithSelector(ICoordinator.NotFinal.selector, job, 1));
+        _refuseClaim(r, s, abi.encodeWithSelector(IPayouts.NotFinal.selector, job, 1));
     }
 
     function test_claim_WhenTheSubmissionIsOfAnotherRoundOrJob_ItRefuses() public {
         uint64 job = _final(defaultTerms(), 2);
         (Result[] memory r, Submission[] memory s) = claimOf(1, 0);
         s[0].serial = 2;
-        _refuseClaim(r, s, abi.encodeWithSelector(ICoordinator.WrongSerial.selector, job, 1, 2));
+        _refuseClaim(r, s, abi.encodeWithSelector(IRounds.WrongSerial.selector, job, 1, 2));
         s[0].serial = 1;
         s[0].job = job + 1;
-        _refuseClaim(r, s, abi.encodeWithSelector(ICoordinator.WrongSerial.selector, job, 1, 1));
+        _refuseClaim(r, s, abi.encodeWithSelector(IRounds.WrongSerial.selector, job, 1, 1));
     }
 
     function test_claim_WhenItWasClaimed_ItRefuses() public {
         uint64 job = _final(defaultTerms(), 2);
         _claim(1, 1);
         (Result[] memory r, Submission[] memory s) = claimOf(1, 1);
-        _refuseClaim(r, s, abi.encodeWithSelector(ICoordinator.AlreadyClaimed.selector, job, 1, 1));
+        _refuseClaim(r, s, abi.encodeWithSelector(IPayouts.AlreadyClaimed.selector, job, 1, 1));
     }
 
     function test_claim_WhenTheSubmissionIsAnother_ItRefuses() public {
@@ -80,14 +85,14 @@ contract MoneyTest is Acts {
         (Result[] memory r, Submission[] memory s) = claimOf(1, 1);
         bytes32 stored = keccak256(abi.encode(s[0]));
         s[0].worker = challenger;
-        bytes4 error = ICoordinator.WrongSubmission.selector;
+        bytes4 error = IRounds.WrongSubmission.selector;
         _refuseClaim(r, s, abi.encodeWithSelector(error, stored, keccak256(abi.encode(s[0]))));
     }
 
     function test_claim_WhenIncludedAndHeard_TheWorkerGetsBothShares() public {
         uint64 job = _final(defaultTerms(), 4);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Claimed(job, 1, worker(2), 2, WORKERS / 4, ATTESTORS / 4);
+        emit IPayouts.Claimed(job, 1, worker(2), 2, WORKERS / 4, ATTESTORS / 4);
         vm.prank(challenger);
         _claim(1, 2);
         assertEq(_credit(worker(2)), WORKERS / 4 + ATTESTORS / 4);
@@ -116,7 +121,7 @@ contract MoneyTest is Acts {
         post(job, elected(job), 7);
         makeFinal(job, 1, 3);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Returned(job, 1, WORKERS / 4 + ATTESTORS / 4);
+        emit IPayouts.Returned(job, 1, WORKERS / 4 + ATTESTORS / 4);
         _claim(1, 3);
         assertEq(_credit(worker(3)), 0);
         assertEq(_credit(sponsor), WORKERS / 4 + ATTESTORS / 4);
@@ -124,7 +129,7 @@ contract MoneyTest is Acts {
         assertEq(registry.accountOf(worker(3)).included, 0);
     }
 
-    function test_claim_WhenAnotherWasProvenMalformed_ItIsPaidAllTheSame() public {
+    function test_claim_WhenAnotherWasProvenMalformed_ItIsStillPaid() public {
         uint64 job = startedJob(defaultTerms(), 3);
         Submission memory bad = submitBad(job, 0);
         submit(job, 1);
@@ -168,7 +173,7 @@ contract MoneyTest is Acts {
     function test_claimPosts_WhenItWasPaid_ItRefuses() public {
         uint64 job = _final(defaultTerms(), 2);
         coordinator.claimPosts(_posts());
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.AlreadyClaimed.selector, job, 1, 0);
+        bytes memory reason = abi.encodeWithSelector(IPayouts.AlreadyClaimed.selector, job, 1, 0);
         refused(challenger, abi.encodeCall(coordinator.claimPosts, (_posts())), reason);
     }
 
@@ -179,9 +184,9 @@ contract MoneyTest is Acts {
         hold(job, 1, 1);
         wait(200); // and nobody settles it
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Final(job, 1, 1, resultId(job, 1));
+        emit IRoundRecovery.Final(job, 1, 1, resultId(job, 1));
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.AggregatorPaid(job, 1, aggregator(1), AGGREGATOR);
+        emit IJobClosure.AggregatorPaid(job, 1, aggregator(1), AGGREGATOR);
         coordinator.claimPosts(_posts());
         assertEq(_credit(aggregator(1)), AGGREGATOR);
         assertEq(lockedBond(1), 0);
@@ -200,7 +205,7 @@ contract MoneyTest is Acts {
     // ---------------------------------------------------------------- releaseBond
     function _refuseBond(uint64 job, uint256 agg) private {
         bytes memory act = abi.encodeCall(coordinator.releaseBond, (job, 1, aggregator(agg)));
-        refused(challenger, act, abi.encodeWithSelector(ICoordinator.NoBondHere.selector, job, 1, aggregator(agg)));
+        refused(challenger, act, abi.encodeWithSelector(IJobClosure.NoBondHere.selector, job, 1, aggregator(agg)));
     }
 
     /// The first result is not held, and void.
@@ -227,7 +232,7 @@ contract MoneyTest is Acts {
         post(job, 0, 3);
         makeFinal(job, 1, 2);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.BondReleased(job, 1, aggregator(1));
+        emit IJobClosure.BondReleased(job, 1, aggregator(1));
         coordinator.releaseBond(job, 1, aggregator(1));
         assertEq(lockedBond(1), 0);
         _refuseBond(job, 1);
@@ -266,14 +271,14 @@ contract MoneyTest is Acts {
     // ---------------------------------------------------------------- stop
     function test_stop_WhenTheCallerIsNotTheSponsor_ItRefuses() public {
         uint64 job = createJob(defaultTerms());
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.NotSponsor.selector, job, challenger);
+        bytes memory reason = abi.encodeWithSelector(IJobs.NotSponsor.selector, job, challenger);
         refused(challenger, abi.encodeCall(coordinator.stop, (job)), reason);
     }
 
     function test_stop_WhenItIsStopped_ItRefuses() public {
         uint64 job = createJob(defaultTerms());
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.JobStopped(job);
+        emit IJobClosure.JobStopped(job);
         stop(job);
         refused(sponsor, abi.encodeCall(coordinator.stop, (job)), jobOver(job, 1));
     }
@@ -284,7 +289,7 @@ contract MoneyTest is Acts {
     }
 
     function test_close_WhenThereIsNoSuchJob_ItRefuses() public {
-        refused(challenger, _close(7), abi.encodeWithSelector(ICoordinator.UnknownJob.selector, 7));
+        refused(challenger, _close(7), abi.encodeWithSelector(IJobs.UnknownJob.selector, 7));
     }
 
     function test_close_WhenItIsClosed_ItRefuses() public {
@@ -294,7 +299,7 @@ contract MoneyTest is Acts {
         refused(challenger, _close(job), jobOver(job, 2));
     }
 
-    function test_close_WhenSomethingIsNotFinal_ItRefuses() public {
+    function test_close_WhenTheUpdateIsMalformedFinal_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         stop(job);
         refused(challenger, _close(job), cannotEnd(job, "unsettled"));
@@ -315,7 +320,7 @@ contract MoneyTest is Acts {
         terms.rounds = 1;
         uint64 job = _final(terms, 3);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.JobEnded(job, false, 1, 0);
+        emit IJobClosure.JobEnded(job, false, 1, 0);
         coordinator.close(job);
         assertEq(_credit(sponsor), 0);
         for (uint256 i; i < 3; ++i) {
@@ -347,7 +352,7 @@ contract MoneyTest is Acts {
         uint64 job = createJob(defaultTerms());
         stop(job);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.JobEnded(job, false, 0, 10 * POOL);
+        emit IJobClosure.JobEnded(job, false, 0, 10 * POOL);
         coordinator.close(job);
         assertEq(_credit(sponsor), 10 * POOL);
     }
@@ -358,7 +363,7 @@ contract MoneyTest is Acts {
     }
 
     function test_abort_WhenThereIsNoSuchJob_ItRefuses() public {
-        refused(challenger, _abort(7), abi.encodeWithSelector(ICoordinator.UnknownJob.selector, 7));
+        refused(challenger, _abort(7), abi.encodeWithSelector(IJobs.UnknownJob.selector, 7));
     }
 
     function test_abort_WhenItIsOver_ItRefuses() public {
@@ -400,7 +405,7 @@ contract MoneyTest is Acts {
         (uint64 job, uint40 deadline) = _tight();
         vm.warp(deadline);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.JobEnded(job, true, 0, 10 * POOL);
+        emit IJobClosure.JobEnded(job, true, 0, 10 * POOL);
         coordinator.abort(job);
         assertEq(resultId(job, 1), 0);
         assertEq(_credit(sponsor), 10 * POOL);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {ICoordinator, JobTerms, Result} from "../../../contracts/interfaces/ICoordinator.sol";
 import {Acts} from "../support/Acts.sol";
+import {IAggregators} from "../../../contracts/interfaces/IAggregators.sol";
+import {IRounds} from "../../../contracts/interfaces/IRounds.sol";
+import {IRoundRecovery} from "../../../contracts/interfaces/IRoundRecovery.sol";
+import {JobTerms, Result} from "../../../contracts/interfaces/JobTypes.sol";
 
 contract PostTest is Acts {
     function _refuse(uint64 job, Result memory r, bytes memory reason) private {
@@ -15,7 +18,7 @@ contract PostTest is Acts {
 
     function _attestOpen(uint64 job) private view returns (bytes memory) {
         uint40 by = round(job, head(job)).clock + 50;
-        return abi.encodeWithSelector(ICoordinator.AttestOpen.selector, job, head(job), by);
+        return abi.encodeWithSelector(IRounds.AttestOpen.selector, job, head(job), by);
     }
 
     /// Two of two have attested everything.
@@ -26,7 +29,7 @@ contract PostTest is Acts {
     }
 
     function _wrongSerial(uint64 job, uint64 given) private view returns (bytes memory) {
-        return abi.encodeWithSelector(ICoordinator.WrongSerial.selector, job, head(job), given);
+        return abi.encodeWithSelector(IRounds.WrongSerial.selector, job, head(job), given);
     }
 
     // ---------------------------------------------------------------- when
@@ -59,21 +62,21 @@ contract PostTest is Acts {
         uint64 job = startedJob(terms, 2);
         uint64 serial = playRound(job, 2);
         assertEq(head(job), serial);
-        _refuse(job, results[serial], abi.encodeWithSelector(ICoordinator.AlreadyPosted.selector, job, serial));
+        _refuse(job, results[serial], abi.encodeWithSelector(IRounds.AlreadyPosted.selector, job, serial));
     }
 
     function test_post_WhenSubmissionsAreOpen_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         uint40 by = round(job, head(job)).clock;
         Result memory r = buildResult(job, elected(job), 0);
-        _refuse(job, r, abi.encodeWithSelector(ICoordinator.SubmissionOpen.selector, job, head(job), by));
+        _refuse(job, r, abi.encodeWithSelector(IRounds.SubmissionOpen.selector, job, head(job), by));
     }
 
     function test_post_WhenItsTimeIsOver_ItRefuses() public {
         uint64 job = _attested();
         Result memory r = buildResult(job, elected(job), 3);
         wait(110);
-        bytes4 error = ICoordinator.PostClosed.selector;
+        bytes4 error = IRounds.PostClosed.selector;
         _refuse(job, r, abi.encodeWithSelector(error, job, head(job), uint40(block.timestamp)));
         vm.warp(block.timestamp - 1);
         postResult(elected(job), r);
@@ -88,7 +91,7 @@ contract PostTest is Acts {
         attestAll(job, 2);
         Result memory r = buildResult(job, elected(job), 3);
         vm.warp(terms.deadline);
-        _refuse(job, r, abi.encodeWithSelector(ICoordinator.PostClosed.selector, job, head(job), terms.deadline));
+        _refuse(job, r, abi.encodeWithSelector(IRounds.PostClosed.selector, job, head(job), terms.deadline));
     }
 
     // ---------------------------------------------------------------- on what
@@ -97,7 +100,7 @@ contract PostTest is Acts {
         Result memory r = buildResult(job, elected(job), 3);
         bytes32 parent = r.parent;
         r.parent = "other";
-        _refuse(job, r, abi.encodeWithSelector(ICoordinator.WrongParent.selector, parent, bytes32("other")));
+        _refuse(job, r, abi.encodeWithSelector(IRounds.WrongParent.selector, parent, bytes32("other")));
     }
 
     function test_post_WhenTheParentWasNotHeldInTime_ItRefuses() public {
@@ -109,14 +112,14 @@ contract PostTest is Acts {
         attest(job, 0, 3);
         attest(job, 1, 3);
         Result memory r = buildResult(job, elected(job), 3);
-        _refuse(job, r, abi.encodeWithSelector(ICoordinator.ParentNotHeld.selector, job, serial, holdBy));
+        _refuse(job, r, abi.encodeWithSelector(IRoundRecovery.ParentNotHeld.selector, job, serial, holdBy));
     }
 
     function test_post_WhenTheAttemptIsAnother_ItRefuses() public {
         uint64 job = _attested();
         Result memory r = buildResult(job, elected(job), 3);
         r.attempt = 1;
-        _refuse(job, r, abi.encodeWithSelector(ICoordinator.WrongAttempt.selector, job, head(job), 0, 1));
+        _refuse(job, r, abi.encodeWithSelector(IRounds.WrongAttempt.selector, job, head(job), 0, 1));
     }
 
     // ---------------------------------------------------------------- what
@@ -124,13 +127,13 @@ contract PostTest is Acts {
         uint64 job = startedJob(defaultTerms(), 17);
         submitAll(job, 17);
         Result memory r = buildResult(job, elected(job), all(17));
-        _refuse(job, r, abi.encodeWithSelector(ICoordinator.CommitteeNotDrawn.selector, job, head(job)));
+        _refuse(job, r, abi.encodeWithSelector(IRounds.CommitteeNotDrawn.selector, job, head(job)));
     }
 
     function test_post_WhenItIncludesOthersThanAttested_ItRefuses() public {
         uint64 job = _attested();
         Result memory r = buildResult(job, elected(job), 1);
-        _refuse(job, r, abi.encodeWithSelector(ICoordinator.WrongIncluded.selector, 3, 1));
+        _refuse(job, r, abi.encodeWithSelector(IRounds.WrongIncluded.selector, 3, 1));
     }
 
     function test_post_WhenItIncludesTooFew_ItRefuses() public {
@@ -140,7 +143,7 @@ contract PostTest is Acts {
         attest(job, 1, 3);
         wait(50);
         Result memory r = buildResult(job, elected(job), 1);
-        _refuse(job, r, abi.encodeWithSelector(ICoordinator.TooFewIncluded.selector, 1, 2));
+        _refuse(job, r, abi.encodeWithSelector(IRounds.TooFewIncluded.selector, 1, 2));
     }
 
     function test_post_WhenAttestorsWithSomethingToSayMayStillCome_ItRefuses() public {
@@ -174,16 +177,16 @@ contract PostTest is Acts {
             attest(job, i, 15);
         }
         Result memory r = buildResult(job, elected(job), 6);
-        _refuse(job, r, abi.encodeWithSelector(ICoordinator.WrongIncluded.selector, 0, 6));
+        _refuse(job, r, abi.encodeWithSelector(IRounds.WrongIncluded.selector, 0, 6));
         attest(job, 3, 14);
         post(job, elected(job), 14);
     }
 
     // ---------------------------------------------------------------- who
-    function test_post_WhenTheCallerIsNoAggregator_ItRefuses() public {
+    function test_post_WhenTheCallerIsNotAnAggregator_ItRefuses() public {
         uint64 job = _attested();
         Result memory r = buildResult(job, elected(job), 3);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.NotAggregator.selector, job, challenger);
+        bytes memory reason = abi.encodeWithSelector(IAggregators.NotAggregator.selector, job, challenger);
         refused(challenger, abi.encodeCall(coordinator.post, (r)), reason);
     }
 
@@ -191,7 +194,7 @@ contract PostTest is Acts {
         uint64 job = _attested();
         uint256 agg = elected(job);
         Result memory r = buildResult(job, 1 - agg, 3);
-        _refuse(job, r, abi.encodeWithSelector(ICoordinator.NotAggregator.selector, job, aggregatorKey(agg)));
+        _refuse(job, r, abi.encodeWithSelector(IAggregators.NotAggregator.selector, job, aggregatorKey(agg)));
     }
 
     function test_post_WhenItIsTheTurnOfAnother_ItRefuses() public {
@@ -199,7 +202,7 @@ contract PostTest is Acts {
         uint256 other = 1 - elected(job);
         Result memory r = buildResult(job, other, 3);
         uint40 anyoneFrom = round(job, head(job)).clock + 50 + 30;
-        bytes4 error = ICoordinator.NotYourTurn.selector;
+        bytes4 error = IRounds.NotYourTurn.selector;
         _refuseOf(other, r, abi.encodeWithSelector(error, job, head(job), aggregator(1 - other), anyoneFrom));
         vm.warp(anyoneFrom);
         postResult(other, r);
@@ -213,9 +216,9 @@ contract PostTest is Acts {
         Result memory r = buildResult(job, agg, 3);
         bytes32 id = keccak256(abi.encode(r));
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Posted(job, 1, id, r, 2, uint40(block.timestamp + 100));
+        emit IRounds.Posted(job, 1, id, r, 2, uint40(block.timestamp + 100));
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.RoundOpened(job, 2, 2, id, 1, 3, 2, uint40(block.timestamp + 100));
+        emit IRounds.RoundOpened(job, 2, 2, id, 1, 3, 2, uint40(block.timestamp + 100));
         postResult(agg, r);
         assertEq(resultId(job, 1), id);
         assertEq(lockedBond(agg), BOND);

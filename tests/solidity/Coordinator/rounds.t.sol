@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {ICoordinator, JobTerms, Result, Round} from "../../../contracts/interfaces/ICoordinator.sol";
 import {Acts} from "../support/Acts.sol";
+import {IJobs} from "../../../contracts/interfaces/IJobs.sol";
+import {IMembership} from "../../../contracts/interfaces/IMembership.sol";
+import {IRounds} from "../../../contracts/interfaces/IRounds.sol";
+import {IRoundRecovery} from "../../../contracts/interfaces/IRoundRecovery.sol";
+import {JobTerms, Round} from "../../../contracts/interfaces/JobTypes.sol";
 
 contract RoundsTest is Acts {
     uint8 private constant SEEDED = 8;
@@ -33,7 +37,7 @@ contract RoundsTest is Acts {
         refused(sponsor, _open(job), cannotOpen(job, "stopped"));
     }
 
-    function test_openRound_WhenAllRoundsWere_ItRefuses() public {
+    function test_openRound_WhenAllRoundsWereOpened_ItRefuses() public {
         JobTerms memory terms = defaultTerms();
         terms.rounds = 1;
         uint64 job = startedJob(terms, 2);
@@ -90,7 +94,7 @@ contract RoundsTest is Acts {
 
     function test_openRound_WhenTheFirstIsNotOpenedByTheSponsor_ItRefuses() public {
         uint64 job = _readyJob(defaultTerms(), 2);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.NotSponsor.selector, job, challenger);
+        bytes memory reason = abi.encodeWithSelector(IJobs.NotSponsor.selector, job, challenger);
         refused(challenger, _open(job), reason);
     }
 
@@ -100,7 +104,7 @@ contract RoundsTest is Acts {
         uint64 job = startedJob(terms, 2);
         uint64 serial = playRound(job, 2);
         assertEq(head(job), serial, "none opened with the post");
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.NotSponsor.selector, job, challenger);
+        bytes memory reason = abi.encodeWithSelector(IJobs.NotSponsor.selector, job, challenger);
         refused(challenger, _open(job), reason);
         hold(job, serial, 0);
         hold(job, serial, 1);
@@ -115,7 +119,7 @@ contract RoundsTest is Acts {
         uint64 job = startedJob(terms, 2);
         uint64 serial = playRound(job, 2);
         uint40 holdBy = round(job, serial).clock + 100;
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.ParentNotHeld.selector, job, serial, holdBy);
+        bytes memory reason = abi.encodeWithSelector(IRoundRecovery.ParentNotHeld.selector, job, serial, holdBy);
         refused(sponsor, _open(job), reason);
     }
 
@@ -128,7 +132,7 @@ contract RoundsTest is Acts {
         coordinator.settle(job);
         makeFinal(job, last, 2);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.RoundOpened(job, last + 1, 5, resultId(job, last), last, 3, 2, uint40(block.timestamp + 100));
+        emit IRounds.RoundOpened(job, last + 1, 5, resultId(job, last), last, 3, 2, uint40(block.timestamp + 100));
         vm.prank(challenger);
         coordinator.openRound(job);
     }
@@ -143,10 +147,10 @@ contract RoundsTest is Acts {
     }
 
     function _notMember(uint64 job, address who) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(ICoordinator.NotMember.selector, job, who);
+        return abi.encodeWithSelector(IMembership.NotMember.selector, job, who);
     }
 
-    function test_submit_WhenTheCallerIsNoMember_ItRefuses() public {
+    function test_submit_WhenTheCallerIsNotAMember_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         refused(challenger, _submit(job), _notMember(job, challenger));
     }
@@ -164,21 +168,21 @@ contract RoundsTest is Acts {
         vm.warp(by - 1);
         submit(job, 0);
         vm.warp(by);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.SubmissionClosed.selector, job, head(job), by);
+        bytes memory reason = abi.encodeWithSelector(IRounds.SubmissionClosed.selector, job, head(job), by);
         refused(operator(1), _submit(job), reason);
     }
 
     function test_submit_WhenTheParentIsAnother_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         bytes32 parent = parentOf(job, head(job));
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.WrongParent.selector, parent, bytes32("other"));
+        bytes memory reason = abi.encodeWithSelector(IRounds.WrongParent.selector, parent, bytes32("other"));
         refused(operator(0), _submit(job, head(job), "other"), reason);
     }
 
     function test_submit_WhenItHasSubmitted_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         submit(job, 1);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.AlreadySubmitted.selector, job, head(job), 1);
+        bytes memory reason = abi.encodeWithSelector(IRounds.AlreadySubmitted.selector, job, head(job), 1);
         refused(operator(1), _submit(job), reason);
     }
 
@@ -208,7 +212,7 @@ contract RoundsTest is Acts {
         submit(job, 0);
         wait(5);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.SubmissionsClosed(job, head(job));
+        emit IRounds.SubmissionsClosed(job, head(job));
         submit(job, 1);
         assertEq(round(job, head(job)).clock, block.timestamp);
     }
@@ -285,7 +289,7 @@ contract RoundsTest is Acts {
 
     // ---------------------------------------------------------------- recordSeed
     function _seedPending(uint64 job) private view returns (bytes memory) {
-        return abi.encodeWithSelector(ICoordinator.SeedPending.selector, job, head(job));
+        return abi.encodeWithSelector(IRoundRecovery.SeedPending.selector, job, head(job));
     }
 
     function _recordSeed(uint64 job) private view returns (bytes memory) {
@@ -299,7 +303,7 @@ contract RoundsTest is Acts {
         refused(challenger, _recordSeed(job), _seedPending(job));
     }
 
-    function test_recordSeed_WhenThereIsOne_ItRefuses() public {
+    function test_recordSeed_WhenTheSeedIsRecorded_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         coordinator.recordSeed(job, head(job));
         refused(challenger, _recordSeed(job), _seedPending(job));
@@ -331,7 +335,7 @@ contract RoundsTest is Acts {
         uint64 job = startedJob(defaultTerms(), 17);
         submitAll(job, 16);
         uint40 by = round(job, head(job)).clock;
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.SubmissionOpen.selector, job, head(job), by);
+        bytes memory reason = abi.encodeWithSelector(IRounds.SubmissionOpen.selector, job, head(job), by);
         refused(challenger, _draw(job), reason);
     }
 
@@ -383,7 +387,7 @@ contract RoundsTest is Acts {
         return _attest(job, parentOf(job, head(job)), 0);
     }
 
-    function test_attest_WhenTheCallerIsNoMember_ItRefuses() public {
+    function test_attest_WhenTheCallerIsNotAMember_ItRefuses() public {
         uint64 job = startedJob(defaultTerms(), 2);
         refused(challenger, _attest(job), _notMember(job, challenger));
     }
@@ -393,7 +397,7 @@ contract RoundsTest is Acts {
         terms.rounds = 1;
         uint64 job = startedJob(terms, 2);
         playRound(job, 2);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.AlreadyPosted.selector, job, head(job));
+        bytes memory reason = abi.encodeWithSelector(IRounds.AlreadyPosted.selector, job, head(job));
         refused(operator(0), _attest(job), reason);
     }
 
@@ -401,7 +405,7 @@ contract RoundsTest is Acts {
         uint64 job = startedJob(defaultTerms(), 2);
         submit(job, 0);
         uint40 by = round(job, head(job)).clock;
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.SubmissionOpen.selector, job, head(job), by);
+        bytes memory reason = abi.encodeWithSelector(IRounds.SubmissionOpen.selector, job, head(job), by);
         refused(operator(0), _attest(job), reason);
     }
 
@@ -412,7 +416,7 @@ contract RoundsTest is Acts {
         attest(job, 0, 3);
         wait(1);
         bytes memory reason =
-            abi.encodeWithSelector(ICoordinator.AttestClosed.selector, job, head(job), uint40(block.timestamp));
+            abi.encodeWithSelector(IRounds.AttestClosed.selector, job, head(job), uint40(block.timestamp));
         refused(operator(1), _attest(job), reason);
     }
 
@@ -420,7 +424,7 @@ contract RoundsTest is Acts {
         uint64 job = startedJob(defaultTerms(), 2);
         submitAll(job, 2);
         uint40 by = uint40(block.timestamp + 50);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.AttestClosed.selector, job, head(job), by);
+        bytes memory reason = abi.encodeWithSelector(IRounds.AttestClosed.selector, job, head(job), by);
         refused(operator(1), _attest(job, parentOf(job, head(job)), 1), reason);
     }
 
@@ -428,7 +432,7 @@ contract RoundsTest is Acts {
         uint64 job = startedJob(defaultTerms(), 2);
         submitAll(job, 2);
         bytes32 parent = parentOf(job, head(job));
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.WrongParent.selector, parent, bytes32("other"));
+        bytes memory reason = abi.encodeWithSelector(IRounds.WrongParent.selector, parent, bytes32("other"));
         refused(operator(1), _attest(job, "other", 0), reason);
     }
 
@@ -436,7 +440,7 @@ contract RoundsTest is Acts {
         uint64 job = startedJob(defaultTerms(), 3);
         submitAll(job, 2);
         wait(100);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.NotInCommittee.selector, job, head(job), worker(2));
+        bytes memory reason = abi.encodeWithSelector(IRounds.NotInCommittee.selector, job, head(job), worker(2));
         refused(operator(2), _attest(job), reason);
     }
 
@@ -447,7 +451,7 @@ contract RoundsTest is Acts {
         (,,, uint256 committee,) = coordinator.roundOf(job, head(job));
         uint256 left;
         while ((committee >> left) & 1 == 1) ++left;
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.NotInCommittee.selector, job, head(job), worker(left));
+        bytes memory reason = abi.encodeWithSelector(IRounds.NotInCommittee.selector, job, head(job), worker(left));
         refused(operator(left), _attest(job), reason);
         attest(job, left == 0 ? 1 : 0, all(17));
     }
@@ -456,7 +460,7 @@ contract RoundsTest is Acts {
         uint64 job = startedJob(defaultTerms(), 2);
         submitAll(job, 2);
         attest(job, 1, 3);
-        bytes memory reason = abi.encodeWithSelector(ICoordinator.AlreadyAttested.selector, job, head(job), 1);
+        bytes memory reason = abi.encodeWithSelector(IRounds.AlreadyAttested.selector, job, head(job), 1);
         refused(operator(1), _attest(job), reason);
     }
 
@@ -464,7 +468,7 @@ contract RoundsTest is Acts {
         uint64 job = startedJob(defaultTerms(), 2);
         submitAll(job, 2);
         vm.expectEmit(address(coordinator));
-        emit ICoordinator.Attested(job, head(job), 0, 1, 3);
+        emit IRounds.Attested(job, head(job), 0, 1, 3);
         attest(job, 1, 1);
         assertEq(coordinator.attestationOf(job, head(job), 0, 1), 3);
     }

@@ -8,7 +8,7 @@ import {LibraryHarness} from "../../support/contracts/LibraryHarness.sol";
 contract PackedTest is Test {
     LibraryHarness private packed = new LibraryHarness();
 
-    function test_wordAt_ReadsBigEndianFromTheOffset() external view {
+    function test_wordAt_ItReadsBigEndianFromTheOffset() external view {
         bytes memory data = abi.encodePacked(hex"aabb", uint256(7), hex"ff");
         assertEq(packed.wordAt(data, 2), 7);
         assertEq(packed.wordAt(data, 3), (7 << 8) | 0xff);

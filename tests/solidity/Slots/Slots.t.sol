@@ -2,9 +2,8 @@
 pragma solidity 0.8.30;
 
 import {Test} from "forge-std/Test.sol";
-
 import {Slots} from "../../../contracts/coordinator/Slots.sol";
-import {JobState, Round, Seat} from "../../../contracts/interfaces/ICoordinator.sol";
+import {JobState, Round, Seat} from "../../../contracts/interfaces/JobTypes.sol";
 
 /// @notice Each struct is written one way and read the other: by the shifts in Slots, and by the compiler.
 contract SlotsTest is Test {

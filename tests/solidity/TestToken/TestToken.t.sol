@@ -8,7 +8,7 @@ import {TestToken} from "../../../contracts/TestToken.sol";
 contract TestTokenTest is Test {
     TestToken private token = new TestToken();
 
-    function test_constructor_NamesItATestToken() external view {
+    function test_constructor_ItNamesATestToken() external view {
         assertEq(token.name(), "Steelyard Test Token");
         assertEq(token.symbol(), "SYT");
         assertEq(token.decimals(), 18);
@@ -23,7 +23,7 @@ contract TestTokenTest is Test {
         assertEq(token.totalSupply(), amount);
     }
 
-    function test_permit_BySignatureItAllowsASpender() external {
+    function test_permit_WhenTheOwnerSigned_ItAllowsTheSpender() external {
         (address owner, uint256 key) = makeAddrAndKey("owner");
         bytes32 message = keccak256(
             abi.encode(

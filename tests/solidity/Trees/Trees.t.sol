@@ -21,7 +21,7 @@ contract TreesTest is Test {
         assertEq(trees.depth(2 ** 28), 28);
     }
 
-    function test_depth_OtherwiseItRoundsUp() external view {
+    function test_depth_Otherwise_ItRoundsUp() external view {
         assertEq(trees.depth(3), 2);
         assertEq(trees.depth(2 ** 18 - 1), 18);
         assertEq(trees.depth(2 ** 18 + 1), 19);
@@ -53,7 +53,7 @@ contract TreesTest is Test {
         assertEq(trees.rootAbove(bytes32(uint256(5)), 0, ""), bytes32(uint256(5)));
     }
 
-    function test_rootAbove_FromEveryLeafItIsTheRoot() external view {
+    function test_rootAbove_FromEveryLeafWithItsPathAndPosition_ItIsTheRoot() external view {
         bytes32[] memory leaves = _leaves(5, 0);
         bytes32[][] memory levels = Openings.tree(leaves);
         for (uint256 i; i < 8; ++i) {
@@ -61,7 +61,7 @@ contract TreesTest is Test {
         }
     }
 
-    function test_rootAbove_FromAnotherPositionItIsAnother() external view {
+    function test_rootAbove_FromAnotherPosition_ItIsAnother() external view {
         bytes32[][] memory levels = Openings.tree(_leaves(5, 0));
         for (uint256 i; i < 8; ++i) {
             if (i != 2) assertNotEq(trees.rootAbove(levels[0][2], i, Openings.path(levels, 2)), Openings.root(levels));
@@ -70,7 +70,7 @@ contract TreesTest is Test {
 
     // zeroStateRoot
 
-    function test_zeroStateRoot_ForEveryCountUpTo70ItIsTheRootOfZeroBlocks() external view {
+    function test_zeroStateRoot_ForEveryCountUpTo70_ItIsTheRootOfZeroBlocks() external view {
         for (uint256 count = 1; count <= 70; ++count) {
             bytes32 expected = Openings.root(Openings.tree(_leaves(count, Openings.leaf(new bytes(128)))));
             assertEq(trees.zeroStateRoot(count), expected);
@@ -79,15 +79,15 @@ contract TreesTest is Test {
 
     // updateRoot, hashOfTable, sealedRoot
 
-    function test_updateRoot_HashesTheFieldsBehindThree() external view {
+    function test_updateRoot_ItHashesTheFieldsBehind0x03() external view {
         assertEq(trees.updateRoot(hex"aabb"), keccak256(hex"03aabb"));
     }
 
-    function test_hashOfTable_HashesTheTableBehindFive() external view {
+    function test_hashOfTable_ItHashesTheTableBehind0x05() external view {
         assertEq(trees.hashOfTable(hex"000001010000"), keccak256(hex"05000001010000"));
     }
 
-    function test_sealedRoot_BindsChainContractRoundWorkerAndRoot() external {
+    function test_sealedRoot_ItBindsChainContractRoundWorkerAndRoot() external {
         vm.chainId(31_337);
         address coordinator = address(0xc0);
         address worker = address(0xa1);
@@ -99,7 +99,7 @@ contract TreesTest is Test {
         assertNotEq(trees.sealedRoot(coordinator, 3, 4, worker, root), expected);
     }
 
-    /// @dev `count` leaves, all `same` or, where that is 0, each another.
+    /// @dev `count` leaves, all `same` or, if that is 0, all different.
     function _leaves(uint256 count, bytes32 same) private pure returns (bytes32[] memory leaves) {
         leaves = new bytes32[](count);
         for (uint256 i; i < count; ++i) {

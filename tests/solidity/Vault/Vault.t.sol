@@ -43,10 +43,10 @@ contract VaultTest is Test {
         token.mint(owner, 1000);
     }
 
-    function _deposit(IVault.Purse purse, uint256 amount) private {
+    function _deposit(IVault.Collateral collateral, uint256 amount) private {
         vm.startPrank(owner);
         token.approve(address(vault), amount);
-        vault.deposit(owner, purse, amount);
+        vault.deposit(owner, collateral, amount);
         vm.stopPrank();
     }
 
@@ -57,41 +57,45 @@ contract VaultTest is Test {
         assertEq(answer, reason);
     }
 
-    function _insufficient(IVault.Purse purse, uint256 free, uint256 needed) private view returns (bytes memory) {
-        return abi.encodeWithSelector(IVault.InsufficientFree.selector, owner, purse, free, needed);
+    function _insufficient(IVault.Collateral collateral, uint256 free, uint256 needed)
+        private
+        view
+        returns (bytes memory)
+    {
+        return abi.encodeWithSelector(IVault.InsufficientFree.selector, owner, collateral, free, needed);
     }
 
-    function _free(IVault.Purse purse) private view returns (uint256) {
-        return vault.balanceOf(owner, purse).free;
+    function _free(IVault.Collateral collateral) private view returns (uint256) {
+        return vault.balanceOf(owner, collateral).free;
     }
 
-    function _locked(IVault.Purse purse) private view returns (uint256) {
-        return vault.balanceOf(owner, purse).locked;
+    function _locked(IVault.Collateral collateral) private view returns (uint256) {
+        return vault.balanceOf(owner, collateral).locked;
     }
 
     // ---------------------------------------------------------------- deposit
     function test_deposit_WhenNothingIsApproved_ItRefuses() public {
         bytes4 error = IERC20Errors.ERC20InsufficientAllowance.selector;
-        bytes memory act = abi.encodeCall(vault.deposit, (owner, IVault.Purse.Stake, 10));
+        bytes memory act = abi.encodeCall(vault.deposit, (owner, IVault.Collateral.Stake, 10));
         _refused(owner, act, abi.encodeWithSelector(error, address(vault), 0, 10));
     }
 
-    function test_deposit_WhenApproved_ItIsFreeInThatPurse() public {
+    function test_deposit_WhenApproved_ItIsFreeInThatBalance() public {
         vm.prank(owner);
         token.approve(address(vault), 10);
         vm.expectEmit(address(vault));
-        emit IVault.Deposited(other, IVault.Purse.Bond, 10);
+        emit IVault.Deposited(other, IVault.Collateral.Bond, 10);
         vm.prank(owner);
-        vault.deposit(other, IVault.Purse.Bond, 10);
-        assertEq(vault.balanceOf(other, IVault.Purse.Bond).free, 10);
-        assertEq(vault.balanceOf(other, IVault.Purse.Stake).free, 0);
+        vault.deposit(other, IVault.Collateral.Bond, 10);
+        assertEq(vault.balanceOf(other, IVault.Collateral.Bond).free, 10);
+        assertEq(vault.balanceOf(other, IVault.Collateral.Stake).free, 0);
         assertEq(vault.heldOf(address(token)), 10);
     }
 
     function test_deposit_WhenTheTokenKeepsAFee_WhatArrivedCounts() public {
         _deploy(new FeeToken());
-        _deposit(IVault.Purse.Stake, 100);
-        assertEq(_free(IVault.Purse.Stake), 90);
+        _deposit(IVault.Collateral.Stake, 100);
+        assertEq(_free(IVault.Collateral.Stake), 90);
         assertEq(vault.heldOf(address(token)), 90);
     }
 
@@ -107,8 +111,8 @@ contract VaultTest is Test {
     function test_depositWithPermit_WhenThePermitIsGood_NoApprovalIsNeeded() public {
         (uint8 v, bytes32 r, bytes32 s) = _permit(10);
         vm.prank(owner);
-        vault.depositWithPermit(owner, IVault.Purse.Stake, 10, block.timestamp, v, r, s);
-        assertEq(_free(IVault.Purse.Stake), 10);
+        vault.depositWithPermit(owner, IVault.Collateral.Stake, 10, block.timestamp, v, r, s);
+        assertEq(_free(IVault.Collateral.Stake), 10);
     }
 
     function test_depositWithPermit_WhenAStrangerUsedItFirst_ItGoesOn() public {
@@ -116,14 +120,14 @@ contract VaultTest is Test {
         vm.prank(other);
         token.permit(owner, address(vault), 10, block.timestamp, v, r, s);
         vm.prank(owner);
-        vault.depositWithPermit(owner, IVault.Purse.Stake, 10, block.timestamp, v, r, s);
-        assertEq(_free(IVault.Purse.Stake), 10);
+        vault.depositWithPermit(owner, IVault.Collateral.Stake, 10, block.timestamp, v, r, s);
+        assertEq(_free(IVault.Collateral.Stake), 10);
     }
 
     function test_depositWithPermit_WhenThePermitIsAnothers_ItRefuses() public {
         (uint8 v, bytes32 r, bytes32 s) = _permit(10);
         bytes memory act =
-            abi.encodeCall(vault.depositWithPermit, (other, IVault.Purse.Stake, 10, block.timestamp, v, r, s));
+            abi.encodeCall(vault.depositWithPermit, (other, IVault.Collateral.Stake, 10, block.timestamp, v, r, s));
         bytes4 error = IERC20Errors.ERC20InsufficientAllowance.selector;
         _refused(other, act, abi.encodeWithSelector(error, address(vault), 0, 10));
     }
@@ -141,36 +145,36 @@ contract VaultTest is Test {
         token.approve(address(vault), 10);
         vm.prank(address(registry));
         vault.depositFrom(owner, 10);
-        assertEq(_free(IVault.Purse.Stake), 10);
+        assertEq(_free(IVault.Collateral.Stake), 10);
     }
 
     // ---------------------------------------------------------------- unbond
     function test_unbond_WhenLessIsFree_ItRefuses() public {
-        _deposit(IVault.Purse.Stake, 10);
-        vault.lock(owner, IVault.Purse.Stake, 4);
-        bytes memory act = abi.encodeCall(vault.unbond, (IVault.Purse.Stake, 7));
-        _refused(owner, act, _insufficient(IVault.Purse.Stake, 6, 7));
+        _deposit(IVault.Collateral.Stake, 10);
+        vault.lock(owner, IVault.Collateral.Stake, 4);
+        bytes memory act = abi.encodeCall(vault.unbond, (IVault.Collateral.Stake, 7));
+        _refused(owner, act, _insufficient(IVault.Collateral.Stake, 6, 7));
     }
 
     function test_unbond_WhenItIsFree_TheDelayStarts() public {
-        _deposit(IVault.Purse.Stake, 10);
+        _deposit(IVault.Collateral.Stake, 10);
         vm.expectEmit(address(vault));
-        emit IVault.UnbondingStarted(owner, IVault.Purse.Stake, 6, uint40(block.timestamp + 1 days));
+        emit IVault.UnbondingStarted(owner, IVault.Collateral.Stake, 6, uint40(block.timestamp + 1 days));
         vm.prank(owner);
-        vault.unbond(IVault.Purse.Stake, 6);
-        assertEq(_free(IVault.Purse.Stake), 4);
-        assertEq(vault.balanceOf(owner, IVault.Purse.Stake).unbonding, 6);
+        vault.unbond(IVault.Collateral.Stake, 6);
+        assertEq(_free(IVault.Collateral.Stake), 4);
+        assertEq(vault.balanceOf(owner, IVault.Collateral.Stake).unbonding, 6);
     }
 
-    function test_unbond_WhenSomeIsUnbonding_TheDelayStartsAnewForAll() public {
-        _deposit(IVault.Purse.Stake, 10);
+    function test_unbond_WhenSomeIsUnbonding_TheDelayStartsAgainForAll() public {
+        _deposit(IVault.Collateral.Stake, 10);
         vm.startPrank(owner);
-        vault.unbond(IVault.Purse.Stake, 6);
+        vault.unbond(IVault.Collateral.Stake, 6);
         vm.warp(block.timestamp + 1 days - 1);
-        vault.unbond(IVault.Purse.Stake, 1);
+        vault.unbond(IVault.Collateral.Stake, 1);
         vm.stopPrank();
-        assertEq(vault.balanceOf(owner, IVault.Purse.Stake).withdrawableAt, block.timestamp + 1 days);
-        assertEq(vault.balanceOf(owner, IVault.Purse.Stake).unbonding, 7);
+        assertEq(vault.balanceOf(owner, IVault.Collateral.Stake).withdrawableAt, block.timestamp + 1 days);
+        assertEq(vault.balanceOf(owner, IVault.Collateral.Stake).unbonding, 7);
     }
 
     // ---------------------------------------------------------------- withdraw
@@ -184,25 +188,25 @@ contract VaultTest is Test {
         return abi.encodeWithSelector(IVault.NothingToWithdraw.selector, owner);
     }
 
-    function test_withdraw_WhenThereIsNothing_ItRefuses() public {
-        _deposit(IVault.Purse.Stake, 10);
+    function test_withdraw_WhenThereIsNothingToWithdraw_ItRefuses() public {
+        _deposit(IVault.Collateral.Stake, 10);
         _refused(other, _withdraw(), _nothing());
     }
 
     function test_withdraw_WhenTheDelayIsNotOver_ItRefuses() public {
-        _deposit(IVault.Purse.Stake, 10);
+        _deposit(IVault.Collateral.Stake, 10);
         vm.prank(owner);
-        vault.unbond(IVault.Purse.Stake, 6);
+        vault.unbond(IVault.Collateral.Stake, 6);
         vm.warp(block.timestamp + 1 days - 1);
         _refused(other, _withdraw(), _nothing());
     }
 
-    function test_withdraw_WhenBothPursesUnbonded_BothAreSent() public {
-        _deposit(IVault.Purse.Stake, 10);
-        _deposit(IVault.Purse.Bond, 20);
+    function test_withdraw_WhenBothBalancesUnbonded_BothAreSent() public {
+        _deposit(IVault.Collateral.Stake, 10);
+        _deposit(IVault.Collateral.Bond, 20);
         vm.startPrank(owner);
-        vault.unbond(IVault.Purse.Stake, 6);
-        vault.unbond(IVault.Purse.Bond, 7);
+        vault.unbond(IVault.Collateral.Stake, 6);
+        vault.unbond(IVault.Collateral.Bond, 7);
         vm.stopPrank();
         vm.warp(block.timestamp + 1 days);
         vm.expectEmit(address(vault));
@@ -232,51 +236,51 @@ contract VaultTest is Test {
     // ---------------------------------------------------------------- lock, unlock, slash
     function test_lock_WhenTheCallerIsNotTheCoordinator_ItRefuses() public {
         bytes memory reason = abi.encodeWithSelector(IVault.NotCoordinator.selector, other);
-        _refused(other, abi.encodeCall(vault.lock, (owner, IVault.Purse.Stake, 1)), reason);
-        _refused(other, abi.encodeCall(vault.unlock, (owner, IVault.Purse.Stake, 1)), reason);
-        _refused(other, abi.encodeCall(vault.slash, (owner, IVault.Purse.Stake, 1, other)), reason);
+        _refused(other, abi.encodeCall(vault.lock, (owner, IVault.Collateral.Stake, 1)), reason);
+        _refused(other, abi.encodeCall(vault.unlock, (owner, IVault.Collateral.Stake, 1)), reason);
+        _refused(other, abi.encodeCall(vault.slash, (owner, IVault.Collateral.Stake, 1, other)), reason);
         _refused(other, abi.encodeCall(vault.fund, (7, address(token), owner, 1)), reason);
         _refused(other, abi.encodeCall(vault.pay, (7, owner, 1)), reason);
     }
 
     function test_lock_WhenLessIsFree_ItRefuses() public {
-        _deposit(IVault.Purse.Bond, 10);
-        bytes memory act = abi.encodeCall(vault.lock, (owner, IVault.Purse.Bond, 11));
-        _refused(address(this), act, _insufficient(IVault.Purse.Bond, 10, 11));
+        _deposit(IVault.Collateral.Bond, 10);
+        bytes memory act = abi.encodeCall(vault.lock, (owner, IVault.Collateral.Bond, 11));
+        _refused(address(this), act, _insufficient(IVault.Collateral.Bond, 10, 11));
     }
 
-    function test_lock_WhenItIsFree_ItIsLockedInThatPurseAlone() public {
-        _deposit(IVault.Purse.Bond, 10);
-        _deposit(IVault.Purse.Stake, 10);
-        vault.lock(owner, IVault.Purse.Bond, 10);
-        assertEq(_locked(IVault.Purse.Bond), 10);
-        assertEq(_free(IVault.Purse.Bond), 0);
-        assertEq(_free(IVault.Purse.Stake), 10);
+    function test_lock_WhenItIsFree_ItIsLockedInThatBalanceAlone() public {
+        _deposit(IVault.Collateral.Bond, 10);
+        _deposit(IVault.Collateral.Stake, 10);
+        vault.lock(owner, IVault.Collateral.Bond, 10);
+        assertEq(_locked(IVault.Collateral.Bond), 10);
+        assertEq(_free(IVault.Collateral.Bond), 0);
+        assertEq(_free(IVault.Collateral.Stake), 10);
     }
 
     function test_unlock_WhenItWasLocked_ItIsFree() public {
-        _deposit(IVault.Purse.Bond, 10);
-        vault.lock(owner, IVault.Purse.Bond, 10);
-        vault.unlock(owner, IVault.Purse.Bond, 4);
-        assertEq(_locked(IVault.Purse.Bond), 6);
-        assertEq(_free(IVault.Purse.Bond), 4);
+        _deposit(IVault.Collateral.Bond, 10);
+        vault.lock(owner, IVault.Collateral.Bond, 10);
+        vault.unlock(owner, IVault.Collateral.Bond, 4);
+        assertEq(_locked(IVault.Collateral.Bond), 6);
+        assertEq(_free(IVault.Collateral.Bond), 4);
     }
 
     function test_slash_WhenThereIsAProver_HalfIsItsRoundedDown() public {
-        _deposit(IVault.Purse.Bond, 11);
-        vault.lock(owner, IVault.Purse.Bond, 11);
+        _deposit(IVault.Collateral.Bond, 11);
+        vault.lock(owner, IVault.Collateral.Bond, 11);
         vm.expectEmit(address(vault));
-        emit IVault.Slashed(owner, IVault.Purse.Bond, 6, other, 5);
-        vault.slash(owner, IVault.Purse.Bond, 11, other);
-        assertEq(_locked(IVault.Purse.Bond), 0);
+        emit IVault.Slashed(owner, IVault.Collateral.Bond, 6, other, 5);
+        vault.slash(owner, IVault.Collateral.Bond, 11, other);
+        assertEq(_locked(IVault.Collateral.Bond), 0);
         assertEq(vault.creditOf(address(token), other), 5);
         assertEq(vault.burnedOf(address(token)), 6);
     }
 
     function test_slash_WhenThereIsNoProver_AllIsBurned() public {
-        _deposit(IVault.Purse.Bond, 11);
-        vault.lock(owner, IVault.Purse.Bond, 11);
-        vault.slash(owner, IVault.Purse.Bond, 11, address(0));
+        _deposit(IVault.Collateral.Bond, 11);
+        vault.lock(owner, IVault.Collateral.Bond, 11);
+        vault.slash(owner, IVault.Collateral.Bond, 11, address(0));
         assertEq(vault.burnedOf(address(token)), 11);
         assertEq(vault.heldOf(address(token)), 11, "burned tokens stay for good");
     }
@@ -323,7 +327,7 @@ contract VaultTest is Test {
     }
 
     // ---------------------------------------------------------------- reads
-    function test_reads_AreThoseOfTheDeployment() public view {
+    function test_constructor_ItStoresTokenDelayRegistryAndCoordinator() public view {
         assertEq(vault.token(), address(token));
         assertEq(vault.unbondingDelay(), 1 days);
         assertEq(address(vault.REGISTRY()), address(registry));

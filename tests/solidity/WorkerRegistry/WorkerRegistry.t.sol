@@ -91,7 +91,7 @@ contract WorkerRegistryTest is Test {
         token.approve(address(vault), 10);
         registry.register(hot, payout, "key", 10);
         vm.stopPrank();
-        assertEq(vault.balanceOf(worker, IVault.Purse.Stake).free, 10);
+        assertEq(vault.balanceOf(worker, IVault.Collateral.Stake).free, 10);
     }
 
     // ---------------------------------------------------------------- registerWithPermit
@@ -109,7 +109,7 @@ contract WorkerRegistryTest is Test {
         IWorkerRegistry.Permit memory permit = _permit();
         vm.prank(worker);
         registry.registerWithPermit(hot, payout, "key", 10, permit);
-        assertEq(vault.balanceOf(worker, IVault.Purse.Stake).free, 10);
+        assertEq(vault.balanceOf(worker, IVault.Collateral.Stake).free, 10);
     }
 
     function test_registerWithPermit_WhenAStrangerUsedItFirst_ItStakes() public {
@@ -118,7 +118,7 @@ contract WorkerRegistryTest is Test {
         token.permit(worker, address(vault), 10, permit.deadline, permit.v, permit.r, permit.s);
         vm.prank(worker);
         registry.registerWithPermit(hot, payout, "key", 10, permit);
-        assertEq(vault.balanceOf(worker, IVault.Purse.Stake).free, 10);
+        assertEq(vault.balanceOf(worker, IVault.Collateral.Stake).free, 10);
     }
 
     function test_registerWithPermit_WhenThePermitIsAnothers_ItRefuses() public {
@@ -143,7 +143,7 @@ contract WorkerRegistryTest is Test {
         _refused(worker, abi.encodeCall(registry.setOperator, (hot)), abi.encodeWithSelector(error, hot, worker));
     }
 
-    function test_setOperator_WhenTheKeyIsFree_TheOldOneIsTooFromThenOn() public {
+    function test_setOperator_WhenTheKeyIsFree_TheOldOneIsFreeFromThenOn() public {
         _register();
         vm.expectEmit(address(registry));
         emit IWorkerRegistry.OperatorChanged(worker, other);

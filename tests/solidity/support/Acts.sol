@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {ICoordinator, JobTerms, Result, Submission} from "../../../contracts/interfaces/ICoordinator.sol";
 import {IVault} from "../../../contracts/interfaces/IVault.sol";
 import {Market} from "./Market.sol";
 import {Openings} from "./Openings.sol";
+import {IJobs} from "../../../contracts/interfaces/IJobs.sol";
+import {IRoundRecovery} from "../../../contracts/interfaces/IRoundRecovery.sol";
+import {IJobClosure} from "../../../contracts/interfaces/IJobClosure.sol";
+import {JobTerms, Result, Submission} from "../../../contracts/interfaces/JobTypes.sol";
 
 /// @notice Longer stretches of a market, and refused acts.
 abstract contract Acts is Market {
@@ -104,11 +107,11 @@ abstract contract Acts is Market {
     }
 
     function lockedBond(uint256 i) internal returns (uint256) {
-        return vault.balanceOf(aggregator(i), IVault.Purse.Bond).locked;
+        return vault.balanceOf(aggregator(i), IVault.Collateral.Bond).locked;
     }
 
     function lockedStake(uint256 i) internal returns (uint256) {
-        return vault.balanceOf(worker(i), IVault.Purse.Stake).locked;
+        return vault.balanceOf(worker(i), IVault.Collateral.Stake).locked;
     }
 
     /// The word of storage that a call of a view reads last.
@@ -121,15 +124,15 @@ abstract contract Acts is Market {
     }
 
     function cannotOpen(uint64 job, bytes32 why) internal pure returns (bytes memory) {
-        return abi.encodeWithSelector(ICoordinator.CannotOpen.selector, job, why);
+        return abi.encodeWithSelector(IRoundRecovery.CannotOpen.selector, job, why);
     }
 
     function cannotEnd(uint64 job, bytes32 why) internal pure returns (bytes memory) {
-        return abi.encodeWithSelector(ICoordinator.CannotEnd.selector, job, why);
+        return abi.encodeWithSelector(IJobClosure.CannotEnd.selector, job, why);
     }
 
     function jobOver(uint64 job, uint8 status) internal pure returns (bytes memory) {
-        return abi.encodeWithSelector(ICoordinator.JobOver.selector, job, status);
+        return abi.encodeWithSelector(IJobs.JobOver.selector, job, status);
     }
 
     function oneUpdateTerms() internal view returns (JobTerms memory terms) {

@@ -2,28 +2,19 @@
 pragma solidity 0.8.30;
 
 import {Test} from "forge-std/Test.sol";
-import {Vm} from "forge-std/Vm.sol";
-
 import {Coordinator} from "../../../contracts/Coordinator.sol";
-import {Endings} from "../../../contracts/coordinator/Endings.sol";
+import {JobClosure} from "../../../contracts/coordinator/JobClosure.sol";
 import {Disputes} from "../../../contracts/coordinator/Disputes.sol";
-import {JobBook} from "../../../contracts/coordinator/JobBook.sol";
-import {Repairs} from "../../../contracts/coordinator/Repairs.sol";
+import {Membership} from "../../../contracts/coordinator/Membership.sol";
+import {RoundRecovery} from "../../../contracts/coordinator/RoundRecovery.sol";
 import {FaultProver} from "../../../contracts/FaultProver.sol";
 import {TestToken} from "../../../contracts/TestToken.sol";
 import {Vault} from "../../../contracts/Vault.sol";
 import {WorkerRegistry} from "../../../contracts/WorkerRegistry.sol";
-import {
-    ICoordinator,
-    JobState,
-    JobTerms,
-    Result,
-    Round,
-    Submission
-} from "../../../contracts/interfaces/ICoordinator.sol";
 import {Openings} from "./Openings.sol";
 import {IVault} from "../../../contracts/interfaces/IVault.sol";
 import {IWorkerRegistry} from "../../../contracts/interfaces/IWorkerRegistry.sol";
+import {JobTerms, Result, Round, Submission} from "../../../contracts/interfaces/JobTypes.sol";
 
 /// @notice A deployment with a sponsor, and short ways to act in it. Workers and aggregators are numbered accounts; each
 /// acts by an operator key of its own.
@@ -62,12 +53,12 @@ abstract contract Market is Test {
         vault = new Vault(address(token), IWorkerRegistry(address(registry)), coordinatorAt, 1 days);
         prover = new FaultProver();
         IVault v = IVault(address(vault));
-        JobBook jobBook = new JobBook(registry, v, prover, 1);
-        Repairs repairs = new Repairs(registry, v, prover, 1);
+        Membership membership = new Membership(registry, v, prover, 1);
+        RoundRecovery roundRecovery = new RoundRecovery(registry, v, prover, 1);
         Disputes disputes = new Disputes(registry, v, prover, 1);
-        Endings endings = new Endings(registry, v, prover, 1);
+        JobClosure jobClosure = new JobClosure(registry, v, prover, 1);
         coordinator = new Coordinator(
-            registry, v, prover, 1, address(jobBook), address(repairs), address(disputes), address(endings)
+            registry, v, prover, 1, address(membership), address(roundRecovery), address(disputes), address(jobClosure)
         );
         bounty.mint(sponsor, 1e6 ether);
         vm.prank(sponsor);
@@ -107,7 +98,7 @@ abstract contract Market is Test {
         vm.startPrank(who);
         token.approve(address(vault), type(uint256).max);
         registry.register(aggregatorKey(i), who, bytes32(0), 0);
-        vault.deposit(who, IVault.Purse.Bond, 20 * BOND);
+        vault.deposit(who, IVault.Collateral.Bond, 20 * BOND);
         vm.stopPrank();
     }
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from steelyard.chain.calls import Contract, creation, transfer
 from steelyard.chain.codec import Interface, snake
 from steelyard.chain.decoder import LogDecoder
-from steelyard.chain.generated.structs import Purse, Seat, Step
+from steelyard.chain.generated.structs import Collateral, Seat, Step
 from steelyard.chain.types import BlockHeader, RawEvent
 from steelyard.errors import ChainError, ConfigError
 
@@ -45,7 +45,7 @@ ABI: list[dict[str, Any]] = [
         "inputs": [parameter("list", "tuple[]", components=STEP, internalType="struct Step[]")],
         "outputs": [
             parameter("list", "tuple[]", components=STEP, internalType="struct Step[]"),
-            parameter("purse", "uint8", internalType="enum IVault.Purse"),
+            parameter("kind", "uint8", internalType="enum IVault.Collateral"),
             parameter("who", "address[2]"),
         ],
     },
@@ -84,7 +84,7 @@ def test_structs_go_in_and_come_out_as_dataclasses() -> None:
     call = BOX.call("steps", [ONE, ONE])
     assert call.data[4:] == encode([f"{STEP_TYPE}[]"], [[ONE_TUPLE, ONE_TUPLE]])
     answer = encode([f"{STEP_TYPE}[]", "uint8", "address[2]"], [[ONE_TUPLE], 1, [PEER.lower(), PEER.lower()]])
-    assert call.decode(answer) == ((ONE,), Purse.BOND, (PEER, PEER))
+    assert call.decode(answer) == ((ONE,), Collateral.BOND, (PEER, PEER))
 
 
 @given(
@@ -105,18 +105,18 @@ def test_any_struct_survives_the_round_trip(values: tuple[int, ...]) -> None:
 def test_an_event_gives_plain_fields_and_hashes_of_indexed_strings() -> None:
     signature = next(iter(BOX.interface.events.values()))
     assert signature.text == f"Moved(address,string,{STEP_TYPE},bytes32)"
-    registry = LogDecoder()
-    registry.add(PEER, BOX.interface)
-    event = registry.event(log(signature.topic, "aa" * 32, index=3))
+    decoder = LogDecoder()
+    decoder.add(PEER, BOX.interface)
+    event = decoder.event(log(signature.topic, "aa" * 32, index=3))
     assert isinstance(event, RawEvent)
     assert event.fields == {"from": PEER, "note": b"\xaa" * 32, "step": ONE, "id": b"\xbb" * 32}
-    assert (event.at.block, event.at.index, event.at.address) == (16, 3, PEER)
+    assert (event.position.block, event.position.index, event.position.address) == (16, 3, PEER)
 
 
 def test_unknown_addresses_and_topics_are_left_out_and_the_rest_is_in_order() -> None:
     topic = next(iter(BOX.interface.events))
-    registry = LogDecoder()
-    registry.add(PEER, BOX.interface)
+    decoder = LogDecoder()
+    decoder.add(PEER, BOX.interface)
     logs = [
         log(topic, "aa" * 32, index=5),
         log(topic, "aa" * 32, index=1),
@@ -124,22 +124,22 @@ def test_unknown_addresses_and_topics_are_left_out_and_the_rest_is_in_order() ->
         log(b"\x01" * 32, "aa" * 32, index=2),
         {**log(topic, "aa" * 32, index=4), "topics": []},
     ]
-    assert [event.at.index for event in registry.events(logs)] == [1, 5]
+    assert [event.position.index for event in decoder.events(logs)] == [1, 5]
 
 
 @pytest.mark.parametrize(
     "change", [{"data": "0x00"}, {"data": "zz"}, {"blockNumber": None}, {"logIndex": "x"}]
 )
-def test_a_log_that_does_not_fit_the_abi_is_told(change: dict[str, Any]) -> None:
-    registry = LogDecoder()
-    registry.add(PEER, BOX.interface)
+def test_a_log_that_does_not_fit_the_abi_is_reported(change: dict[str, Any]) -> None:
+    decoder = LogDecoder()
+    decoder.add(PEER, BOX.interface)
     raw = log(next(iter(BOX.interface.events)), "aa" * 32, index=0) | change
     with pytest.raises(ChainError, match="does not decode"):
-        registry.event(raw)
+        decoder.event(raw)
 
 
 @pytest.mark.parametrize("change", [{"number": None}, {"timestamp": "soon"}, {"hash": ...}])
-def test_a_malformed_block_is_told(change: dict[str, Any]) -> None:
+def test_a_malformed_block_is_reported(change: dict[str, Any]) -> None:
     raw = {"number": "0x1", "hash": "0x2", "parentHash": "0x3", "timestamp": "0x4", "gasLimit": "0x5"}
     assert BlockHeader.parse(raw).base_fee is None
     if ... in change.values():
@@ -186,7 +186,7 @@ def test_a_struct_of_the_wrong_kind_is_refused() -> None:
         BOX.call("steps", [seat])
 
 
-def test_an_abi_that_is_not_there_is_told() -> None:
+def test_an_abi_that_is_not_there_is_reported() -> None:
     with pytest.raises(ConfigError, match="Nothing"):
         Interface.load("Nothing")
 

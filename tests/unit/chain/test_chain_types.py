@@ -23,8 +23,7 @@ from steelyard.chain.generated.coordinator import Coordinator
 from steelyard.chain.generated.token import TestToken as Token
 from steelyard.chain.generated.vault import Vault
 from steelyard.chain.generated.worker_registry import WorkerRegistry
-from steelyard.chain.remedies import REMEDIES
-from steelyard.chain.reverts import Reverts
+from steelyard.chain.reverts import REMEDIES, Reverts
 from steelyard.chain.types import Event
 
 TYPED: dict[str, type[Any]] = {
@@ -42,7 +41,7 @@ def interface(name: str) -> Interface:
 
 
 def python_type(field: Field) -> Any:
-    """What the dataclasses should say for an ABI type."""
+    """The type of a dataclass field for an ABI type."""
     if field.type.endswith("]"):
         inner = dataclasses.replace(field, type=field.type[: field.type.rindex("[")])
         return types.GenericAlias(tuple, (python_type(inner), ...))
@@ -54,7 +53,7 @@ def python_type(field: Field) -> Any:
 
 def hints(kind: type[Any]) -> dict[str, Any]:
     found = typing.get_type_hints(kind)
-    return {item.name: found[item.name] for item in dataclasses.fields(kind) if item.name != "at"}
+    return {item.name: found[item.name] for item in dataclasses.fields(kind) if item.name != "position"}
 
 
 @pytest.mark.parametrize("name", TYPED)
@@ -119,8 +118,8 @@ def zero(field: Field) -> Any:
         length = field.type[field.type.rindex("[") + 1 : -1]
         inner = dataclasses.replace(field, type=field.type[: field.type.rindex("[")])
         return [zero(inner)] * int(length or 1)
-    if field.parts:
-        return tuple(zero(part) for part in field.parts)
+    if field.components:
+        return tuple(zero(part) for part in field.components)
     if field.type == "address":
         return "0x" + "00" * 20
     if field.type.startswith("bytes"):
@@ -130,7 +129,7 @@ def zero(field: Field) -> Any:
 
 def sample(field: Field) -> Any:
     """A value as a caller gives it: structs as dataclasses."""
-    return field.tidy(zero(field))
+    return field.normalize(zero(field))
 
 
 def test_structs_have_the_fields_of_the_abi_in_its_order() -> None:
@@ -145,13 +144,13 @@ def test_structs_have_the_fields_of_the_abi_in_its_order() -> None:
 
 
 def check_struct(field: Field) -> set[str]:
-    if not field.parts:
+    if not field.components:
         return set()
     assert field.kind is not None, f"{field.name} ({field.type}) has no dataclass: run the script"
-    expected = {snake(part.name): python_type(part) for part in field.parts}
+    expected = {snake(part.name): python_type(part) for part in field.components}
     assert hints(field.kind) == expected
     assert list(hints(field.kind)) == list(expected)
-    return {field.kind.__name__}.union(*(check_struct(part) for part in field.parts))
+    return {field.kind.__name__}.union(*(check_struct(part) for part in field.components))
 
 
 def test_ids_are_the_hashes_of_the_encoded_structs() -> None:
@@ -181,22 +180,44 @@ def test_remedies_speak_of_errors_that_exist() -> None:
     assert declared <= set(REMEDIES)
 
 
-def test_every_remedy_can_be_told_with_the_fields_of_its_error() -> None:
+def test_every_remedy_can_be_built_from_the_fields_of_its_error() -> None:
     for name in (*TYPED, "FaultProver"):
         abi = Interface.load(name)
         reverts = Reverts(abi.errors.values())
         for signature in abi.errors.values():
             fields = [zero(field) for field in signature.inputs]
             data = signature.selector + encode([field.type for field in signature.inputs], fields)
-            told = reverts.explain("Box.call", data)
-            assert told.name == signature.name
-            assert told.remedy
+            error = reverts.explain("Box.call", data)
+            assert error.name == signature.name
+            assert error.remedy
 
 
-def test_reasons_kept_in_a_word_are_told_as_text() -> None:
+def test_reasons_stored_in_a_word_are_shown_as_text() -> None:
     abi = Interface.load("Coordinator")
     signature = next(each for each in abi.errors.values() if each.name == "BadTerms")
     data = signature.selector + b"bps".ljust(32, b"\0")
-    told = Reverts(abi.errors.values()).explain("Coordinator.createJob", data)
-    assert "BadTerms(field=bps)" in told.message
-    assert "10,000" in told.remedy
+    error = Reverts(abi.errors.values()).explain("Coordinator.createJob", data)
+    assert "BadTerms(field=bps)" in error.message
+    assert "10,000" in error.remedy
+
+
+INTERFACES = sorted((ROOT / "contracts" / "interfaces").glob("I*.sol"))
+DECLARATION = re.compile(r"((?:^[ ]*///[^\n]*\n)*)^[ ]{4}(function|event|error) (\w+)\(", re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", INTERFACES, ids=lambda path: path.stem)
+def test_every_function_event_and_error_of_an_interface_is_documented(path: Path) -> None:
+    source = path.read_text("utf-8")
+    if path.stem == "ICoordinator":  # a list of its parts
+        assert not DECLARATION.search(source)
+        return
+    found = DECLARATION.findall(source)
+    assert found
+    for comment, kind, name in found:
+        text = " ".join(comment.replace("///", " ").split())
+        assert "@notice" in text, name
+        if kind == "error":
+            assert "Cause" in text, name
+            assert "Cure" in text, name
+        elif kind == "function" and not re.search(rf"function {name}\([^;]*\bview\b[^;]*;", source):
+            assert "Who may call:" in text, name

@@ -1,4 +1,4 @@
-"""Keystores and passwords: what is kept, what is refused, and what never shows."""
+"""Keystores and passwords: storage, refusals, and secrecy of keys."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_an_unknown_account_names_those_that_exist(store: Keystores) -> None:
 @pytest.mark.parametrize(
     "text", ["", "{}", "[]", '{"version": 3}', '{"version": 3, "crypto": {"kdf": "md5"}}']
 )
-def test_a_damaged_keystore_is_told_as_such(store: Keystores, tmp_path: Path, text: str) -> None:
+def test_a_damaged_keystore_is_reported_as_such(store: Keystores, tmp_path: Path, text: str) -> None:
     path = tmp_path / "broken.json"
     path.write_text(text)
     with pytest.raises(WalletError) as caught:
@@ -160,6 +160,6 @@ def test_a_password_is_asked_for_once_for_each_account(monkeypatch: pytest.Monke
     assert "secret" not in repr(passwords)
 
 
-def test_an_unreadable_password_file_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_password_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(WalletError, match="missing"):
         Passwords(file=tmp_path / "missing").get("alice")

@@ -12,7 +12,9 @@ from steelyard import errors
 from steelyard.cli import failures
 from steelyard.cli.output import Output
 from steelyard.core.encodings import Encoding
-from steelyard.core.files import open_state, open_update, write_update
+from steelyard.core.state_file import open_state
+from steelyard.core.update_file import open_update
+from steelyard.core.update_writer import write_update
 
 
 def report(error: errors.SteelyardError, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -72,10 +74,10 @@ def test_a_state_of_the_wrong_length_is_told_with_both_lengths(
 def test_each_kind_of_error_has_its_exit_code(
     kind: type[errors.SteelyardError], code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert report(kind("it broke", remedy="mend it"), capsys) == (code, "error: it broke\nremedy: mend it\n")
-    assert failures.report(kind("it broke", remedy="mend it"), Output(json=True)) == code
+    assert report(kind("it broke", remedy="fix it"), capsys) == (code, "error: it broke\nremedy: fix it\n")
+    assert failures.report(kind("it broke", remedy="fix it"), Output(json=True)) == code
     said = json.loads(capsys.readouterr().out)["error"]
-    assert said == {"type": kind.__name__, "exit_code": code, "message": "it broke", "remedy": "mend it"}
+    assert said == {"type": kind.__name__, "exit_code": code, "message": "it broke", "remedy": "fix it"}
 
 
 def test_the_exit_codes_of_the_tree_and_of_the_command_line_do_not_collide() -> None:

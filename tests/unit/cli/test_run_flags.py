@@ -1,4 +1,4 @@
-"""What the flags of `steelyard run` become."""
+"""The options that the flags of `steelyard run` become."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from steelyard.cli.settings import Config
 
 
 @pytest.fixture
-def wishes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunOptions]:
+def options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunOptions]:
     """Of the commands that are run from here on; none starts a node."""
     found: list[RunOptions] = []
 
@@ -25,18 +25,18 @@ def wishes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunOptions]:
     return found
 
 
-def test_flags_say_how_much_is_kept_and_for_how_long(wishes: list[RunOptions]) -> None:
+def test_flags_say_how_much_is_kept_and_for_how_long(options: list[RunOptions]) -> None:
     assert run(["run", "--job", "1", "--role", "worker"]) == 0
     assert run(["run", "--job", "1", "--role", "worker", "--keep-rounds", "5", "--keep-for", "2h"]) == 0
     assert run(["run", "--job", "1", "--role", "aggregator", "--archive"]) == 0
-    kept = [(each.archive, each.keep_rounds, each.keep_s) for each in wishes]
+    kept = [(each.archive, each.keep_rounds, each.keep_s) for each in options]
     assert kept == [(False, 2, 600.0), (False, 5, 7200.0), (True, 2, 600.0)]
 
 
 @pytest.mark.parametrize("flags", [["--keep-rounds", "0"], ["--keep-for", "long"]])
-def test_impossible_wishes_are_refused(wishes: list[RunOptions], flags: list[str]) -> None:
+def test_impossible_options_are_refused(options: list[RunOptions], flags: list[str]) -> None:
     assert run(["run", "--job", "1", "--role", "worker", *flags, "--json"]) == 2
-    assert wishes == []
+    assert options == []
 
 
 def test_hints_are_on_unless_the_settings_say_otherwise(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a command that signs and also opens encryption keys asks for."""
+"""Password prompts of a command that signs and also opens encryption keys."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_signing_and_opening_keys_in_another_thread_take_one_prompt(
     session = Session(config=Config(home=tmp_path), out=Output())
     made = session.keystores().new("ann", "right", light=True)
     assert made.address is not None
-    ring_of(session).make(made.address, "right", light=True)
+    ring_of(session).create(made.address, "right", light=True)
 
     async def sign_and_open() -> None:
         assert session.wallet().address == made.address

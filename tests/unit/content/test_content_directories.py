@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.content.cid import DAG_PB, RAW, Cid
 from steelyard.content.dagpb import DIRECTORY, FILE, DagNode, Link, encode_node
 from steelyard.content.directories import build, entries, scan, split_path, step
+from steelyard.core.cid import DAG_PB, RAW, Cid
 from steelyard.errors import ContentCorrupt, ContentError, ContentMissing, ContentTooLarge
 
 LEAF = Cid.of_block(RAW, b"x")

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.content.gateway_rules import TokenBucket
 from steelyard.content.peer_addresses import GuardedResolver, host_of, is_public_host, normal_url
 from steelyard.content.peer_client import PeerFault, parse_peers
 from steelyard.content.peers import Peers
+from steelyard.content.rate_limit import TokenBucket
 from steelyard.errors import ConfigError
 
 PUBLIC = "http://93.184.216.34:8080"

@@ -52,8 +52,8 @@ def test_bytes_lie_on_disk_once_however_often_they_are_added(
     cid = keep(shelf, source)
     assert keep(shelf, source) == cid
     assert shelf.add_bytes(BODY, provide=True, pin_until=None) == cid
-    shelf.folder.give(cid, tmp_path / "out")
-    shelf.folder.give(cid, tmp_path / "out")
+    shelf.folder.export(cid, tmp_path / "out")
+    shelf.folder.export(cid, tmp_path / "out")
     assert (tmp_path / "out").samefile(shelf.folder.file(cid))
     assert len(stored_files(tmp_path / "store")) == 1
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
@@ -72,7 +72,7 @@ def test_where_links_are_impossible_bytes_are_copied(
     monkeypatch.setattr("steelyard.content.disk.os.link", refuse)
     cid = keep(shelf, source)
     assert not source.samefile(shelf.folder.file(cid))
-    shelf.folder.give(cid, tmp_path / "out")
+    shelf.folder.export(cid, tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == BODY
 
 

@@ -1,4 +1,4 @@
-"""Update and state files: what is written, what is refused, and what is kept for the next round."""
+"""Update and state files: what is written, what is refused, and the residual for the next round."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import random
 from pathlib import Path
 from typing import Any
 
-import core_reference as ref
 import numpy as np
 import pytest
-from core_rounds import random_values, state_bytes, update_bytes
 
-from steelyard.core import files
+from steelyard.core import state_file, update_file, update_writer
 from steelyard.core.encodings import Encoding
-from steelyard.core.update_file import CHUNK, header_of
+from steelyard.core.numbers import CHUNK_BLOCKS
+from steelyard.core.update_file import header_of
 from steelyard.errors import DiskFull, FormatError
+from steelyard.util.atomic import atomic
+from support import core_reference as ref
+from support.core_rounds import random_values, state_bytes, update_bytes
 
 COUNT = 13
 TERMS: dict[str, Any] = {"encoding": Encoding.BFP8, "job": 7, "serial": 9, "block_count": COUNT}
@@ -27,9 +29,9 @@ def good_update(rng: random.Random) -> tuple[bytes, list[bytes]]:
     return update_bytes(Encoding.BFP8, blocks, job=7, serial=9), blocks
 
 
-def opened(tmp_path: Path, data: bytes) -> files.UpdateFile:
+def opened(tmp_path: Path, data: bytes) -> update_file.UpdateFile:
     (tmp_path / "update").write_bytes(data)
-    return files.open_update(tmp_path / "update", **TERMS)
+    return update_file.open_update(tmp_path / "update", **TERMS)
 
 
 def test_a_good_update_parses_block_by_block(tmp_path: Path) -> None:
@@ -99,12 +101,12 @@ def test_a_file_without_spare_bits_uses_its_whole_bitmap(tmp_path: Path) -> None
     blocks = [ref.encode([i + 1] * 32, Encoding.BFP4) for i in range(8)]
     path = tmp_path / "update"
     path.write_bytes(update_bytes(Encoding.BFP4, blocks))
-    update = files.open_update(path, encoding=Encoding.BFP4, job=1, serial=1, block_count=8)
+    update = update_file.open_update(path, encoding=Encoding.BFP4, job=1, serial=1, block_count=8)
     assert update.block(7) == blocks[7]
 
 
 @pytest.mark.parametrize("encoding", list(Encoding))
-@pytest.mark.parametrize("count", [1, 8, 13, CHUNK - 1, CHUNK + 1, 2 * CHUNK + 9])
+@pytest.mark.parametrize("count", [1, 8, 13, CHUNK_BLOCKS - 1, CHUNK_BLOCKS + 1, 2 * CHUNK_BLOCKS + 9])
 def test_error_feedback_keeps_exactly_what_the_encoding_lost(
     encoding: Encoding, count: int, tmp_path: Path
 ) -> None:
@@ -112,71 +114,73 @@ def test_error_feedback_keeps_exactly_what_the_encoding_lost(
     shape = {"encoding": encoding, "job": 1, "serial": 1, "block_count": count}
     base = rng.integers(-(2**31) + 1, 2**31, count * 32).astype(np.int32)
     local = (base + rng.integers(-70000, 70000, count * 32)).clip(-(2**31) + 1, 2**31 - 1).astype(np.int32)
-    files.write_state(tmp_path / "base", base, count)
-    files.write_state(tmp_path / "local", local, count)
-    kept, sent = np.zeros(count * 32, np.int64), np.zeros(count * 32, np.int64)
+    state_file.write_state(tmp_path / "base", base, count)
+    state_file.write_state(tmp_path / "local", local, count)
+    residual, sent = np.zeros(count * 32, np.int64), np.zeros(count * 32, np.int64)
     for turn in range(3):
-        written = files.encode_update(
+        written = update_writer.encode_update(
             tmp_path / "update",
             **shape,
             local=tmp_path / "local",
             base=tmp_path / "base",
-            kept=tmp_path / "kept" if turn else None,
-            new_kept=tmp_path / "kept",
+            residual=tmp_path / "residual" if turn else None,
+            new_residual=tmp_path / "residual",
             send=rng.random(count) < 0.7,
         )
-        delta = np.clip(local.astype(np.int64) - base + kept, -(2**31) + 1, 2**31 - 1)
-        update = files.open_update(tmp_path / "update", **shape)
+        delta = np.clip(local.astype(np.int64) - base + residual, -(2**31) + 1, 2**31 - 1)
+        update = update_file.open_update(tmp_path / "update", **shape)
         decoded = update.values().reshape(-1)
         sent += decoded
-        kept = delta - decoded
-        assert (files.open_state(tmp_path / "kept", count).values() == kept).all()
+        residual = delta - decoded
+        assert (state_file.open_state(tmp_path / "residual", count).values() == residual).all()
         assert written.update_root == update.summary.update_root
         assert written.size == (tmp_path / "update").stat().st_size
     assert (tmp_path / "update").read_bytes()[:32] == header_of(**shape)
 
 
-def test_dropped_blocks_cost_nothing_and_stay_kept(tmp_path: Path) -> None:
+def test_dropped_blocks_cost_nothing_and_stay_in_the_residual(tmp_path: Path) -> None:
     delta = np.arange(1, 3 * 32 + 1, dtype=np.int32)
-    written = files.write_update(
+    written = update_writer.write_update(
         tmp_path / "update",
         encoding=Encoding.RAW32,
         job=1,
         serial=1,
         block_count=3,
         delta=delta,
-        kept=tmp_path / "kept",
+        new_residual=tmp_path / "residual",
         send=np.array([True, False, True]),
     )
     assert (written.sent_blocks, written.size) == (2, 32 + 1 + 256)
-    kept = files.open_state(tmp_path / "kept", 3).values()
-    assert kept.tolist() == [0] * 32 + list(range(33, 65)) + [0] * 32
+    residual = state_file.open_state(tmp_path / "residual", 3).values()
+    assert residual.tolist() == [0] * 32 + list(range(33, 65)) + [0] * 32
 
 
 def test_short_deltas_are_padded_and_long_ones_refused(tmp_path: Path) -> None:
     shape = {"encoding": Encoding.RAW32, "job": 1, "serial": 1, "block_count": 2}
-    files.write_update(tmp_path / "update", **shape, delta=np.array([5], np.int32))
-    assert files.open_update(tmp_path / "update", **shape).values().reshape(-1).tolist() == [5] + [0] * 63
+    update_writer.write_update(tmp_path / "update", **shape, delta=np.array([5], np.int32))
+    assert (
+        update_file.open_update(tmp_path / "update", **shape).values().reshape(-1).tolist() == [5] + [0] * 63
+    )
     with pytest.raises(FormatError, match="2 blocks"):
-        files.write_update(tmp_path / "update", **shape, delta=np.zeros(65, np.int32))
+        update_writer.write_update(tmp_path / "update", **shape, delta=np.zeros(65, np.int32))
 
 
 def test_an_unclamped_delta_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
     shape = {"encoding": Encoding.BFP8, "job": 1, "serial": 1, "block_count": 1}
     with pytest.raises(FormatError, match="clamp"):
-        files.write_update(tmp_path / "update", **shape, delta=np.array([-(2**31)], np.int32))
+        update_writer.write_update(tmp_path / "update", **shape, delta=np.array([-(2**31)], np.int32))
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("count", [1, 3, CHUNK + 3])
+@pytest.mark.parametrize("count", [1, 3, CHUNK_BLOCKS + 3])
 def test_a_state_is_padded_with_zeros_and_read_back(count: int, tmp_path: Path) -> None:
     values = np.random.default_rng(count).integers(-(2**31), 2**31, count * 32 - 5).astype(np.int32)
-    root = files.write_state(tmp_path / "state", values, count)
+    root = state_file.write_state(tmp_path / "state", values, count)
     padded = [*values.tolist(), 0, 0, 0, 0, 0]
     data = (tmp_path / "state").read_bytes()
     assert data == state_bytes([padded])
     assert root == ref.state_root([ref.leaf(data[i : i + 128]) for i in range(0, len(data), 128)])
-    state = files.open_state(tmp_path / "state", count)
+    state = state_file.open_state(tmp_path / "state", count)
     assert state.values().tolist() == padded
     assert state.values(count - 1, 1).tolist() == padded[-32:]
     assert state.block(count - 1) == data[-128:]
@@ -186,7 +190,7 @@ def test_a_state_is_padded_with_zeros_and_read_back(count: int, tmp_path: Path) 
 def test_a_state_of_another_length_is_refused(size: int, tmp_path: Path) -> None:
     (tmp_path / "state").write_bytes(bytes(size))
     with pytest.raises(FormatError, match="not the 128 of 1 blocks"):
-        files.open_state(tmp_path / "state", 1)
+        state_file.open_state(tmp_path / "state", 1)
 
 
 def test_a_full_disk_says_so_and_leaves_the_old_file(tmp_path: Path) -> None:
@@ -205,6 +209,6 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def _write_and_fail(path: Path, error: OSError) -> None:
-    with files.atomic(path) as file:
+    with atomic(path) as file:
         file.write(b"half")
         raise error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -66,7 +67,7 @@ def _python(code: str, **environment: str) -> str:
         capture_output=True,
         check=False,
         text=True,
-        env={"PATH": "", **environment},
+        env={"PATH": "", "PYTHONPATH": os.pathsep.join(sys.path), **environment},
         timeout=120,
     )
     assert done.returncode == 0, done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-import core_reference as ref
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from steelyard.core import numbers
 from steelyard.errors import QuantizeError, RuleError
+from support import core_reference as ref
 
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
 int32s = st.integers(-numbers.INT_MAX, numbers.INT_MAX)
@@ -85,12 +85,12 @@ def test_rdiv_by_what_is_not_positive_is_refused(d: int) -> None:
 
 
 @given(int32s, int32s, st.none() | int32s)
-def test_an_update_is_the_clamped_difference_with_what_was_kept(
-    local: int, base: int, kept: int | None
+def test_an_update_is_the_clamped_difference_with_the_residual(
+    local: int, base: int, residual: int | None
 ) -> None:
-    rest = None if kept is None else np.array([kept], np.int32)
+    rest = None if residual is None else np.array([residual], np.int32)
     delta = numbers.feedback_delta(np.array([local], np.int32), np.array([base], np.int32), rest)
-    assert delta.tolist() == [ref.clamp(local - base + (kept or 0))]
+    assert delta.tolist() == [ref.clamp(local - base + (residual or 0))]
 
 
 @given(st.integers(0, 2**96 - 1), st.integers(0, 2**96 - 1))

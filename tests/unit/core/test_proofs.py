@@ -6,15 +6,15 @@ import dataclasses
 import random
 from pathlib import Path
 
-import core_reference as ref
 import pytest
-from core_rounds import RandomRound, make_round, random_values, update_bytes
 
-from steelyard.core import aggregation, files, proofs, update_file
+from steelyard.core import aggregation, proofs, state_file, update_file
 from steelyard.core.encodings import Encoding
 from steelyard.core.rules import Rule
 from steelyard.core.trees import EnergyStep, UpdateRoot
 from steelyard.errors import FormatError, RuleError
+from support import core_reference as ref
+from support.core_rounds import RandomRound, make_round, random_values, update_bytes
 
 
 def posted_wrong(
@@ -28,7 +28,7 @@ def posted_wrong(
     data[bit // 8] ^= 1 << bit % 8
     path = made.folder / "wrong"
     path.write_bytes(data)
-    wrong = files.open_state(path, made.step.block_count)
+    wrong = state_file.open_state(path, made.step.block_count)
     changed = {"momentum": wrong} if in_momentum else {"state": wrong}
     return dataclasses.replace(right, **changed), (bit // 1024, bit % 1024 // 32)
 
@@ -92,7 +92,9 @@ def test_there_is_no_proof_outside_the_model(block: int, coordinate: int, tmp_pa
 
 def open_blocks(folder: Path, encoding: Encoding, blocks: list[bytes]) -> update_file.UpdateFile:
     (folder / "update").write_bytes(update_bytes(encoding, blocks))
-    return files.open_update(folder / "update", encoding=encoding, job=1, serial=1, block_count=len(blocks))
+    return update_file.open_update(
+        folder / "update", encoding=encoding, job=1, serial=1, block_count=len(blocks)
+    )
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 40])

@@ -1,4 +1,4 @@
-"""What the rules refuse, and that inputs which do not fit together are named."""
+"""Refusals of the rules; inputs that do not fit together are named."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core_rounds import make_round
 
 from steelyard.core import aggregation, encodings
 from steelyard.core.encodings import Encoding
 from steelyard.core.rules import MAX_WEIGHT, ONE, AggregationConfig, Rule, WeightTable
 from steelyard.errors import FormatError, RuleError
+from support.core_rounds import make_round
 
 
 @pytest.mark.parametrize(

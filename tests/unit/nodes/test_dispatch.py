@@ -8,13 +8,13 @@ from typing import Any, get_args
 import pytest
 
 from steelyard.errors import NodeError
-from steelyard.nodes.actions import types
 from steelyard.nodes.actions.aggregator import AggregatorActions
 from steelyard.nodes.actions.challenger import ChallengerActions
 from steelyard.nodes.actions.common import CommonActions
 from steelyard.nodes.actions.dispatch import ActionDispatcher, ActionGroup, Handlers
 from steelyard.nodes.actions.training import TrainingActions
 from steelyard.nodes.actions.worker import WorkerActions
+from steelyard.nodes.decisions import actions as types
 
 
 class Recorder:

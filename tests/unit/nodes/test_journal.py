@@ -29,7 +29,7 @@ def batch(to: int, *, rollback_to: int | None = None) -> Batch:
         to_block=to,
         head=HEAD,
         events=(),
-        cursor=Cursor.before(0).past(to, f"0x{to}"),
+        cursor=Cursor.before(0).advanced_to(to, f"0x{to}"),
     )
 
 
@@ -95,6 +95,20 @@ def test_a_journal_of_another_job_is_refused(tmp_path: Path) -> None:
     Journal(tmp_path / "journal", WHO).close()
     with pytest.raises(JournalError, match=r"is the journal of job 1, this node has job 2"):
         Journal(tmp_path / "journal", {**WHO, "job": "2"})
+
+
+def test_a_journal_of_another_abi_is_refused(tmp_path: Path) -> None:
+    Journal(tmp_path / "journal", WHO).close()
+    with sqlite3.connect(tmp_path / "journal") as db:
+        db.execute("DELETE FROM fact WHERE name = 'abi'")  # as versions before the fingerprint wrote it
+    db.close()
+    with pytest.raises(JournalError, match=r"another version of the contracts \(no ABI recorded;.*delete"):
+        Journal(tmp_path / "journal", WHO)
+    with sqlite3.connect(tmp_path / "journal") as db:
+        db.execute("INSERT INTO fact VALUES ('abi', '0123')")
+    db.close()
+    with pytest.raises(JournalError, match=r"another version of the contracts \(ABI 0123;"):
+        Journal(tmp_path / "journal", WHO)
 
 
 def test_a_damaged_journal_says_what_to_do(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from steelyard.chain.generated import events as ev
-from steelyard.nodes.actions.types import (
+from steelyard.nodes.decisions.actions import (
     Action,
     Attest,
     Collect,
@@ -162,7 +162,7 @@ class TestWorker:
 
     def test_it_trains_on_a_wrong_result_that_nobody_convicted(self) -> None:
         log = posted()
-        log.append(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 150)
+        log.append(ev.ThresholdHeld, serial=1, id=id_of(1), final_at=START + 150)
         wrong = {**right(0), **right(1, verdict=ResultVerdict.WRONG)}
         assert not worker_actions(situation(log, 149, rebuilt=wrong))
         assert worker_actions(situation(log, 150, rebuilt=wrong)) == [Train(serial=2)]
@@ -265,7 +265,7 @@ class TestAggregator:
         facts: dict[str, Any] = {"rebuilt": right(0, 1), "checked": held(2, 0, 1), "clock": 190}
         assert aggregator_actions(situation(log, 199, me=10, **facts))
         assert not aggregator_actions(situation(log, 200, me=10, **facts))
-        log.append(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 301)
+        log.append(ev.ThresholdHeld, serial=1, id=id_of(1), final_at=START + 301)
         assert aggregator_actions(situation(log, 200, me=10, **facts))
 
     def test_a_lost_seat_is_taken_again_but_not_one_that_its_owner_retired(self) -> None:
@@ -281,7 +281,7 @@ class TestAggregator:
 
     def test_it_claims_posts_when_bonds_run_short_or_the_job_is_over(self) -> None:
         log = posted()
-        log.append(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 150)
+        log.append(ev.ThresholdHeld, serial=1, id=id_of(1), final_at=START + 150)
         claims = [Collect(function="claimPosts", number=1, serials=(1,))]
         assert not aggregator_actions(situation(log, 150, me=10, free_bond=50))
         assert not aggregator_actions(situation(log, 149, me=10, free_bond=19))
@@ -337,7 +337,7 @@ class TestChallenger:
         wrong = {**right(0), **right(1, verdict=ResultVerdict.WRONG)}
         assert challenger_actions(situation(log, 110, me=20, rebuilt=wrong)) == [Convict(id=id_of(1))]
         assert not challenger_actions(situation(log, 110, me=20, rebuilt=right(0, 1)))
-        log.append(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 150)
+        log.append(ev.ThresholdHeld, serial=1, id=id_of(1), final_at=START + 150)
         assert challenger_actions(situation(log, 149, me=20, rebuilt=wrong))
         assert not challenger_actions(situation(log, 150, me=20, rebuilt=wrong))
 
@@ -393,11 +393,11 @@ class TestUpkeep:
         log.attested(2, 0, 3)
         log.attested(2, 1, 3)
         log.posted(2, id_of(2), poster=11, included=3, size=2, hold_by=START + 300, parent=id_of(1))
-        log.append(ev.HeldByAll, serial=2, id=id_of(2), final_at=START + 150)
+        log.append(ev.ThresholdHeld, serial=2, id=id_of(2), final_at=START + 150)
         assert due(upkeep_actions(situation(log, 250, job=job))) == [("settle", 1)]
         late = terms(rounds=2, deadline=START + 240)
         assert due(upkeep_actions(situation(log, 250, job=late))) == [("settle", 1)]
-        log.append(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 350)
+        log.append(ev.ThresholdHeld, serial=1, id=id_of(1), final_at=START + 350)
         assert not upkeep_actions(situation(log, 349, job=job))
         for terms_ in (job, late):
             assert due(upkeep_actions(situation(log, 350, job=terms_))) == [("close", 2)]
@@ -429,7 +429,7 @@ class TestUpkeep:
     def test_a_round_that_could_not_open_with_the_post_opens_later(self) -> None:
         log = posted(opens=False)
         assert not upkeep_actions(situation(log, 110))  # not before the threshold holds its parent
-        log.append(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 210)
+        log.append(ev.ThresholdHeld, serial=1, id=id_of(1), final_at=START + 210)
         assert due(upkeep_actions(situation(log, 110))) == [("openRound", 1)]
         log.append(ev.JobStopped)
         assert not due(upkeep_actions(situation(log, 110)))
@@ -438,7 +438,7 @@ class TestUpkeep:
         log = posted(opens=False)
         job = terms(rounds=1)
         assert not upkeep_actions(situation(log, 110, job=job))
-        log.append(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 150)
+        log.append(ev.ThresholdHeld, serial=1, id=id_of(1), final_at=START + 150)
         assert not upkeep_actions(situation(log, 149, job=job))
         assert due(upkeep_actions(situation(log, 150, job=job))) == [("close", 1)]
 
@@ -456,7 +456,7 @@ class TestUpkeep:
     def test_too_many_failures_of_a_later_round_end_the_job_once_what_stands_is_final(self) -> None:
         log = posted()
         log.append(ev.OpeningVoid, serial=2)
-        log.append(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 310)
+        log.append(ev.ThresholdHeld, serial=1, id=id_of(1), final_at=START + 310)
         log.append(ev.Reopened, serial=2, failures=2)
         assert not upkeep_actions(situation(log, 309))  # opens no round: the contract refuses
         (wanted,) = upkeep_actions(situation(log, 310))
@@ -470,7 +470,7 @@ class TestUpkeep:
     ) -> None:
         log = posted(opens=False) if rounds else JobLog()
         if rounds:
-            log.append(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 210)
+            log.append(ev.ThresholdHeld, serial=1, id=id_of(1), final_at=START + 210)
             log.append(ev.Left, worker=who(0), slot=0, until=1, removed=False)
         job = terms(deadline=START + 900)
         assert not upkeep_actions(
@@ -483,7 +483,7 @@ class TestUpkeep:
 
     def test_a_job_that_has_no_time_for_another_round_is_closed_at_that_very_second(self) -> None:
         log = posted(opens=False)
-        log.append(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 210)
+        log.append(ev.ThresholdHeld, serial=1, id=id_of(1), final_at=START + 210)
         job = terms(deadline=START + 1850)  # a round takes 850 s at the longest
         assert due(upkeep_actions(situation(log, 1000, job=job))) == [("openRound", 1)]
         (wanted,) = upkeep_actions(situation(log, 1001, job=job))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.chain.generated import events as ev
-from steelyard.nodes.actions.types import Action, Adopt, Prefetch, Train
+from steelyard.nodes.decisions.actions import Action, Adopt, Prefetch, Train
 from steelyard.nodes.decisions.common import Snapshot, common_actions
 from steelyard.nodes.decisions.worker import worker_actions
 from steelyard.nodes.state.folding import fold
@@ -71,7 +71,7 @@ def test_a_prefetched_held_result_is_trained_on_if_the_settings_allow_it() -> No
 
 def test_a_prefetched_final_result_is_adopted_although_its_updates_are_gone() -> None:
     log = posted()
-    log.append(ev.HeldByAll, serial=1, id=id_of(1), final_at=START + 25)
+    log.append(ev.ThresholdHeld, serial=1, id=id_of(1), final_at=START + 25)
     log.append(ev.Final, serial=1, number=1, id=id_of(1))
     assert prefetches(common_actions(seen(log, held=(0,)))) == [Prefetch(id=id_of(1))]
     assert prefetches(common_actions(seen(log, held=(0,), prefetched=fetched()))) == [Adopt(id=id_of(1))]

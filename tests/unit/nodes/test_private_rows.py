@@ -28,7 +28,7 @@ PASSWORD = "p"
 
 
 @dataclass(kw_only=True)
-class Place:
+class ShardSetup:
     """An encrypted shard in a store, a worker with a key, and the chain events so far."""
 
     folder: Path
@@ -81,32 +81,36 @@ class Place:
     def granted(self, cid: Cid, worker: str = ME) -> None:
         codec, digest = cid.to_chain()
         self.log.append(
-            AccessGranted(job=1, worker=worker, shard=0, codec=codec, digest=digest, at=self._at())
+            AccessGranted(
+                job=1, worker=worker, shard=0, codec=codec, digest=digest, position=self._position()
+            )
         )
 
     def withdrawn(self, worker: str = ME) -> None:
-        self.log.append(AccessWithdrawn(job=1, worker=worker, shard=0, at=self._at()))
+        self.log.append(AccessWithdrawn(job=1, worker=worker, shard=0, position=self._position()))
 
-    def _at(self) -> LogPosition:
+    def _position(self) -> LogPosition:
         block = len(self.log) + 1
         return LogPosition(block=block, block_hash="0x", transaction=f"0x{block}", index=0, address="0x")
 
 
 @pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
+async def place(tmp_path: Path) -> AsyncIterator[ShardSetup]:
     plain, sealed = tmp_path / "plain", tmp_path / "sealed"
     plain.write_bytes(ROWS)
     key = seal_file(plain, sealed)
     plain.unlink()
     ring = Keyring.beside(tmp_path / "keys")
-    public = ring.make(ME, PASSWORD, light=True)
+    public = ring.create(ME, PASSWORD, light=True)
     (tmp_path / "node").mkdir()
     async with EmbeddedStore(StoreConfig(root=tmp_path / "content", serve=False)) as store:
         cid = await store.add(sealed)
-        yield Place(folder=tmp_path, store=store, ring=ring, public=public, sealed=sealed, key=key, cid=cid)
+        yield ShardSetup(
+            folder=tmp_path, store=store, ring=ring, public=public, sealed=sealed, key=key, cid=cid
+        )
 
 
-async def test_a_granted_shard_is_opened_to_a_private_file(place: Place) -> None:
+async def test_a_granted_shard_is_opened_to_a_private_file(place: ShardSetup) -> None:
     await place.grant(place.cid, place.key, place.sealed.stat().st_size)
 
     rows = await PrivateRows(place.context()).path_for(place.seat)
@@ -117,7 +121,7 @@ async def test_a_granted_shard_is_opened_to_a_private_file(place: Place) -> None
     assert [kind for kind, _ in place.events] == ["unsealed"]
 
 
-async def test_it_is_opened_once_for_all_rounds(place: Place) -> None:
+async def test_it_is_opened_once_for_all_rounds(place: ShardSetup) -> None:
     await place.grant(place.cid, place.key, place.sealed.stat().st_size)
     private = PrivateRows(place.context())
 
@@ -127,7 +131,7 @@ async def test_it_is_opened_once_for_all_rounds(place: Place) -> None:
     assert len(place.events) == 1
 
 
-async def test_without_a_grant_it_says_whom_to_ask(place: Place) -> None:
+async def test_without_a_grant_it_says_whom_to_ask(place: ShardSetup) -> None:
     with pytest.raises(NodeError, match="is encrypted") as caught:
         await PrivateRows(place.context()).path_for(place.seat)
 
@@ -136,7 +140,7 @@ async def test_without_a_grant_it_says_whom_to_ask(place: Place) -> None:
     assert not place.opened
 
 
-async def test_a_grant_that_comes_later_is_used(place: Place) -> None:
+async def test_a_grant_that_comes_later_is_used(place: ShardSetup) -> None:
     context = place.context()
     private = PrivateRows(context)
     with pytest.raises(NodeError):
@@ -148,7 +152,7 @@ async def test_a_grant_that_comes_later_is_used(place: Place) -> None:
     assert (await private.path_for(place.seat)).read_bytes() == ROWS
 
 
-async def test_what_was_opened_goes_when_access_is_withdrawn(place: Place) -> None:
+async def test_what_was_opened_goes_when_access_is_withdrawn(place: ShardSetup) -> None:
     await place.grant(place.cid, place.key, place.sealed.stat().st_size)
     context = place.context()
     private = PrivateRows(context)
@@ -163,7 +167,7 @@ async def test_what_was_opened_goes_when_access_is_withdrawn(place: Place) -> No
         await private.path_for(place.seat)
 
 
-async def test_a_withdrawal_from_another_worker_changes_nothing(place: Place) -> None:
+async def test_a_withdrawal_from_another_worker_changes_nothing(place: ShardSetup) -> None:
     await place.grant(place.cid, place.key, place.sealed.stat().st_size)
     place.granted(place.cid, worker=OTHER)
     context = place.context()
@@ -177,7 +181,7 @@ async def test_a_withdrawal_from_another_worker_changes_nothing(place: Place) ->
     assert rows.exists()
 
 
-async def test_reencrypted_content_replaces_the_old(place: Place) -> None:
+async def test_reencrypted_content_replaces_the_old(place: ShardSetup) -> None:
     await place.grant(place.cid, place.key, place.sealed.stat().st_size)
     context = place.context()
     private = PrivateRows(context)
@@ -193,7 +197,7 @@ async def test_reencrypted_content_replaces_the_old(place: Place) -> None:
     assert place.opened == [after]
 
 
-async def test_nothing_opened_survives_the_node_or_its_death(place: Place) -> None:
+async def test_nothing_opened_survives_the_node_or_its_death(place: ShardSetup) -> None:
     await place.grant(place.cid, place.key, place.sealed.stat().st_size)
     private = PrivateRows(place.context())
     await private.path_for(place.seat)
@@ -206,45 +210,45 @@ async def test_nothing_opened_survives_the_node_or_its_death(place: Place) -> No
     assert not place.opened
 
 
-async def test_what_was_opened_is_in_no_store(place: Place) -> None:
+async def test_what_was_opened_is_in_no_store(place: ShardSetup) -> None:
     await place.grant(place.cid, place.key, place.sealed.stat().st_size)
     rows = await PrivateRows(place.context()).path_for(place.seat)
 
     assert not await place.store.has(await place.store.cid_of(rows))
 
 
-async def test_an_envelope_for_another_key_names_the_key_that_is_missing(place: Place) -> None:
-    theirs = Keyring.beside(place.folder / "theirs").make(OTHER, PASSWORD, light=True)
+async def test_an_envelope_for_another_key_names_the_key_that_is_missing(place: ShardSetup) -> None:
+    theirs = Keyring.beside(place.folder / "theirs").create(OTHER, PASSWORD, light=True)
     await place.grant(place.cid, place.key, place.sealed.stat().st_size, recipient=theirs)
 
     with pytest.raises(ContentSealed, match=theirs.hex()[:16]):
         await PrivateRows(place.context()).path_for(place.seat)
 
 
-async def test_a_grant_of_something_else_is_refused(place: Place) -> None:
+async def test_a_grant_of_something_else_is_refused(place: ShardSetup) -> None:
     place.granted(await place.store.add_bytes(b"no envelope"))
 
-    with pytest.raises(ContentCorrupt, match="no envelope"):
+    with pytest.raises(ContentCorrupt, match="not an envelope"):
         await PrivateRows(place.context()).path_for(place.seat)
 
 
-async def test_an_envelope_cannot_make_a_worker_fetch_without_end(place: Place) -> None:
+async def test_an_envelope_cannot_make_a_worker_fetch_without_end(place: ShardSetup) -> None:
     await place.grant(place.cid, place.key, 1 << 40)
 
     with pytest.raises(ContentCorrupt, match="more than"):
         await PrivateRows(place.context()).path_for(place.seat)
 
 
-async def test_a_worker_opens_what_it_sealed_itself(place: Place) -> None:
+async def test_a_worker_opens_what_it_sealed_itself(place: ShardSetup) -> None:
     size = place.sealed.stat().st_size
-    place.ring.own(Envelope.seal(place.key, content=place.cid, size=size, recipient=place.public))
+    place.ring.save_envelope(Envelope.seal(place.key, content=place.cid, size=size, recipient=place.public))
 
     rows = await PrivateRows(place.context()).path_for(place.seat)
 
     assert rows.read_bytes() == ROWS
 
 
-async def test_open_rows_are_used_as_they_were_published(place: Place) -> None:
+async def test_open_rows_are_used_as_they_were_published(place: ShardSetup) -> None:
     plain = place.folder / "open"
     plain.write_bytes(ROWS)
     place.cid, place.sealed = await place.store.add(plain), plain

@@ -8,8 +8,8 @@ from typing import Any
 
 from steelyard.chain.rpc import RpcRefused
 from steelyard.nodes.actions.common import CommonActions
-from steelyard.nodes.actions.types import Upkeep
 from steelyard.nodes.context import NodeContext
+from steelyard.nodes.decisions.actions import Upkeep
 from steelyard.nodes.state.local import LocalState, RebuiltResult, ResultVerdict, UpdateCheck
 
 SETTLE = Upkeep(function="settle", serial=1, occasion=1)

@@ -17,9 +17,10 @@ from steelyard.chain.contracts import result_id
 from steelyard.chain.generated.structs import Result, Submission
 from steelyard.content import EmbeddedStore, StoreConfig
 from steelyard.core.encodings import Encoding
-from steelyard.core.files import open_state, write_state, write_update
 from steelyard.core.numbers import ONE
 from steelyard.core.rules import AggregationConfig
+from steelyard.core.state_file import open_state, write_state
+from steelyard.core.update_writer import write_update
 from steelyard.errors import ContentMissing
 from steelyard.jobs.manifest import InitialModel
 from steelyard.nodes.files.result_files import ComputedResult

@@ -9,7 +9,7 @@ import pytest
 
 from steelyard.errors import ContentMissing, DiskFull, Reverted, SteelyardError
 from steelyard.nodes import tasks as tasks_module
-from steelyard.nodes.actions.types import Action, Attest, Collect, Prefetch, Submit, Train, Upkeep
+from steelyard.nodes.decisions.actions import Action, Attest, Collect, Prefetch, Submit, Train, Upkeep
 from steelyard.nodes.tasks import Tasks
 
 
@@ -125,7 +125,7 @@ async def test_a_failure_is_reported_and_retried_after_a_pause(monkeypatch) -> N
             raise ContentMissing("nobody has it")
 
     tasks, failures = made(perform)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while tries < 3:
             tasks.reconcile([Submit(serial=1)])
             await asyncio.sleep(0.001)

@@ -1,1 +1,1 @@
-"""The chain: ABI, client, events, wallet, deployment and development chains."""
+"""The chain: client, generated types, sending, deployment and development chains."""

@@ -16,7 +16,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, kw_only=True)
 class Call(Generic[T_co]):
-    """`data` to `to` with `value` wei; `decode` turns the returned bytes into what the caller reads."""
+    """A call of `to` with `data` and `value` wei; `decode` turns the returned bytes into the result."""
 
     to: str
     data: bytes
@@ -27,7 +27,7 @@ class Call(Generic[T_co]):
     args: tuple[Any, ...] = ()
 
     def fields(self, sender: str | None = None) -> dict[str, str]:
-        """The call as JSON-RPC wants it."""
+        """The transaction object of JSON-RPC."""
         fields = {"data": "0x" + self.data.hex(), "value": hex(self.value)}
         if self.to:
             fields["to"] = self.to
@@ -42,7 +42,7 @@ class Call(Generic[T_co]):
 
 @dataclass(frozen=True)
 class Contract:
-    """An interface at an address: the untyped way to a call; `contracts` has the typed one."""
+    """An interface at an address. Calls are untyped; `contracts` has typed ones."""
 
     interface: Interface
     address: str
@@ -54,12 +54,12 @@ class Contract:
 
     def call(self, function: str, *args: Any, value: int = 0) -> Call[Any]:
         """A call whose result is None, the one output, or a tuple of them."""
-        return self.typed(function, args, _as_is, value=value)
+        return self.typed(function, args, _identity, value=value)
 
     def typed(
         self, function: str, args: tuple[Any, ...], shape: Callable[[Any], T], *, value: int = 0
     ) -> Call[T]:
-        """A call whose result goes through `shape` (a tuple of outputs into a dataclass, say)."""
+        """A call whose result is converted by `shape`, for example from a tuple of outputs to a dataclass."""
         signature = self.interface.function(function)
         return Call(
             to=self.address,
@@ -73,12 +73,12 @@ class Contract:
 
 
 def transfer(to: str, wei: int) -> Call[None]:
-    """Plain ether, no data."""
+    """A transfer of ether without data."""
     return Call(to=to_checksum_address(to), data=b"", decode=lambda _: None, value=wei)
 
 
 def creation(interface: Interface, *args: Any) -> Call[None]:
-    """The transaction that deploys `interface`; the receipt's `created` is the address."""
+    """The transaction that deploys `interface`; `Receipt.created` is the address."""
     data = interface.bytecode
     if interface.constructor is not None:
         data += interface.constructor.encode_call(args)[4:]
@@ -91,5 +91,5 @@ def _decoder(signature: Signature, shape: Callable[[Any], T]) -> Callable[[bytes
     return lambda data: shape(signature.decode_output(data))
 
 
-def _as_is(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value

@@ -1,4 +1,4 @@
-"""The one door to the chain: reads, simulations, transactions and events of one account on one network."""
+"""Reads, simulates, sends and follows; one per account and network."""
 
 from __future__ import annotations
 
@@ -34,15 +34,18 @@ log = logging.getLogger(__name__)
 
 
 class ChainClient:
-    """Made by `connect`; belongs to the event loop that made it. `async with` closes it."""
+    """The client of one account, or of none, on one network.
+
+    Created by `connect` for the running event loop; `async with` closes it.
+    """
 
     def __init__(
-        self, network: Network, rpc: Rpc, registry: LogDecoder, *, development: bool, genesis: str
+        self, network: Network, rpc: Rpc, decoder: LogDecoder, *, development: bool, genesis: str
     ) -> None:
         self.network = network
         self.development = development
         self.genesis = genesis
-        self.registry = registry
+        self.decoder = decoder
         self.rpc = rpc
         self.heads = Heads(rpc, max_age_s=network.poll_s)
         self.clock = ChainClock(rpc, self.heads, network, development=development)
@@ -60,27 +63,27 @@ class ChainClient:
         events: Mapping[tuple[str, str], type[Event]] | None = None,
         on_step: Callable[[str], None] | None = None,
     ) -> ChainClient:
-        """Check the network and open the key's journal.
+        """Check the network and open the key's outbox.
 
-        state_dir: where the key's lock, journal and spend are; every process that uses the key must name the
-        same.
-        interfaces: contracts by address, beside those of `network.deployment`.
-        on_step: told each step of a transaction (`keys.STEPS`); tests crash there.
-        Raises Unreachable, WrongNetwork (chain id, or no contract at an address), JournalError.
+        state_dir: folder of the key's lock and outbox; every process that uses the key must give the same.
+        interfaces: contracts by address, in addition to those of `network.deployment`.
+        events: event classes by (contract, event); those of the deployment's contracts by default.
+        on_step: called at each step of a transaction (`keys.STEPS`); tests crash there.
+        Raises Unreachable, WrongNetwork (chain id, or no contract at an address), WalletError, JournalError.
         """
         rpc = Rpc(network.rpc_url, timeout_s=network.rpc_timeout_s, outage_s=network.outage_s)
         try:
             development, genesis = await identify(rpc, network)
             known = interfaces_of(network.deployment, interfaces or {})
             await check_code(rpc, network, known)
-            registry = LogDecoder(KINDS if events is None else events)
+            decoder = LogDecoder(KINDS if events is None else events)
             for address, interface in known.items():
-                registry.add(address, interface)
-            client = cls(network, rpc, registry, development=development, genesis=genesis)
+                decoder.add(address, interface)
+            client = cls(network, rpc, decoder, development=development, genesis=genesis)
             if wallet is not None:
                 if state_dir is None:
-                    raise WalletError("no state folder for the wallet's nonces", remedy="give `state_dir`")
-                client._key = Key.open(wallet, state_dir, client._parts(), on_step or (lambda _: None))
+                    raise WalletError("no state folder for the wallet's outbox", remedy="give `state_dir`")
+                client._key = Key.open(wallet, state_dir, client._deps(), on_step or (lambda _: None))
             return client
         except BaseException:
             await rpc.close()
@@ -95,14 +98,14 @@ class ChainClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close connections and files. Transactions that are out stay out; `resume` finds them."""
+        """Close connections and files. Transactions that were sent stay sent; `resume` finds them."""
         await self.rpc.close()
         if self._key is not None:
-            self._key.journal.close()
+            self._key.outbox.close()
 
     @cached_property
     def contracts(self) -> Contracts:
-        """Typed calls of the deployment's contracts.  Raises ConfigError where none is known."""
+        """Typed calls of the deployment's contracts.  Raises ConfigError if the network has no deployment."""
         if self.network.deployment is None:
             raise ConfigError(
                 f"no contracts are known on network {self.network.name!r}",
@@ -112,16 +115,16 @@ class ChainClient:
 
     @property
     def address(self) -> str:
-        """The account's address.  Raises WalletError where the client has no wallet."""
+        """The account's address.  Raises WalletError if the client has no wallet."""
         return self._signing().wallet.address
 
     @property
     def wallet(self) -> Wallet:
-        """The unlocked wallet.  Raises WalletError where there is none."""
+        """The unlocked wallet.  Raises WalletError if there is none."""
         return self._signing().wallet
 
     async def head(self, *, fresh: bool = False) -> BlockHeader:
-        """The latest block, at most `poll_s` old unless `fresh`."""
+        """The latest block, at most `poll_s` old unless `fresh`.  Raises Unreachable."""
         return await self.heads.latest(fresh=fresh)
 
     async def chain_time(self) -> int:
@@ -129,7 +132,7 @@ class ChainClient:
         return await self.clock.now()
 
     async def balance(self, address: str | None = None) -> int:
-        """Wei of `address`, or of the client's own account."""
+        """The balance of `address`, or of the client's account, in wei.  Raises WalletError, Unreachable."""
         return await self.rpc.number("eth_getBalance", address or self.address, "latest")
 
     async def read(self, call: Call[T], *, block: int | str = "latest") -> T:
@@ -137,7 +140,7 @@ class ChainClient:
         return (await self.read_all([call], block=block))[0]
 
     async def read_all(self, calls: Sequence[Call[T]], *, block: int | str = "latest") -> list[T]:
-        """Several results in one round trip, all of one state where `block` is a number."""
+        """Several results in one round trip, of one state if `block` is a number.  Raises as `read`."""
         if not calls:
             return []
         sender = self._key.wallet.address if self._key else None
@@ -146,15 +149,15 @@ class ChainClient:
             found = await self.rpc.batch([("eth_call", [call.fields(sender), tag]) for call in calls])
         except RpcRefused as error:
             if is_revert(error):
-                what = calls[0].describe() if len(calls) == 1 else "one of several reads"
-                raise self.registry.reverts.explain(what, revert_data(error), error.reason) from error
+                action = calls[0].describe() if len(calls) == 1 else "one of several reads"
+                raise self.decoder.reverts.explain(action, revert_data(error), error.reason) from error
             raise
         return [_decoded(call, answer, self.network) for call, answer in zip(calls, found, strict=True)]
 
     async def simulate(
         self, call: Call[object], *, not_before: int | None = None, deadline_s: float | None = None
     ) -> Simulation:
-        """What `send` would need and cost, without sending.  Raises as `send`."""
+        """The gas and cost of `send`, without sending.  Raises as `send`."""
         key = self._signing()
         until = time.monotonic() + (deadline_s or self.network.deadline_s)
         gas = await key.simulator.gas(call, not_before=not_before, until=until)
@@ -177,29 +180,30 @@ class ChainClient:
         gas: int | None = None,
         deadline_s: float | None = None,
     ) -> Receipt:
-        """Simulate, journal, send, and wait until it is mined.
+        """Simulate, record in the outbox, broadcast, and wait until it is mined.
 
-        intent: names the effect. The same name again, after a crash or from another process with this key, is
-            the same transaction: it is found or sent again, never doubled. A reverted one may be tried anew.
-            None: an effect of its own, once.
-        not_before: unix seconds of the deadline that must have passed; waited for, by the chain's time.
-        gas: the limit; None estimates, which also finds out whether the call would revert.
+        intent: an idempotency key. The same intent, after a crash or from another process with this key, is
+            the same transaction: it is found or broadcast again, never doubled. A reverted one is sent again
+            as a new transaction. None: a unique intent.
+        not_before: unix seconds that the chain's time must reach; waited for.
+        gas: the limit; None estimates it, which also detects a call that would revert.
+        deadline_s: seconds to wait for the receipt; the network's by default.
         Raises Reverted (before anything is paid, or mined as failed), InsufficientFunds, SpendLimit,
-        TransactionTimeout (it may still be mined: ask again with the same intent), Unreachable (likewise).
+        JournalError, TransactionTimeout and Unreachable (it may still be mined: send the same intent again).
         """
-        patience = self.network.deadline_s if deadline_s is None else deadline_s
+        timeout_s = self.network.deadline_s if deadline_s is None else deadline_s
         return await self._signing().sender.send(
-            call, intent=intent, not_before=not_before, gas=gas, deadline_s=patience
+            call, intent=intent, not_before=not_before, gas=gas, deadline_s=timeout_s
         )
 
     async def resume(self, *, deadline_s: float | None = None) -> list[Receipt]:
-        """Bring every journaled transaction to its end: at a node's start, and after each rollback.
+        """Finish every open transaction of the outbox: at a node's start, and after each rollback.
 
-        Bytes that were never sent, or that a reorganisation dropped, are sent again. Returns the receipts of
-        what was open; what failed is logged, and told to whoever asks for its intent.
+        Bytes that were never sent, or that a reorganisation dropped, are broadcast again. Returns the
+        receipts; a failure is logged, and raised by `send` of the same intent.
         """
-        patience = self.network.deadline_s if deadline_s is None else deadline_s
-        return await self._signing().sender.resume(patience)
+        timeout_s = self.network.deadline_s if deadline_s is None else deadline_s
+        return await self._signing().sender.resume(timeout_s)
 
     def follow(
         self,
@@ -209,24 +213,24 @@ class ChainClient:
         addresses: Iterable[str] | None = None,
         confirmations: int | None = None,
     ) -> Follower:
-        """Events from after `cursor`, or from `from_block` (the deployment's by default) on."""
+        """Events after `cursor`, or from `from_block` (the deployment's by default) on."""
         deployed = self.network.deployment.block if self.network.deployment else 0
         return Follower(
             rpc=self.rpc,
             heads=self.heads,
-            registry=self.registry,
+            decoder=self.decoder,
             network=self.network,
             cursor=cursor or Cursor.before(deployed if from_block is None else from_block),
-            addresses=tuple(self.registry.addresses if addresses is None else addresses),
+            addresses=tuple(self.decoder.addresses if addresses is None else addresses),
             confirmations=self.network.confirmations if confirmations is None else confirmations,
         )
 
-    def _parts(self) -> ClientDeps:
+    def _deps(self) -> ClientDeps:
         return ClientDeps(
             rpc=self.rpc,
             network=self.network,
             genesis=self.genesis,
-            registry=self.registry,
+            decoder=self.decoder,
             heads=self.heads,
             clock=self.clock,
             fees=self._fees,

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import keyword
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
-from importlib import resources
 from typing import Any
 
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import EncodingError
 from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 
+from steelyard.chain.artifacts import artifact, artifact_path
 from steelyard.chain.generated.structs import KINDS
+from steelyard.core.hashing import keccak
 from steelyard.errors import ConfigError
 
 Abi = Sequence[Mapping[str, Any]]
@@ -24,43 +23,44 @@ Abi = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One parameter; `parts` are the members of a struct (or of the structs in an array)."""
+    """One parameter; `components` are the members of a struct, or of the structs of an array."""
 
     name: str
     type: str
     indexed: bool = False
-    parts: tuple[Field, ...] = ()
-    kind: Any = None  # the struct's or enum's class in `structs`, of one element where this is an array
+    components: tuple[Field, ...] = ()
+    kind: Any = None  # class in `structs` of the struct or enum, or of an array's elements
 
     @classmethod
     def parse(cls, entry: Mapping[str, Any]) -> Field:
-        parts = tuple(cls.parse(part) for part in entry.get("components", ()))
+        components = tuple(cls.parse(member) for member in entry.get("components", ()))
         kind = str(entry["type"])
         if kind.startswith("tuple"):
-            kind = "(" + ",".join(part.type for part in parts) + ")" + kind.removeprefix("tuple")
+            kind = "(" + ",".join(member.type for member in components) + ")" + kind.removeprefix("tuple")
         return cls(
             name=str(entry.get("name", "")),
             type=kind,
             indexed=bool(entry.get("indexed")),
-            parts=parts,
-            kind=KINDS.get(_last(str(entry.get("internalType", "")))),
+            components=components,
+            kind=KINDS.get(_type_name(str(entry.get("internalType", "")))),
         )
 
     @property
     def is_array(self) -> bool:
         return self.type.endswith("]")
 
-    def tidy(self, value: Any) -> Any:
+    def normalize(self, value: Any) -> Any:
         """A decoded value with checksummed addresses, structs as dataclasses, and arrays as tuples."""
         if self.is_array:
-            inner = Field(name="", type=self.type[: self.type.rindex("[")], parts=self.parts, kind=self.kind)
-            return tuple(inner.tidy(item) for item in value)
-        if self.parts:
-            members = [part.tidy(item) for part, item in zip(self.parts, value, strict=True)]
+            element = self.type[: self.type.rindex("[")]
+            inner = Field(name="", type=element, components=self.components, kind=self.kind)
+            return tuple(inner.normalize(item) for item in value)
+        if self.components:
+            members = [member.normalize(item) for member, item in zip(self.components, value, strict=True)]
             if self.kind is None:
                 return tuple(members)
             return self.kind(
-                **{snake(part.name): item for part, item in zip(self.parts, members, strict=True)}
+                **{snake(member.name): item for member, item in zip(self.components, members, strict=True)}
             )
         if self.kind is not None:
             return self.kind(value)
@@ -89,21 +89,22 @@ class Signature:
 
     @property
     def topic(self) -> bytes:
-        return keccak(text=self.text)
+        return keccak(self.text.encode())
 
     @property
     def selector(self) -> bytes:
         return self.topic[:4]
 
     def encode_call(self, args: Sequence[Any]) -> bytes:
-        """Selector and arguments.
+        """Selector and encoded arguments.
 
-        Raises ConfigError where their number or a value does not fit the signature.
+        Raises ConfigError if their number or a value does not fit the signature.
         """
         try:
             if len(args) != len(self.inputs):
                 raise ValueError(f"{len(args)} arguments")
-            return self.selector + encode([field.type for field in self.inputs], [plain(arg) for arg in args])
+            types = [field.type for field in self.inputs]
+            return self.selector + encode(types, [to_abi(arg) for arg in args])
         except (ValueError, TypeError, OverflowError, EncodingError) as error:
             raise ConfigError(f"{self.text} cannot take {args!r}: {error}") from error
 
@@ -117,48 +118,48 @@ class Signature:
         return {field.name: value for field, value in zip(self.inputs, values, strict=True)}
 
     def decode_log(self, topics: Sequence[bytes], data: bytes) -> dict[str, Any]:
-        """The event's fields in order of declaration; an indexed dynamic value comes as its hash."""
-        plain = iter(decode_fields([field for field in self.inputs if not field.indexed], data))
-        found = iter(topics[1:])
+        """The event's fields in order of declaration; an indexed dynamic value is its hash."""
+        unindexed = iter(decode_fields([field for field in self.inputs if not field.indexed], data))
+        indexed = iter(topics[1:])
         values: dict[str, Any] = {}
         for field in self.inputs:
             if not field.indexed:
-                values[field.name] = next(plain)
-            elif field.is_array or field.parts or field.type in ("string", "bytes"):
-                values[field.name] = next(found)
+                values[field.name] = next(unindexed)
+            elif field.is_array or field.components or field.type in ("string", "bytes"):
+                values[field.name] = next(indexed)
             else:
-                values[field.name] = decode_fields([field], next(found))[0]
+                values[field.name] = decode_fields([field], next(indexed))[0]
         return values
 
 
-def plain(value: Any) -> Any:
-    """A value as eth_abi takes it: structs as tuples."""
+def to_abi(value: Any) -> Any:
+    """A value in the form that eth_abi encodes: structs as tuples."""
     if is_dataclass(value):
-        return tuple(plain(getattr(value, member.name)) for member in fields(value))
-    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return tuple(to_abi(getattr(value, member.name)) for member in fields(value))
+    return [to_abi(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def snake(name: str) -> str:
-    """A Solidity name as Python spells it: `submitBy` is submit_by, `bound2` stays, `from` is from_."""
+    """A Solidity name in snake case: `submitBy` is submit_by, `bound2` stays, `from` is from_."""
     text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     return f"{text}_" if keyword.iskeyword(text) else text
 
 
-def _last(internal: str) -> str:
-    """`struct IVault.Balance[]` is Balance; nothing for a plain type."""
+def _type_name(internal: str) -> str:
+    """`struct IVault.Balance[]` is Balance; empty for a plain type."""
     if not internal.startswith(("struct ", "enum ")):
         return ""
     return re.split(r"[ .]", internal.partition("[")[0])[-1]
 
 
 def decode_fields(expected: Sequence[Field], data: bytes) -> list[Any]:
-    """The values of `expected`, tidied.  Raises eth_abi's DecodingError where the bytes do not fit."""
+    """The normalized values of `expected`.  Raises eth_abi's DecodingError if the bytes do not fit."""
     values = decode([field.type for field in expected], data)
-    return [field.tidy(value) for field, value in zip(expected, values, strict=True)]
+    return [field.normalize(value) for field, value in zip(expected, values, strict=True)]
 
 
 class Interface:
-    """What one contract offers: functions by name, events by topic, custom errors by selector."""
+    """A contract's functions by name, events by topic and custom errors by selector."""
 
     def __init__(self, name: str, abi: Abi, bytecode: bytes = b"") -> None:
         self.name = name
@@ -177,21 +178,17 @@ class Interface:
     @classmethod
     def exists(cls, name: str) -> bool:
         """Whether the package has an ABI of that name."""
-        return (resources.files("steelyard.chain") / "abi" / f"{name}.json").is_file()
+        return artifact_path(name).is_file()
 
     @classmethod
     def load(cls, name: str) -> Interface:
-        """The committed ABI and bytecode of `name`.  Raises ConfigError where the package has none."""
+        """The committed ABI and bytecode of `name`.  Raises ConfigError if the package has none."""
         return _load(name)
 
 
 @cache
 def _load(name: str) -> Interface:
-    source = resources.files("steelyard.chain") / "abi" / f"{name}.json"
-    try:
-        document = json.loads(source.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"no ABI for the contract {name}", remedy="reinstall the package") from error
+    document = artifact(name)
     return Interface(name, document["abi"], bytes.fromhex(str(document["bytecode"]).removeprefix("0x")))
 
 

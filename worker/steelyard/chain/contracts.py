@@ -1,20 +1,20 @@
-"""The deployment's contracts as typed calls, and the ids that they give to results and submissions."""
+"""The deployment's contracts as typed calls, and the ids of results and submissions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from eth_abi.abi import encode
-from eth_utils.crypto import keccak
 
 from steelyard.chain.calls import Contract
-from steelyard.chain.codec import plain
+from steelyard.chain.codec import to_abi
 from steelyard.chain.generated.coordinator import Coordinator
 from steelyard.chain.generated.structs import Result, Submission
 from steelyard.chain.generated.token import TestToken
 from steelyard.chain.generated.vault import Vault
 from steelyard.chain.generated.worker_registry import WorkerRegistry
 from steelyard.chain.networks import Deployment
+from steelyard.core.hashing import keccak
 
 _RESULT = "(uint64,uint64,uint8,bytes32,uint256,bytes32,bytes32,bytes32,bytes32,uint8,bytes32,address)"
 _SUBMISSION = "(uint64,uint64,uint8,address,uint24,bytes32,uint8,bytes32)"
@@ -22,7 +22,7 @@ _SUBMISSION = "(uint64,uint64,uint8,address,uint24,bytes32,uint8,bytes32)"
 
 @dataclass(frozen=True, kw_only=True)
 class Contracts:
-    """Typed calls by contract. Methods describe a call; a ChainClient reads or sends it."""
+    """Typed calls by contract. Each method returns a Call; a ChainClient reads or sends it."""
 
     coordinator: Coordinator
     vault: Vault
@@ -31,7 +31,7 @@ class Contracts:
 
     @classmethod
     def of(cls, deployment: Deployment) -> Contracts:
-        """Those of a deployment.  Raises ConfigError where it lacks one."""
+        """The contracts of a deployment.  Raises ConfigError if it lacks one."""
         return cls(
             coordinator=Coordinator(Contract.at("Coordinator", deployment.address("Coordinator"))),
             vault=Vault(Contract.at("Vault", deployment.address("Vault"))),
@@ -41,24 +41,24 @@ class Contracts:
 
 
 def erc20(address: str) -> TestToken:
-    """Calls of any ERC-20; `mint` and `permit` only where that token has them."""
+    """Calls of any ERC-20; `mint` and `permit` only if the token has them."""
     return TestToken(Contract.at("TestToken", address))
 
 
 def result_id(result: Result) -> bytes:
-    """The id under which the Coordinator knows a posted result."""
-    return keccak(encode([_RESULT], [plain(result)]))
+    """The id of a posted result in the Coordinator."""
+    return keccak(encode([_RESULT], [to_abi(result)]))
 
 
 def submission_id(submission: Submission) -> bytes:
-    """The hash of a submission; the word that the Coordinator stores has its lowest byte cleared."""
-    return keccak(encode([_SUBMISSION], [plain(submission)]))
+    """The hash of a submission; the Coordinator stores it with its lowest byte cleared."""
+    return keccak(encode([_SUBMISSION], [to_abi(submission)]))
 
 
 def commitment(
     chain_id: int, coordinator: str, prover: str, fault: bytes, proof: bytes, update_root: bytes = bytes(32)
 ) -> bytes:
-    """What `Coordinator.commit` takes before a conviction (protocol.md section 7).
+    """The argument of `Coordinator.commit` before a conviction (protocol.md section 7).
 
     fault: `result_id` for wrong arithmetic, `submission_id` for a malformed update of root `update_root`.
     """

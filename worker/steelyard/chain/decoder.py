@@ -1,4 +1,4 @@
-"""Which contract stands at which address: logs become events, revert bytes become errors."""
+"""Decodes logs to events and revert data to errors, by the interface at each address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from steelyard.errors import ChainError
 
 
 class LogDecoder:
-    """Interfaces by address, and the dataclass of each event that has one."""
+    """Interfaces by address, and the dataclasses of typed events."""
 
     def __init__(self, kinds: Mapping[tuple[str, str], type[Event]] | None = None) -> None:
         self.reverts = Reverts()
@@ -30,19 +30,15 @@ class LogDecoder:
     def add(self, address: str, interface: Interface) -> None:
         """Decode logs of `address`, and errors from anywhere, by `interface`."""
         self._interfaces[to_checksum_address(address)] = interface
-        self.reverts.learn(interface.errors.values())
-
-    def learn(self, interface: Interface) -> None:
-        """Know the errors of a contract that has no known address."""
-        self.reverts.learn(interface.errors.values())
+        self.reverts.add(interface.errors.values())
 
     def events(self, logs: Iterable[Mapping[str, Any]]) -> tuple[Event, ...]:
-        """Decoded logs in order of (block, index); those of unknown contracts or events are left out."""
+        """Decoded logs in order of (block, index), without those of unknown contracts or events."""
         found = [event for raw in logs if (event := self.event(raw)) is not None]
-        return tuple(sorted(found, key=lambda event: (event.at.block, event.at.index)))
+        return tuple(sorted(found, key=lambda event: (event.position.block, event.position.index)))
 
     def event(self, raw: Mapping[str, Any]) -> Event | None:
-        """One log as the node gives it, or None where it is not known.  Raises ChainError."""
+        """One log of JSON-RPC, or None if its contract or event is unknown.  Raises ChainError."""
         try:
             return self._decode(raw)
         except (AttributeError, KeyError, TypeError, ValueError, DecodingError) as error:
@@ -58,7 +54,7 @@ class LogDecoder:
         signature = interface.events.get(topics[0]) if interface and topics else None
         if interface is None or signature is None:
             return None
-        at = LogPosition(
+        position = LogPosition(
             block=int(raw["blockNumber"], 16),
             block_hash=str(raw["blockHash"]),
             transaction=str(raw["transactionHash"]),
@@ -68,5 +64,5 @@ class LogDecoder:
         fields = signature.decode_log(topics, bytes.fromhex(raw["data"][2:]))
         kind = self._kinds.get((interface.name, signature.name))
         if kind is None:
-            return RawEvent(at=at, contract=interface.name, name=signature.name, fields=fields)
-        return kind(at=at, **{snake(name): value for name, value in fields.items()})
+            return RawEvent(position=position, contract=interface.name, name=signature.name, fields=fields)
+        return kind(position=position, **{snake(name): value for name, value in fields.items()})

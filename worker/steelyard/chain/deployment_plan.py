@@ -1,7 +1,7 @@
-"""What a deployment consists of: every contract and what its constructor is given.
+"""The contracts of a deployment, in order, with the arguments of their constructors.
 
-The contracts know each other by immutable addresses, in both directions, so an argument may name a contract
-that comes later in the plan.
+The contracts refer to each other by immutable addresses, in both directions, so an argument may name a
+contract that comes later in the plan.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ContractAddress:
-    """A constructor's argument: the address of another contract of the plan."""
+    """A constructor argument: the address of another contract of the plan."""
 
     contract: str
 
 
 @dataclass(frozen=True)
 class ConstructorSetting:
-    """A constructor's argument: a field of DeploymentSettings."""
+    """A constructor argument: a field of DeploymentSettings."""
 
     name: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Creation:
-    """One contract and what its constructor is given, in order."""
+    """One contract and the arguments of its constructor."""
 
     contract: str
     arguments: tuple[ContractAddress | ConstructorSetting, ...] = ()
@@ -33,16 +33,16 @@ class Creation:
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentSettings:
-    """What a deployment fixes for ever."""
+    """The immutable settings of a deployment."""
 
     token: str | None = None  # an ERC-20 with permit; None deploys the test token
     minimum_window_s: int = 60  # shortest window that a job may choose
-    unbonding_s: int = 7 * 24 * 3600  # from the wish to withdraw a stake or bond to the withdrawal
+    unbonding_s: int = 7 * 24 * 3600  # from the request to withdraw a stake or bond to the withdrawal
 
 
 TOKEN = "TestToken"  # noqa: S105  # a contract's name
-# What the Coordinator and its modules are given alike.
-_BELOW = (
+# The arguments that the Coordinator and its modules share.
+_COMMON = (
     ContractAddress("WorkerRegistry"),
     ContractAddress("Vault"),
     ContractAddress("FaultProver"),
@@ -61,18 +61,18 @@ PLAN: tuple[Creation, ...] = (
             ConstructorSetting("unbonding_s"),
         ),
     ),
-    Creation(contract="JobBook", arguments=_BELOW),
-    Creation(contract="Repairs", arguments=_BELOW),
-    Creation(contract="Disputes", arguments=_BELOW),
-    Creation(contract="Endings", arguments=_BELOW),
+    Creation(contract="Membership", arguments=_COMMON),
+    Creation(contract="RoundRecovery", arguments=_COMMON),
+    Creation(contract="Disputes", arguments=_COMMON),
+    Creation(contract="JobClosure", arguments=_COMMON),
     Creation(
         contract="Coordinator",
         arguments=(
-            *_BELOW,
-            ContractAddress("JobBook"),
-            ContractAddress("Repairs"),
+            *_COMMON,
+            ContractAddress("Membership"),
+            ContractAddress("RoundRecovery"),
             ContractAddress("Disputes"),
-            ContractAddress("Endings"),
+            ContractAddress("JobClosure"),
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""What a client checks before it does anything: the right chain, and the contracts on it."""
+"""The checks of a new client: the chain id, and code at each contract's address."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ async def identify(rpc: Rpc, network: Network) -> tuple[bool, str]:
 
 
 def interfaces_of(deployment: Deployment | None, extra: Mapping[str, Interface]) -> dict[str, Interface]:
-    """The deployment's contracts and `extra`, by address. Linked libraries have no interface of their own."""
+    """The deployment's contracts and `extra`, by address. Linked libraries have no interface."""
     named = deployment.contracts if deployment else {}
     known = {address: Interface.load(name) for name, address in named.items() if Interface.exists(name)}
     return {**known, **extra}
 
 
 async def check_code(rpc: Rpc, network: Network, known: Mapping[str, Interface]) -> None:
-    """Look for code at each address.  Raises WrongNetwork where one is missing."""
+    """Check that each address has code.  Raises WrongNetwork if one has none."""
     deployment = network.deployment
     if deployment is not None and deployment.chain_id != network.chain_id:
         raise WrongNetwork(
@@ -50,5 +50,5 @@ async def check_code(rpc: Rpc, network: Network, known: Mapping[str, Interface])
         if code in (None, "0x", "0x0"):
             raise WrongNetwork(
                 f"no {interface.name} at {address} on chain {network.chain_id} ({rpc.name})",
-                remedy="deploy first, or give the deployment file of this very chain",
+                remedy="deploy first, or give the deployment file of this chain",
             )

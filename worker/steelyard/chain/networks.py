@@ -1,4 +1,4 @@
-"""Networks: what is known, and what a person added."""
+"""Networks: the built-in ones, and those that a user added."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from platformdirs import user_state_path
 
-from steelyard.chain.deployments import Deployment, write_whole
+from steelyard.chain.deployments import Deployment, write_atomic
 from steelyard.errors import ConfigError
 
 __all__ = ["DEVELOPMENT_IDS", "KNOWN", "Deployment", "Network", "Networks", "default_state_dir"]
@@ -23,21 +23,21 @@ DEVELOPMENT_IDS = (31337, 1337)  # anvil and Hardhat; Ganache and geth --dev
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """One chain and how to treat it."""
+    """One chain and its settings."""
 
     name: str
     chain_id: int
     rpc_url: str = field(repr=False)  # often holds an API key
     confirmations: int = 5  # blocks on top before an event counts
-    poll_s: float = 2.0  # seconds between looks at the chain; 0.025 on development chains
+    poll_s: float = 2.0  # seconds between polls of the chain; 0.025 on development chains
     skew_s: float = 5.0  # seconds that the local clock may be ahead of the chain's
     max_fee_gwei: float = 100.0  # ceiling of the fee per gas
-    max_spend_per_day: float = 0.05  # ETH of one key in 24 h, gas and value; 0 = no ceiling
+    max_spend_per_day: float = 0.05  # ETH of one key in 24 h, gas and value; 0 = no limit
     bump_after_s: float = 45.0  # seconds without a receipt before the fee is raised
     deadline_s: float = 600.0  # seconds to wait for a receipt, with every replacement
-    log_range: int = 2000  # blocks of one eth_getLogs; halved where the node refuses
+    log_range: int = 2000  # blocks of one eth_getLogs; halved if the node refuses
     rpc_timeout_s: float = 15.0  # seconds for one request
-    outage_s: float = 120.0  # seconds to go on asking an RPC that is away
+    outage_s: float = 120.0  # seconds to retry an RPC that does not answer
     deployment: Deployment | None = None
 
     @classmethod
@@ -49,11 +49,11 @@ class Network:
 
     @property
     def is_development(self) -> bool:
-        """Whether the chain id is one of development chains."""
+        """Whether the chain id is that of a development chain."""
         return self.chain_id in DEVELOPMENT_IDS
 
-    def at(self, url: str) -> Network:
-        """The same network behind another RPC."""
+    def with_url(self, url: str) -> Network:
+        """The same network with another RPC URL."""
         return dataclasses.replace(self, rpc_url=url)
 
 
@@ -101,22 +101,21 @@ KNOWN: dict[str, Network] = {
     )
 }
 
-_PLAIN = {item.name: item.type for item in dataclasses.fields(Network) if item.name != "deployment"}
+_SETTING_TYPES = {item.name: item.type for item in dataclasses.fields(Network) if item.name != "deployment"}
 
 
 class Networks:
-    """The known networks, and those of a TOML file, which go first.
+    """The built-in networks and those of a TOML file, which take precedence.
 
-    The file has a table per network, `[networks.NAME]`, with the fields of `Network`; a field that is left
-    out
-    is the known network's, and `deployment` is the path of a deployment file, relative to the TOML's folder.
+    The file has a table per network, `[networks.NAME]`, with the fields of `Network`; a missing field is the
+    built-in network's, and `deployment` is the path of a deployment file, relative to the TOML's folder.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def names(self) -> list[str]:
-        """Every name, sorted."""
+        """All names, sorted."""
         return sorted({*KNOWN, *self._tables()})
 
     def get(self, name: str) -> Network:
@@ -128,15 +127,15 @@ class Networks:
         return self._build(name, tables.get(name, {}))
 
     def add(self, network: Network, deployment: Path | None = None) -> None:
-        """Write the network, and the path of its deployment, into the file; one of that name is replaced."""
+        """Write the network and the path of its deployment to the file, replacing one of that name."""
         tables = self._tables()
-        table = {key: getattr(network, key) for key in _PLAIN if key != "name"}
+        table = {key: getattr(network, key) for key in _SETTING_TYPES if key != "name"}
         if deployment is not None:
             Deployment.read(deployment)
             table["deployment"] = str(deployment.resolve())
         tables[network.name] = table
         text = "".join(_table(name, entries) for name, entries in sorted(tables.items()))
-        write_whole(self.path, text, private=True)
+        write_atomic(self.path, text, private=True)
 
     def _tables(self) -> dict[str, dict[str, Any]]:
         try:
@@ -145,7 +144,7 @@ class Networks:
             return {}
         except (OSError, ValueError) as error:
             raise ConfigError(
-                f"{self.path} cannot be read: {error}", remedy="mend or delete the file"
+                f"{self.path} cannot be read: {error}", remedy="fix or delete the file"
             ) from error
         tables = document.get("networks", {})
         if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
@@ -153,42 +152,42 @@ class Networks:
         return {name: dict(table) for name, table in tables.items()}
 
     def _check(self, name: str, key: str, value: Any) -> None:
-        """Refuse a setting of the wrong type or sign.  Raises ConfigError."""
-        if _PLAIN[key] == "str":
-            right = isinstance(value, str)
+        """Raises ConfigError if a setting has the wrong type or sign."""
+        if _SETTING_TYPES[key] == "str":
+            valid = isinstance(value, str)
             if key == "rpc_url":
-                right = right and value.startswith(("http://", "https://"))
+                valid = valid and value.startswith(("http://", "https://"))
         else:
-            kinds = (int,) if _PLAIN[key] == "int" else (int, float)
-            right = isinstance(value, kinds) and not isinstance(value, bool) and value >= 0
-        if not right:
+            kinds = (int,) if _SETTING_TYPES[key] == "int" else (int, float)
+            valid = isinstance(value, kinds) and not isinstance(value, bool) and value >= 0
+        if not valid:
             shown = "this value" if key == "rpc_url" else repr(value)
-            wanted = "an http(s) URL" if key == "rpc_url" else f"a {_PLAIN[key]}, not negative"
+            wanted = "an http(s) URL" if key == "rpc_url" else f"a {_SETTING_TYPES[key]}, not negative"
             raise ConfigError(f"{self.path}: {key} of network {name!r} cannot be {shown}", remedy=wanted)
 
     def _build(self, name: str, table: dict[str, Any]) -> Network:
-        unknown = set(table) - set(_PLAIN) - {"deployment"}
+        unknown = set(table) - set(_SETTING_TYPES) - {"deployment"}
         if unknown:
             raise ConfigError(
                 f"{self.path}: network {name!r} has no setting {', '.join(sorted(unknown))}",
-                remedy=f"the settings are {', '.join(sorted(_PLAIN))}",
+                remedy=f"the settings are {', '.join(sorted(_SETTING_TYPES))}",
             )
-        place = table.pop("deployment", None)
+        deployment_path = table.pop("deployment", None)
         for key, value in table.items():
             self._check(name, key, value)
         base = KNOWN.get(name)
         if base is None and not {"chain_id", "rpc_url"} <= set(table):
             raise ConfigError(f"{self.path}: network {name!r} needs chain_id and rpc_url", remedy="add both")
         network = dataclasses.replace(base, **table) if base else Network(**{"name": name, **table})
-        if place is None:
+        if deployment_path is None:
             return network
-        return dataclasses.replace(network, deployment=Deployment.read(self.path.parent / place))
+        return dataclasses.replace(network, deployment=Deployment.read(self.path.parent / deployment_path))
 
 
 def default_state_dir() -> Path:
-    """Where locks and journals of this user's keys are: one place, so that no two processes disagree."""
-    named = os.environ.get("STEELYARD_STATE_DIR")
-    return Path(named) if named else user_state_path("steelyard") / "chain"
+    """The folder of locks and outboxes of this user's keys: the same for all processes."""
+    configured = os.environ.get("STEELYARD_STATE_DIR")
+    return Path(configured) if configured else user_state_path("steelyard") / "chain"
 
 
 def _table(name: str, entries: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Where a keystore's password comes from: a file, the environment, or a prompt that shows nothing."""
+"""Passwords of keystores: from a file, the environment, or a prompt without echo."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _at_terminal() -> bool:
 
 
 def _ask(prompt: str) -> str:
-    """What a person types.  Raises WalletError for a closed input, KeyboardInterrupt."""
+    """Prompt without echo.  Raises WalletError if the input is closed, KeyboardInterrupt."""
     try:
         with _interruptible():
             return getpass.getpass(prompt)
@@ -32,7 +32,7 @@ def _ask(prompt: str) -> str:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends the prompt also inside an event loop, which would only note it and go on waiting."""
+    """Let Ctrl-C end the prompt inside an event loop too, which would otherwise defer it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -45,9 +45,9 @@ def _interruptible() -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class Passwords:
-    """`file` goes before the environment's `variable`, and that before a prompt, where one is allowed.
+    """Takes a password from `file`, else from the environment's `variable`, else from a prompt if allowed.
 
-    Nobody is asked twice for the same account: what was typed is kept for as long as this object is.
+    A typed password is remembered as long as this object, so that each account is prompted for once.
     """
 
     file: Path | None = None
@@ -65,7 +65,7 @@ class Passwords:
     def get(self, account: str, *, confirm: bool = False) -> str:
         """The password of `account`; `confirm` asks twice at a prompt.
 
-        Raises WalletError where there is none.
+        Raises WalletError if there is none.
         """
         if account in self._typed:
             return self._typed[account]
@@ -85,7 +85,7 @@ class Passwords:
         return password
 
     def _from_file(self, path: Path) -> str:
-        """The first line: editors end a file with a newline that belongs to no password."""
+        """The first line of a file, without the newline that editors append."""
         try:
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -18,9 +18,9 @@ LIFE_S = 3600
 
 
 async def sign_permit(client: ChainClient, amount: int, *, spender: str = "", life_s: int = LIFE_S) -> Permit:
-    """Let `spender` (the Vault by default) take `amount` of the deployment's token from the client's account.
+    """Sign a permit for `spender` (the Vault by default) to take `amount` of the token from the client.
 
-    life_s: seconds from now, by the chain's time, for which it is good.  Raises as `ChainClient.read`.
+    life_s: validity in seconds from now, by the chain's time.  Raises as `ChainClient.read`.
     """
     token = client.contracts.token
     name = await client.read(token.name())

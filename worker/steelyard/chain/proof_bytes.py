@@ -1,10 +1,11 @@
-"""The two proofs of fault as the bytes that the contracts take (the tables in IFaultProver.sol).
+"""Packs the two fault proofs into the bytes that the contracts take (the tables in IFaultProver.sol).
 
-The bytes are also what a prover commits to, so there is one way to pack a proof: exact lengths, big-endian.
+A prover commits to the hash of these bytes, so the packing is unique: exact lengths, big-endian.
 """
 
 from __future__ import annotations
 
+from steelyard.core.numbers import STATE_BLOCK
 from steelyard.core.proofs import ArithmeticProof, MalformedProof
 from steelyard.errors import FormatError
 
@@ -13,14 +14,14 @@ MAX_BLOCK = 2**16 - 1
 
 
 def pack_arithmetic(proof: ArithmeticProof) -> bytes:
-    """Bytes for `convict`. Raises FormatError where a part has no place in the packed form."""
+    """Bytes for `convict`. Raises FormatError if a part does not fit the packed form."""
     states = [proof.old_state, proof.new_state]
     if proof.old_momentum or proof.new_momentum:
         states += [proof.old_momentum, proof.new_momentum]
     for state in states:
-        if len(state) != 128:
+        if len(state) != STATE_BLOCK:
             raise FormatError(
-                f"state block of {len(state)} bytes, not 128", remedy="take it from a state file"
+                f"state block of {len(state)} bytes, not {STATE_BLOCK}", remedy="take it from a state file"
             )
     parts = [proof.block_index.to_bytes(4, "big"), proof.coordinate.to_bytes(1, "big"), *states, proof.table]
     parts += proof.path
@@ -32,7 +33,7 @@ def pack_arithmetic(proof: ArithmeticProof) -> bytes:
 
 
 def pack_malformed(proof: MalformedProof) -> bytes:
-    """Bytes for `convictUpdate`: the root's fields alone, or these with a node and its path."""
+    """Bytes for `convictUpdate`: the fields of the root, and of a node with its path if the proof has one."""
     fields = proof.root.preimage()
     if proof.preimage is None:
         return fields
@@ -42,5 +43,5 @@ def pack_malformed(proof: MalformedProof) -> bytes:
         if proof.position >> level & 1:
             energies.reverse()
         path += step.sibling + b"".join(energies)
-    where = proof.position.to_bytes(4, "big") + proof.levels.to_bytes(1, "big")
-    return fields + where + path + proof.preimage
+    location = proof.position.to_bytes(4, "big") + proof.levels.to_bytes(1, "big")
+    return fields + location + path + proof.preimage

@@ -1,4 +1,4 @@
-"""JSON-RPC over web3.py's HTTP provider: bounded retries, clear errors, and no secret in any message."""
+"""JSON-RPC over web3.py's HTTP provider: bounded retries, and no API key in any message."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from steelyard.chain.transport import Transport
 from steelyard.errors import ChainError, Unreachable
 
 log = logging.getLogger(__name__)
-logging.getLogger("web3").setLevel(logging.WARNING)  # at DEBUG it prints the URL, key and all
+logging.getLogger("web3").setLevel(logging.WARNING)  # at DEBUG it prints the URL with its API key
 
 _BUSY = (
     "rate limit",
@@ -29,7 +29,7 @@ _BUSY = (
     "try again",
     "indexing is in progress",
 )
-_FATAL_STATUS = (400, 401, 403, 404, 405)  # asking again changes nothing
+_FATAL_STATUS = (400, 401, 403, 404, 405)  # not retried
 _TRANSIENT = (ClientError, OSError, TimeoutError, ValueError, TypeError, KeyError, Web3Exception)
 
 
@@ -46,13 +46,13 @@ class RpcRefused(ChainError):
 
     @property
     def busy(self) -> bool:
-        """Whether the node is only asking for patience."""
-        said = self.reason.lower()
-        return self.code == 429 or any(word in said for word in _BUSY)
+        """Whether the request may succeed later."""
+        reason = self.reason.lower()
+        return self.code == 429 or any(word in reason for word in _BUSY)
 
 
 def redact(url: str) -> str:
-    """Scheme, host and port of `url`: paths and queries of RPC URLs are often API keys."""
+    """Scheme, host and port of `url`: paths and queries of RPC URLs often contain API keys."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     return f"{parts.scheme}://{host}:{parts.port}" if parts.port else f"{parts.scheme}://{host}"
@@ -61,7 +61,7 @@ def redact(url: str) -> str:
 class Rpc:
     """One endpoint.
 
-    A request is tried again, at least once and with backoff, until `outage_s` has passed; then Unreachable.
+    A failed request is retried, at least once and with backoff, for `outage_s`; then Unreachable is raised.
     """
 
     def __init__(self, url: str, *, timeout_s: float, outage_s: float) -> None:
@@ -78,19 +78,19 @@ class Rpc:
     async def call(self, method: str, *params: Any, patience_s: float | None = None) -> Any:
         """The `result` of one request.
 
-        patience_s: how long to try again where the node is away or busy; `outage_s` if None.
-        Raises RpcRefused with the node's own error, Unreachable.
+        patience_s: seconds of retries if the node is away or busy; `outage_s` if None.
+        Raises RpcRefused with the node's error, Unreachable.
         """
         return (await self.batch([(method, params)], patience_s=patience_s))[0]
 
     async def number(self, method: str, *params: Any) -> int:
-        """The result of a request for a number.  Raises as `call`; ChainError where it is none."""
+        """The result of a request for a number.  Raises as `call`; ChainError if it is not a number."""
         answer = await self.call(method, *params)
         try:
             return int(answer, 16)
         except (TypeError, ValueError) as error:
             raise ChainError(
-                f"{self.name} answered {method} with {str(answer)[:80]!r}, which is no number",
+                f"{self.name} answered {method} with {str(answer)[:80]!r}, which is not a number",
                 remedy="use another RPC",
             ) from error
 
@@ -113,10 +113,10 @@ class Rpc:
                 problem = error
             tries += 1
             pause = min(2.0, 0.05 * 2 ** min(tries, 10)) * (0.5 + random.random())
-            # never after one try: a process that was stopped meanwhile finds its request timed out
+            # at least two tries: the request of a process that was stopped meanwhile has timed out
             if tries > 1 and time.monotonic() + pause > until:
                 raise self._unreachable(requests[0][0], problem, tries) from problem
-            level = logging.WARNING if tries == 1 else logging.INFO  # once for each time that it is away
+            level = logging.WARNING if tries == 1 else logging.INFO  # one warning per outage
             log.log(level, "%s: %s; trying again", self.name, self._describe(problem))
             await asyncio.sleep(pause)
 
@@ -138,16 +138,16 @@ class Rpc:
         return results
 
     async def _many(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
-        """The answers to a batch; none where the node takes no batches, which is remembered."""
+        """The answers to a batch; empty if the node refuses batches, which is remembered."""
         self.requests += 1
-        said = await self._transport.post_batch([(method, list(params)) for method, params in requests])
-        if not isinstance(said, list):
-            log.info("%s takes no batches: %s", self.name, said.get("error"))
+        answers = await self._transport.post_batch([(method, list(params)) for method, params in requests])
+        if not isinstance(answers, list):
+            log.info("%s refuses batches: %s", self.name, answers.get("error"))
             self._batches = False
             return []
-        if len(said) != len(requests):
-            raise ValueError(f"{len(said)} answers to {len(requests)} requests")
-        return said
+        if len(answers) != len(requests):
+            raise ValueError(f"{len(answers)} answers to {len(requests)} requests")
+        return answers
 
     def _describe(self, problem: Exception) -> str:
         if isinstance(problem, ClientResponseError):

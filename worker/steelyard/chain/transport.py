@@ -1,7 +1,7 @@
-"""web3.py's HTTP provider on one connection pool that is kept alive.
+"""web3.py's HTTP provider on one pool of persistent connections.
 
-The provider's own session manager connects anew for each request and takes a lock in a thread; a node looks
-at its chain 40 times a second.
+The provider's own session manager opens a connection per request and takes a lock in a thread; a node polls
+its chain 40 times a second.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_CONNECTIONS = 16
 
 
 class Transport(AsyncHTTPProvider):
-    """Requests and answers as web3.py writes and reads them; belongs to the event loop that first uses it."""
+    """Requests and answers in web3.py's encoding, for the event loop that first uses it."""
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
         super().__init__(url, exception_retry_configuration=None)
@@ -25,12 +25,12 @@ class Transport(AsyncHTTPProvider):
         self._session: ClientSession | None = None
 
     async def post(self, method: str, params: list[Any]) -> Any:
-        """The decoded answer to one request.  Raises what aiohttp raises, ValueError for no JSON."""
+        """The decoded answer to one request.  Raises aiohttp's errors, ValueError if it is not JSON."""
         body = self.encode_rpc_request(RPCEndpoint(method), params)
         return self.decode_rpc_response(await self._make_request(RPCEndpoint(method), body))
 
     async def post_batch(self, requests: list[tuple[str, list[Any]]]) -> Any:
-        """The answers to several requests, in their order; the node's one error where it takes no batches."""
+        """The answers to several requests, in order; the node's single error if it refuses batches."""
         body = self.encode_batch_rpc_request([(RPCEndpoint(method), params) for method, params in requests])
         answer: Any = self.decode_rpc_response(await self._make_request(RPCEndpoint("batch"), body))
         if isinstance(answer, list):
@@ -47,12 +47,12 @@ class Transport(AsyncHTTPProvider):
         url = str(self.endpoint_uri or URI(""))
         async with self._session.post(url, data=request_data) as answer:
             body = await answer.read()
-            if answer.status == 429 or (answer.status >= 400 and not self._tells_error(body)):
+            if answer.status == 429 or (answer.status >= 400 and not self._is_rpc_error(body)):
                 answer.raise_for_status()
             return body
 
-    def _tells_error(self, body: bytes) -> bool:
-        """Whether the body says more than the status: some services send JSON-RPC errors with status 400."""
+    def _is_rpc_error(self, body: bytes) -> bool:
+        """Whether the body is a JSON-RPC error: some services send these with status 400."""
         try:
             answer: Any = self.decode_rpc_response(body)
         except ValueError:

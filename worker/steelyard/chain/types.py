@@ -1,4 +1,4 @@
-"""What the chain layer hands out: blocks, receipts, simulations, events and where they stand. All frozen."""
+"""Frozen types that the chain layer returns: blocks, receipts, simulations, events and their positions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from steelyard.errors import ChainError
+
+ZERO_ADDRESS = "0x" + "00" * 20
+"""The address that stands for nobody."""
 
 E = TypeVar("E", bound="Event")
 
@@ -23,7 +26,7 @@ class BlockHeader:
 
     @classmethod
     def parse(cls, raw: dict[str, Any]) -> BlockHeader:
-        """A header as the node gives it.  Raises ChainError where it is malformed."""
+        """Parse a header from JSON-RPC.  Raises ChainError if it is malformed."""
         try:
             base_fee = raw.get("baseFeePerGas")
             return cls(
@@ -42,25 +45,25 @@ class BlockHeader:
 
 @dataclass(frozen=True, kw_only=True)
 class LogPosition:
-    """Where an event stands. Events are ordered by (block, index)."""
+    """The position of a log. Events are ordered by (block, index)."""
 
     block: int
     block_hash: str
-    transaction: str
-    index: int
-    address: str
+    transaction: str  # hash
+    index: int  # in the block
+    address: str  # of the contract
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Root of the typed events in `events`."""
+    """Base class of the typed events in `events`."""
 
-    at: LogPosition = field(repr=False)
+    position: LogPosition = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RawEvent(Event):
-    """An event that has no dataclass of its own: its name and fields by name."""
+    """An event without a dataclass: its name, and its fields by name."""
 
     contract: str
     name: str
@@ -69,7 +72,7 @@ class RawEvent(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """A transaction that was mined and did not revert. Money in wei."""
+    """A transaction that was mined and did not revert. Amounts in wei."""
 
     intent: str
     hash: str
@@ -79,22 +82,22 @@ class Receipt:
     nonce: int
     gas_used: int
     gas_price: int
-    data_fee: int = 0  # wei, what a rollup charges beside the gas
+    data_fee: int = 0  # wei; charged by rollups for L1 data
     created: str | None = None  # the contract that the transaction deployed
     events: tuple[Event, ...] = ()
-    what: str = ""
+    description: str = ""  # `Contract.function`
 
     @property
     def cost_wei(self) -> int:
-        """Everything that the sender paid, beside the value."""
+        """The fees that the sender paid, without the value."""
         return self.gas_used * self.gas_price + self.data_fee
 
     def all(self, kind: type[E]) -> list[E]:
-        """The events of one kind, in order."""
+        """The events of one class, in order."""
         return [event for event in self.events if isinstance(event, kind)]
 
     def one(self, kind: type[E]) -> E:
-        """The only event of its kind.  Raises LookupError where there is none, or more than one."""
+        """The only event of its class.  Raises LookupError if there is none, or more than one."""
         found = self.all(kind)
         if len(found) != 1:
             raise LookupError(f"{self.hash} emitted {len(found)} {kind.__name__}, not one")
@@ -103,10 +106,7 @@ class Receipt:
 
 @dataclass(frozen=True, kw_only=True)
 class Simulation:
-    """What a transaction would do and cost now.
-
-    `cost_wei` is at the present base fee, `most_wei` at the fee ceiling.
-    """
+    """The estimated gas and cost of a transaction. Fees in wei per gas, `value` in wei."""
 
     gas: int
     gas_limit: int
@@ -117,10 +117,10 @@ class Simulation:
 
     @property
     def cost_wei(self) -> int:
-        """At the present base fee, with the value."""
+        """Cost in wei at the current base fee, with the value."""
         return self.gas * min(self.base_fee + self.tip, self.max_fee) + self.value
 
     @property
     def most_wei(self) -> int:
-        """At the fee ceiling, with the value."""
+        """Cost in wei at the gas limit and the highest fee, with the value."""
         return self.gas_limit * self.max_fee + self.value

@@ -1,6 +1,6 @@
-"""Keystores: Ethereum's V3 JSON files, the same that `cast wallet` and geth write.
+"""Keystores: Ethereum's V3 JSON files, as `cast wallet` and geth write them.
 
-A key leaves no file unencrypted.
+No key is written to a file unencrypted.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from eth_utils.address import is_address, to_checksum_address
 
 from steelyard.errors import AccountMissing, WalletError, WrongPassword
 
-LIGHT_ROUNDS = 2**12  # scrypt's n for throw-away accounts: 15 ms and 4 MiB instead of 1 s and 256 MiB
+LIGHT_ROUNDS = 2**12  # scrypt's n for test accounts: 15 ms and 4 MiB instead of 1 s and 256 MiB
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
 
 
 @dataclass(frozen=True)
 class KeystoreAccount:
-    """A keystore file. `address` is None where the file doesn't say it and nobody has opened it."""
+    """A keystore file. `address` is None if the file does not contain it."""
 
     name: str
     address: str | None
@@ -34,7 +34,7 @@ class KeystoreAccount:
 
 
 class Wallet:
-    """An unlocked key. It signs; the key itself shows in no repr, log or error."""
+    """An unlocked key. It signs; the key itself appears in no repr, log or error."""
 
     def __init__(self, account: LocalAccount, name: str = "") -> None:
         self._account = account
@@ -45,7 +45,7 @@ class Wallet:
         return f"Wallet({self.name}, {self.address})"
 
     def __reduce__(self) -> Any:
-        raise WalletError("a wallet is not pickled or copied", remedy="open its keystore again")
+        raise WalletError("a wallet cannot be pickled or copied", remedy="open its keystore again")
 
     def sign(self, transaction: dict[str, Any]) -> SignedTransaction:
         """The signed transaction: raw bytes and hash."""
@@ -60,17 +60,17 @@ class Wallet:
 
 
 class Keystores:
-    """A folder of keystore files; an account's name is its file's, without `.json`."""
+    """A folder of keystore files; an account's name is the file name without `.json`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def list(self) -> list[KeystoreAccount]:
-        """Every keystore of the folder, by name. Files that are none are passed over."""
+        """All keystores of the folder, by name. Other files are skipped."""
         return sorted(self._scan(), key=lambda account: account.name)
 
     def find(self, which: str) -> KeystoreAccount:
-        """By name, address or path.  Raises AccountMissing with the names that exist."""
+        """Find a keystore by name, address or path.  Raises AccountMissing with the names that exist."""
         for account in self._scan():
             if which == account.name or (account.address and which.lower() == account.address.lower()):
                 return account
@@ -83,11 +83,11 @@ class Keystores:
         )
 
     def new(self, name: str, password: str, *, light: bool = False) -> KeystoreAccount:
-        """A fresh key from the system's randomness.  light: weak scrypt, for throw-away accounts only."""
+        """Create a key from the system's randomness.  light: weak scrypt, for test accounts only."""
         return self._store(name, Keys.create(), password, light=light)
 
     def import_file(self, path: Path, password: str, name: str, *, light: bool = False) -> KeystoreAccount:
-        """Take in a V3 keystore of another program, under the same password.
+        """Import a V3 keystore of another program, under the same password.
 
         Raises WrongPassword, WalletError.
         """
@@ -96,14 +96,14 @@ class Keystores:
     def import_mnemonic(
         self, phrase: str, password: str, name: str, *, index: int = 0, light: bool = False
     ) -> KeystoreAccount:
-        """Account `index` of a BIP-39 phrase (m/44'/60'/0'/0/index).
+        """Import account `index` of a BIP-39 phrase (m/44'/60'/0'/0/index); the phrase is not stored.
 
-        Raises WalletError; the phrase is not kept.
+        Raises WalletError.
         """
         Keys.enable_unaudited_hdwallet_features()
         try:
             key = Keys.from_mnemonic(phrase, account_path=f"m/44'/60'/0'/0/{index}")
-        except Exception as error:  # noqa: BLE001  # the cause could repeat the phrase
+        except Exception as error:  # noqa: BLE001  # the cause may contain the phrase
             raise WalletError(
                 f"not a BIP-39 phrase ({type(error).__name__})", remedy="check its words"
             ) from None
@@ -118,7 +118,7 @@ class Keystores:
     def _store(self, name: str, key: LocalAccount, password: str, *, light: bool) -> KeystoreAccount:
         if not _NAME.match(name) or name.endswith(".json"):
             raise WalletError(
-                f"{name!r} is no account name", remedy="letters, digits, `.`, `_`, `-`; 64 at most"
+                f"{name!r} is not an account name", remedy="letters, digits, `.`, `_`, `-`; 64 at most"
             )
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if any(account.name == name for account in self._scan()):
@@ -148,20 +148,22 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise WalletError(f"{path} is no keystore: {error}", remedy="give a V3 keystore JSON file") from error
+        raise WalletError(
+            f"{path} is not a keystore: {error}", remedy="give a V3 keystore JSON file"
+        ) from error
     if not isinstance(document, dict) or document.get("version") != 3:
         raise WalletError(
-            f"{path} is no V3 keystore", remedy="give a file of `cast wallet`, geth or Steelyard"
+            f"{path} is not a V3 keystore", remedy="give a file of `cast wallet`, geth or Steelyard"
         )
     return document
 
 
 def _address(document: Mapping[str, Any]) -> str | None:
-    said = document.get("address")
-    if not isinstance(said, str):
+    address = document.get("address")
+    if not isinstance(address, str):
         return None
-    said = said if said.startswith("0x") else f"0x{said}"
-    return to_checksum_address(said) if is_address(said) else None
+    address = address if address.startswith("0x") else f"0x{address}"
+    return to_checksum_address(address) if is_address(address) else None
 
 
 def _unlock(path: Path, document: dict[str, Any], password: str) -> LocalAccount:

@@ -14,7 +14,7 @@ from steelyard.cli.session import current
 from steelyard.cli.stores import daemon
 from steelyard.cli.units import format_size, parse_size
 from steelyard.content import FOREVER, Cid, ContentStore, Entry
-from steelyard.content.cid import RAW
+from steelyard.core.cid import RAW
 from steelyard.errors import CidError, ConfigError, ContentError
 from steelyard.operations.units import parse_duration
 

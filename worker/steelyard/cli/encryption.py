@@ -59,7 +59,7 @@ def _make(session: Session, keeper: KeystoreAccount) -> bytes:
         str(keeper.path), password
     )  # a mistyped password would lock the key forever
     ring = ring_of(session)
-    public = ring.make(wallet.address, password, light=_is_light(keeper.path))
+    public = ring.create(wallet.address, password, light=_is_light(keeper.path))
     session.out.say(
         f"made an encryption key under the password of {keeper.name}; keep a copy of {ring.folder}: data "
         "encrypted for a lost key cannot be read"

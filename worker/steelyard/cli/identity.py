@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from steelyard.chain.generated.structs import Account, Balance, Purse
+from steelyard.chain.generated.structs import Account, Balance, Collateral
 from steelyard.cli.units import format_time
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ async def statement(session: ChainSession, identity: str) -> tuple[dict[str, Any
     """The JSON document, and the lines for people."""
     vault, token = session.contracts.vault, await session.deployment_token()
     account = await session.client.read(session.contracts.registry.account_of(identity))
-    stake = await session.client.read(vault.balance_of(identity, Purse.STAKE))
-    bond = await session.client.read(vault.balance_of(identity, Purse.BOND))
+    stake = await session.client.read(vault.balance_of(identity, Collateral.STAKE))
+    bond = await session.client.read(vault.balance_of(identity, Collateral.BOND))
     credit = await session.client.read(vault.credit_of(token.address, identity))
     document = {
         "identity": identity,

@@ -1,11 +1,9 @@
-"""Files by their hash: CIDs, what a store of them promises, and the embedded one that needs no daemon."""
+"""Content-addressed files: the ContentStore protocol, the embedded store and the store on an IPFS daemon."""
 
-from steelyard.content.cid import Cid
-from steelyard.content.config import StoreConfig
+from steelyard.content.directories import cid_of_path
 from steelyard.content.embedded import EmbeddedStore
-from steelyard.content.factory import make_store
-from steelyard.content.hashing import cid_of_path
-from steelyard.content.store import FOREVER, ContentStore, Entry, Freed, HeldFile
+from steelyard.content.store import FOREVER, ContentStore, Entry, Freed, HeldFile, StoreConfig
+from steelyard.core.cid import Cid
 
 __all__ = [
     "FOREVER",
@@ -19,3 +17,12 @@ __all__ = [
     "cid_of_path",
     "make_store",
 ]
+
+
+def make_store(config: StoreConfig) -> EmbeddedStore:
+    """The embedded store, or one on the IPFS daemon that `config.ipfs` names. Raises ConfigError."""
+    if config.ipfs is None:
+        return EmbeddedStore(config)
+    from steelyard.content.kubo.store import KuboStore  # noqa: PLC0415 - only needed with a daemon
+
+    return KuboStore(config)

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import time
 
-from steelyard.content.config import StoreConfig
 from steelyard.content.peer_client import PeerClient, PeerFault, PeerMiss
 from steelyard.content.peers import Peers
+from steelyard.content.store import StoreConfig
 
 _TICK_S = 0.25
 _SOON_S = 0.5
@@ -62,7 +62,7 @@ class Announcer:
         pause = min(self._every_s, 2.0 * self._pause.get(url, _SOON_S / 2))
         try:
             found, swarm = await self._client.announce(url, self._peers.own)
-        except PeerMiss:  # a plain gateway: it hands out files and knows no peers
+        except PeerMiss:  # a plain gateway: it serves files and knows no peers
             pause = self._every_s
         except PeerFault as fault:
             self._peers.failed(url, fault.message)

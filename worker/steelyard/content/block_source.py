@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from steelyard.content.cid import RAW, Cid
 from steelyard.content.dagpb import FILE, MAX_NODE_BYTES, DagNode, decode_node
 from steelyard.content.layout import LEAF_BYTES, LINKS, Layout, leaf_count
 from steelyard.content.peer_client import PeerClient, PeerFault, PeerMiss, Put
 from steelyard.content.peers import Peers
+from steelyard.core.cid import RAW, Cid
 from steelyard.errors import ContentCorrupt, ContentTooLarge
 
 _STAGGER_S = 0.05  # seconds until the next peer is asked for the same block
@@ -26,7 +26,7 @@ _PROFILE = "its publisher must add it with the unixfs-v1-2025 profile"
 
 @dataclass(slots=True)
 class FetchProgress:
-    """What is known of a fetch when its time is up, for the error."""
+    """State of a fetch, for the error at its timeout."""
 
     asked: set[str] = field(default_factory=set)
     faults: dict[str, str] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class FetchProgress:
 
 
 class Exchange(Protocol):
-    """What finds blocks by itself, beside the peers: an IPFS daemon."""
+    """A source of blocks beside the peers: an IPFS daemon."""
 
     async def block(self, cid: Cid, limit: int) -> bytes:
         """The block, checked, once somebody has it; waits on until then. Raises PeerMiss, PeerFault."""
@@ -74,7 +74,7 @@ class BlockSource:
         self._on_miss = on_miss
 
     async def block(self, cid: Cid, limit: int) -> bytes:
-        """The block, checked; asks again and again until somebody hands it out."""
+        """The block, checked; asks again and again until somebody serves it."""
         if self._last is None or self._last[0] != cid:
             data = await (self._from_peers(cid, limit) if self.exchange is None else self._both(cid, limit))
             self._last = cid, data
@@ -92,7 +92,7 @@ class BlockSource:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def searched(self, cid: Cid, limit: int) -> bytes:
-        """The block through the exchange, asked again and again; for ever where there is none."""
+        """The block through the exchange, asked again and again; forever if there is none."""
         pause, self.progress.searching = _FIRST_PAUSE_S, self.exchange is not None
         while self.exchange is not None:
             try:
@@ -152,7 +152,7 @@ class BlockSource:
 async def layout_below(source: BlockSource, cid: Cid, root: DagNode, max_bytes: int) -> Layout:
     """The layout of the file whose root node is `root`, its inner nodes fetched and checked on the way.
 
-    Raises ContentTooLarge before anything of a larger file is fetched, ContentCorrupt where the DAG is not
+    Raises ContentTooLarge before anything of a larger file is fetched, ContentCorrupt if the DAG is not
     the one that the profile gives to its bytes: then the same bytes would have another CID.
     """
     if root.file_size > max_bytes:

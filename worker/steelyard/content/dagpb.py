@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from steelyard.content.cid import Cid
+from steelyard.core.cid import Cid
 from steelyard.errors import CidError, ContentCorrupt
 
 DIRECTORY = 1
@@ -49,7 +49,7 @@ def encode_node(node: DagNode) -> bytes:
 def decode_node(block: bytes) -> DagNode:
     """Read one dag-pb block, verified against its CID before.
 
-    Raises ContentCorrupt where it is too large, malformed, not canonical or of a kind not in the profile.
+    Raises ContentCorrupt if it is too large, malformed, not canonical or of a kind not in the profile.
     """
     if len(block) > MAX_NODE_BYTES:
         raise ContentCorrupt(f"dag-pb node of {len(block)} bytes passes {MAX_NODE_BYTES}", remedy=_REMEDY)
@@ -131,7 +131,7 @@ def _number(number: int, value: int) -> bytes:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The protobuf fields in order. Raises ValueError where bytes are missing or fields too many."""
+    """The protobuf fields in order. Raises ValueError if bytes are missing or fields too many."""
     position = count = 0
     while position < len(data):
         count += 1

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from steelyard.content.cid import DAG_PB, Cid
 from steelyard.content.dagpb import DIRECTORY, MAX_NODE_BYTES, DagNode, Link, decode_node, encode_node
+from steelyard.content.disk import layout_of
 from steelyard.content.layout import DagBlock
+from steelyard.core.cid import DAG_PB, Cid
 from steelyard.errors import ContentCorrupt, ContentError, ContentMissing, ContentTooLarge
 
 MAX_DEPTH = 32  # folders in folders
@@ -25,6 +26,19 @@ class BuiltDirectory:
     cid: Cid
     dag_size: int
     blocks: list[DagBlock]
+
+
+def cid_of_path(path: Path) -> Cid:
+    """The CID of a file or of a folder with all its files. Nothing is stored or provided.
+
+    Raises ContentMissing if the path does not exist, ContentError for links and devices in a folder.
+    """
+    return build(scan(path), _cid_and_size).cid if path.is_dir() else layout_of(path).root()
+
+
+def _cid_and_size(path: Path) -> tuple[Cid, int]:
+    cid, dag_size, _ = layout_of(path).tree()
+    return cid, dag_size
 
 
 def scan(source: Path | Mapping[str, Path]) -> Tree:
@@ -54,7 +68,7 @@ def scan(source: Path | Mapping[str, Path]) -> Tree:
 def build(tree: Tree, file: Callable[[Path], tuple[Cid, int]]) -> BuiltDirectory:
     """The directory's blocks; `file` gives the CID and DAG size of each file.
 
-    Raises ContentTooLarge where one listing passes 256 KiB: it would have to be a HAMT.
+    Raises ContentTooLarge if one listing passes 256 KiB: it would have to be a HAMT.
     """
     blocks: list[DagBlock] = []
     links: list[Link] = []
@@ -92,7 +106,7 @@ def entries(cid: Cid, block: bytes) -> dict[str, Cid]:
 
 
 def step(cid: Cid, block: bytes, name: str) -> Cid:
-    """The CID of one name in a directory block. Raises ContentMissing where it has no such name."""
+    """The CID of one name in a directory block. Raises ContentMissing if it has no such name."""
     try:
         return entries(cid, block)[name]
     except KeyError:
@@ -109,7 +123,7 @@ def split_path(path: str) -> tuple[str, ...]:
     return parts
 
 
-_PUBLISHER = "its publisher must publish it anew"
+_PUBLISHER = "its publisher must publish it again"
 
 
 def _is_safe(name: str) -> bool:

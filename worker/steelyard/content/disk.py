@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -23,9 +22,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from steelyard.content.cid import Cid
 from steelyard.content.layout import LEAF_BYTES, Layout, read_layout
+from steelyard.core.cid import Cid
 from steelyard.errors import CidError, ContentCorrupt, ContentError, ContentMissing, DiskFull
+from steelyard.util.file_lock import open_lock, try_lock_file
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -66,7 +66,7 @@ class StoreFolder:
         return self.root / "parts" / str(cid)
 
     @contextmanager
-    def take(self, source: Path) -> Iterator[Path]:
+    def import_file(self, source: Path) -> Iterator[Path]:
         """A private name in the store for the bytes of `source`: a hard link where possible, else a copy."""
         private = self._tmp / uuid.uuid4().hex
         with disk_errors(self.root):
@@ -79,7 +79,7 @@ class StoreFolder:
                 private.unlink(missing_ok=True)
 
     @contextmanager
-    def take_bytes(self, data: bytes) -> Iterator[Path]:
+    def import_bytes(self, data: bytes) -> Iterator[Path]:
         """A private file with `data` in it."""
         private = self._tmp / uuid.uuid4().hex
         with disk_errors(private):
@@ -89,14 +89,14 @@ class StoreFolder:
             finally:
                 private.unlink(missing_ok=True)
 
-    def place(self, private: Path, cid: Cid) -> None:
+    def commit(self, private: Path, cid: Cid) -> None:
         """Make a checked file visible under its CID, over whatever was there."""
         target = self.file(cid)
         with disk_errors(target):
             target.parent.mkdir(exist_ok=True)
             private.replace(target)
 
-    def give(self, cid: Cid, dest: Path) -> None:
+    def export(self, cid: Cid, dest: Path) -> None:
         """Put a held file at `dest`, whole or not at all: a hard link where possible, else a copy."""
         beside = dest.with_name(f".{dest.name[:100]}.{uuid.uuid4().hex[:8]}")
         with disk_errors(dest):
@@ -141,7 +141,7 @@ class StoreFolder:
                 yield path, Cid.parse(path.name)
 
     def need_room(self, size: int, part: Path | None = None) -> None:
-        """Raise DiskFull where `size` bytes do not fit beside what `part` has of them already."""
+        """Raise DiskFull if `size` bytes do not fit beside what `part` has of them already."""
         free = shutil.disk_usage(self.root).free
         with contextlib.suppress(FileNotFoundError):
             size -= 0 if part is None else part.stat().st_blocks * 512
@@ -171,7 +171,7 @@ def layout_of(path: Path) -> Layout:
 
 
 def read_leaf(path: Path, layout: Layout, index: int) -> bytes:
-    """One leaf of a held file, checked. Raises ContentCorrupt, naming the file, where it has changed."""
+    """One leaf of a held file, checked. Raises ContentCorrupt, naming the file, if it has changed."""
     want = layout.leaf_size(index)
     try:
         with path.open("rb", buffering=0) as stream:
@@ -197,7 +197,7 @@ def damaged(path: Path, what: str) -> ContentCorrupt:
     """The error for a file of the store that is no longer what was stored."""
     return ContentCorrupt(
         f"stored file {path} is damaged ({what})",
-        remedy="`get` fetches it anew where a peer has it; check the disk and what writes to that file",
+        remedy="`get` fetches it again if a peer has it; check the disk and what writes to that file",
     )
 
 
@@ -208,9 +208,9 @@ def try_lock(path: Path) -> Iterator[bool]:
     It is deleted while it is held, so whoever locks one must see that it is still the one at `path`.
     """
     with disk_errors(path):
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = open_lock(path, 0o644)
     try:
-        mine = take_lock(fd) and path.exists() and os.path.samestat(os.fstat(fd), path.stat())
+        mine = try_lock_file(fd) and path.exists() and os.path.samestat(os.fstat(fd), path.stat())
         try:
             yield mine
         finally:
@@ -218,15 +218,6 @@ def try_lock(path: Path) -> Iterator[bool]:
                 path.unlink(missing_ok=True)
     finally:
         os.close(fd)
-
-
-def take_lock(fd: int) -> bool:
-    """Lock an open file against all others, at once; False where another has it."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from steelyard.content.announce import Announcer
 from steelyard.content.block_source import Exchange
-from steelyard.content.cid import Cid
-from steelyard.content.config import StoreConfig
+from steelyard.content.directories import cid_of_path
 from steelyard.content.fetcher import Fetcher
 from steelyard.content.gateway import Gateway
-from steelyard.content.hashing import cid_of_path
 from steelyard.content.http_gossip import HttpGossip
 from steelyard.content.listener import Server
 from steelyard.content.local_store import LocalStore
 from steelyard.content.peer_client import PeerClient
 from steelyard.content.peers import Peers
-from steelyard.content.store import FOREVER, ContentStore, Entry, Freed, HeldFile
+from steelyard.content.store import FOREVER, ContentStore, Entry, Freed, HeldFile, StoreConfig
 from steelyard.content.threads import in_thread
+from steelyard.core.cid import Cid
 from steelyard.errors import ContentError, ContentMissing
 
 
-class EmbeddedStore:
-    """A ContentStore without a daemon. Enter it before use; see ContentStore for what its methods promise."""
+class EmbeddedStore(ContentStore):
+    """A ContentStore without a daemon. Enter it before use."""
 
     def __init__(self, config: StoreConfig) -> None:
         self._config = config
@@ -62,45 +61,36 @@ class EmbeddedStore:
 
     @property
     def url(self) -> str | None:
-        """The base URL at which others fetch from this store."""
         return self._server.url if self._server else None
 
     def add_peers(self, urls: Sequence[str]) -> None:
-        """Learn base URLs; called once before they count."""
         for url in urls:
             self._peers.learn(url)
 
     async def cid_of(self, path: Path) -> Cid:
-        """Only hashed."""
         return await in_thread(cid_of_path, path)
 
     async def add(self, path: Path, *, provide: bool = True, pin_until: float | None = None) -> Cid:
-        """Keep a file: a hard link where possible."""
         cid = await in_thread(self._shelf.add, path, provide=False, pin_until=pin_until)
-        return await self._handed_out(cid, provide)
+        return await self._provide_if(cid, provide)
 
     async def add_bytes(self, data: bytes, *, provide: bool = True, pin_until: float | None = None) -> Cid:
-        """Keep bytes."""
         cid = await in_thread(self._shelf.add_bytes, data, provide=False, pin_until=pin_until)
-        return await self._handed_out(cid, provide)
+        return await self._provide_if(cid, provide)
 
     async def add_directory(
         self, source: Path | Mapping[str, Path], *, provide: bool = True, pin_until: float | None = None
     ) -> Cid:
-        """Keep a directory."""
         cid = await in_thread(self._shelf.add_directory, source, provide=False, pin_until=pin_until)
-        return await self._handed_out(cid, provide)
+        return await self._provide_if(cid, provide)
 
     async def provide(self, cid: Cid) -> None:
-        """Hand out."""
         await self._set_provided(cid, provided=True)
 
     async def withhold(self, cid: Cid) -> None:
-        """Hand out no longer."""
         await self._set_provided(cid, provided=False)
 
     async def has(self, cid: Cid) -> bool:
-        """Held whole; a damaged file that was found out is not."""
         return await in_thread(self._shelf.holds, cid)
 
     async def get(
@@ -115,14 +105,13 @@ class EmbeddedStore:
         provide: bool = False,
         pin_until: float | None = None,
     ) -> Path:
-        """Put a file at `dest`."""
         getter = self._getter
         async with getter.session(cid, timeout_s, hints) as source:
             found = await getter.at_path(cid, path, source)
             await getter.file(found, max_bytes, source)
             await in_thread(self._shelf.note, found, provide=False, pin_until=pin_until)
-            await in_thread(self._shelf.folder.give, found, dest)
-        await self._handed_out(found, provide)
+            await in_thread(self._shelf.folder.export, found, dest)
+        await self._provide_if(found, provide)
         return dest
 
     async def get_directory(
@@ -137,49 +126,41 @@ class EmbeddedStore:
         provide: bool = False,
         pin_until: float | None = None,
     ) -> Path:
-        """Put a whole directory at `dest`."""
         getter = self._getter
         async with getter.session(cid, timeout_s, hints) as source:
             await getter.directory(cid, dest, max_bytes, max_files, source)
             await in_thread(self._shelf.note, cid, provide=False, pin_until=pin_until)
-        await self._handed_out(cid, provide)
+        await self._provide_if(cid, provide)
         return dest
 
     async def listing(
         self, cid: Cid, *, timeout_s: float, path: str = "", hints: Sequence[str] = ()
     ) -> dict[str, Cid]:
-        """Names and CIDs in a directory."""
         getter = self._getter
         async with getter.session(cid, timeout_s, hints) as source:
             return await getter.names(await getter.at_path(cid, path, source), source)
 
     async def read(self, cid: Cid, offset: int, length: int) -> bytes:
-        """A checked range."""
         return await in_thread(self._shelf.read, cid, offset, length)
 
     async def pin(self, cid: Cid, *, until: float = FOREVER) -> None:
-        """Keep it."""
         if not await in_thread(self._shelf.index.kind, cid):
             raise ContentMissing(f"{cid} is not held here", remedy="get or add it first")
         await in_thread(self._shelf.index.pin, cid, until)
 
     async def unpin(self, cid: Cid) -> None:
-        """Keep it no longer."""
         await in_thread(self._shelf.index.unpin, cid)
 
     async def ls(self) -> list[Entry]:
-        """All that is held."""
         return await in_thread(self._shelf.index.entries)
 
     async def held(self) -> HeldFile:
-        """How much is held."""
         return await in_thread(self._shelf.index.held)
 
     async def gc(self, *, grace_s: float = 3600.0) -> Freed:
-        """Remove what nothing keeps."""
         return await in_thread(self._shelf.collect, grace_s)
 
-    async def _handed_out(self, cid: Cid, wanted: bool) -> Cid:
+    async def _provide_if(self, cid: Cid, wanted: bool) -> Cid:
         if wanted:
             await self.provide(cid)
         return cid
@@ -204,9 +185,3 @@ class EmbeddedStore:
 
 def _nothing() -> None:
     """No exchange of peers: a missing file hurries nobody."""
-
-
-if TYPE_CHECKING:
-
-    def _conforms(store: EmbeddedStore) -> ContentStore:
-        return store

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.content.block_source import BlockSource, Exchange, layout_below, too_large
-from steelyard.content.cid import RAW, Cid
 from steelyard.content.dagpb import DIRECTORY, MAX_NODE_BYTES, decode_node
 from steelyard.content.directories import MAX_DEPTH, entries, split_path
 from steelyard.content.disk import make_folder, move_folder, try_lock
@@ -22,6 +21,7 @@ from steelyard.content.part_file import PartFile
 from steelyard.content.peer_client import PeerClient
 from steelyard.content.peers import Peers
 from steelyard.content.threads import in_thread
+from steelyard.core.cid import RAW, Cid
 from steelyard.errors import ContentCorrupt, ContentError, ContentMissing, ContentTooLarge, DiskFull
 
 _LOCK_POLL_S = 0.02
@@ -29,7 +29,7 @@ _LOCK_POLL_S = 0.02
 
 @dataclass(slots=True)
 class _Budget:
-    """What a directory may still take."""
+    """Remaining limits of one directory fetch."""
 
     room: int  # bytes
     names: int
@@ -86,7 +86,7 @@ class Fetcher:
         return layout
 
     async def at_path(self, cid: Cid, path: str, source: BlockSource) -> Cid:
-        """What lies at a path in the directory `cid`."""
+        """The CID at a path in the directory `cid`."""
         for name in split_path(path):
             names = await self.names(cid, source)
             if name not in names:
@@ -127,7 +127,7 @@ class Fetcher:
             else:
                 layout = await self.file(child, budget.room, source)
                 budget.spend(cid, layout.size)
-                await in_thread(self._shelf.folder.give, child, folder / name)
+                await in_thread(self._shelf.folder.export, child, folder / name)
 
     async def _is_directory(self, cid: Cid, source: BlockSource) -> bool:
         if cid.codec == RAW:

@@ -16,14 +16,11 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from steelyard.content import http_gossip as boards
-from steelyard.content.cid import Cid
-from steelyard.content.config import StoreConfig
 from steelyard.content.dagpb import MAX_NODE_BYTES
 from steelyard.content.directories import split_path, step
 from steelyard.content.gateway_rules import (
     COMMON,
     RAW_TYPE,
-    TokenBucket,
     Unsupported,
     block_headers,
     byte_range,
@@ -35,7 +32,10 @@ from steelyard.content.gateway_rules import (
 from steelyard.content.layout import LEAF_BYTES, Layout
 from steelyard.content.local_store import LocalStore
 from steelyard.content.peers import Peers
+from steelyard.content.rate_limit import TokenBucket
+from steelyard.content.store import StoreConfig
 from steelyard.content.threads import in_thread
+from steelyard.core.cid import Cid
 from steelyard.errors import ContentCorrupt, ContentError, ContentMissing
 
 _PROBE = "bafkqaaa"  # the empty identity block, by which clients see that a gateway is trustless

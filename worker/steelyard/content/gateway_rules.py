@@ -1,14 +1,12 @@
-"""What the gateway reads from a request and says in its headers (IPFS trustless gateway specification)."""
+"""Request parsing and response headers of the gateway (IPFS trustless gateway specification)."""
 
 from __future__ import annotations
 
 import re
-import time
-from collections import OrderedDict
 
 from aiohttp import web
 
-from steelyard.content.cid import Cid
+from steelyard.core.cid import Cid
 from steelyard.errors import ContentError
 
 RAW_TYPE = "application/vnd.ipld.raw"
@@ -87,31 +85,3 @@ def byte_range(request: web.Request, size: int, etag: str) -> tuple[int, int, in
 def refuse(status: int, why: str) -> web.Response:
     """An error for a client; nothing may cache it, for the file may come."""
     return web.Response(status=status, text=why + "\n", headers=COMMON | {"Cache-Control": "no-store"})
-
-
-class TokenBucket:
-    """A token bucket per caller, for a bounded number of callers."""
-
-    def __init__(self, *, burst: float = 60.0, per_second: float = 1.0, callers: int = 1024) -> None:
-        self._burst = burst
-        self._per_second = per_second
-        self._callers = callers
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def take(self, caller: str) -> bool:
-        """Spend one token; False where there is none left."""
-        now = time.monotonic()
-        tokens, then = self._buckets.pop(caller, (self._burst, now))
-        tokens = min(self._burst, tokens + (now - then) * self._per_second)
-        self._put(caller, tokens - 1.0 if tokens >= 1.0 else tokens, now)
-        return tokens >= 1.0
-
-    def fine(self, caller: str) -> None:
-        """Leave a caller without a token for as long as a whole burst takes to come back."""
-        self._put(caller, -self._burst, time.monotonic())
-
-    def _put(self, caller: str, tokens: float, now: float) -> None:
-        self._buckets.pop(caller, None)
-        self._buckets[caller] = (tokens, now)
-        if len(self._buckets) > self._callers:
-            self._buckets.popitem(last=False)

@@ -8,10 +8,11 @@ import re
 
 from aiohttp import web
 
-from steelyard.content.gateway_rules import TokenBucket, refuse
-from steelyard.content.gossip import MAX_MESSAGE, MessageVerdict, Take
+from steelyard.content.gateway_rules import refuse
+from steelyard.content.gossip import MAX_MESSAGE, Handler, MessageVerdict
 from steelyard.content.peer_client import PeerClient, PeerFault, PeerMiss
 from steelyard.content.peers import Peers
+from steelyard.content.rate_limit import TokenBucket
 
 PATH = "/hints/{topic}"
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -27,12 +28,12 @@ class HttpGossip:
     def __init__(self, peers: Peers) -> None:
         self.client: PeerClient | None = None  # of the open store
         self._peers = peers
-        self._takes: dict[str, Take] = {}
+        self._takes: dict[str, Handler] = {}
         self._budget = TokenBucket(burst=_BURST, per_second=_PER_SECOND)
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
-    def subscribe(self, topic: str, take: Take) -> None:
-        """Take what others tell of a topic."""
+    def subscribe(self, topic: str, take: Handler) -> None:
+        """Handler what others tell of a topic."""
         self._takes[topic] = take
 
     async def publish(self, topic: str, data: bytes) -> None:
@@ -41,7 +42,7 @@ class HttpGossip:
         await asyncio.gather(*(self._tell(url, topic, data) for url in urls))
 
     async def close(self) -> None:
-        """Take no more."""
+        """Handler no more."""
         self._takes.clear()
 
     async def receive(self, request: web.Request) -> web.Response:
@@ -58,7 +59,7 @@ class HttpGossip:
         except (TimeoutError, ConnectionError, web.HTTPRequestEntityTooLarge):
             return _cut_off(request, 413)
         if len(data) > MAX_MESSAGE or await take(data) is MessageVerdict.REFUSED:
-            self._budget.fine(caller)
+            self._budget.penalize(caller)
             return _cut_off(request, 400)
         return web.Response(status=204)
 

@@ -1,4 +1,4 @@
-"""The embedded store's index: which files it holds, which blocks lie in them, what is handed out and pinned.
+"""The embedded store's index: which files it holds, which blocks lie in them, what is served and pinned.
 
 One SQLite file, shared by all processes on the store's folder. A write waits up to `BUSY_S` for theirs.
 """
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.content import index_sql as queries
-from steelyard.content.cid import RAW, Cid
 from steelyard.content.dagpb import decode_node
 from steelyard.content.layout import Layout
 from steelyard.content.store import Entry, Freed, HeldFile
+from steelyard.core.cid import RAW, Cid
 from steelyard.errors import ContentError, DiskFull
-from steelyard.util.sqlite import open_shared
+from steelyard.util.sqlite import open_shared, transaction
 
 BUSY_S = 10.0  # seconds to wait for another process's write
 
@@ -50,7 +50,7 @@ class Index:
             self._db.close()
 
     def put_file(self, cid: Cid, layout: Layout, place: Callable[[], None], *, provide: bool) -> None:
-        """Record a file as `place` puts it into the folder. Being handed out is only ever added here."""
+        """Record a file as `place` puts it into the folder. Being served is only ever added here."""
         key, (_, _, inner) = cid.to_bytes(), layout.tree()
         rows: list[tuple[bytes, bytes, int, bytes | None]] = []
         rows += [(Cid(RAW, layout.leaf(i)).to_bytes(), key, i, None) for i in range(len(layout))]
@@ -72,7 +72,7 @@ class Index:
             )
 
     def kind(self, cid: Cid) -> str | None:
-        """Whether it is a "file" or a "directory"; None where it is not held undamaged."""
+        """Whether it is a "file" or a "directory"; None if it is not held undamaged."""
         row = self._one("SELECT kind FROM entries WHERE cid = ? AND damaged = 0", cid.to_bytes())
         return None if row is None else str(row[0])
 
@@ -88,7 +88,7 @@ class Index:
         return None if row is None or row[0] is None else bytes(row[0])
 
     def places(self, cid: Cid) -> list[BlockLocation]:
-        """Every undamaged file or directory that has this block in it, handed out or not."""
+        """Every undamaged file or directory that has this block in it, served or not."""
         sql = """SELECT root, position, node FROM blocks JOIN entries ON entries.cid = root
                  WHERE blocks.cid = ? AND damaged = 0 LIMIT 1000"""
         return [
@@ -97,23 +97,23 @@ class Index:
         ]
 
     def is_provided(self, cid: Cid) -> bool:
-        """Whether it is handed out, by itself or in a directory that is."""
+        """Whether it is served, by itself or in a directory that is."""
         row = self._one(queries.ABOVE, cid.to_bytes())
         return bool(row and row[0])
 
     def provided(self) -> list[Cid]:
-        """What is handed out by itself, undamaged."""
+        """Undamaged entries that are provided themselves."""
         rows = self._all("SELECT cid FROM entries WHERE provided = 1 AND damaged = 0 ORDER BY cid", ())
         return [Cid.from_bytes(row[0]) for row in rows]
 
     def set_provided(self, cid: Cid, *, provided: bool) -> bool:
-        """Hand out or withhold. False where it is not held."""
+        """Serve or withhold. False if it is not held."""
         with self._write():
             sql = "UPDATE entries SET provided = ? WHERE cid = ?"
             return self._db.execute(sql, (int(provided), cid.to_bytes())).rowcount > 0
 
     def set_damaged(self, cid: Cid) -> None:
-        """Its file no longer has the bytes that were stored: hand it out no more till it is stored anew."""
+        """Its file no longer has the bytes that were stored: stop serving it until it is stored again."""
         with self._write():
             self._db.execute("UPDATE entries SET damaged = 1 WHERE cid = ?", (cid.to_bytes(),))
 
@@ -130,7 +130,7 @@ class Index:
             self._db.execute("DELETE FROM pins WHERE cid = ?", (cid.to_bytes(),))
 
     def children(self, cid: Cid) -> list[Cid]:
-        """What a held directory links to."""
+        """The CIDs that a held directory links to."""
         rows = self._all("SELECT child FROM links WHERE parent = ?", (cid.to_bytes(),))
         return [Cid.from_bytes(row[0]) for row in rows]
 
@@ -202,15 +202,8 @@ class Index:
 
     @contextmanager
     def _write(self) -> Iterator[None]:
-        with self._lock, self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        with self._lock, self._errors(), transaction(self._db):
+            yield
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

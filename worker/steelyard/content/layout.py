@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from steelyard.content.cid import DAG_PB, RAW, Cid
 from steelyard.content.dagpb import FILE, DagNode, Link, encode_node
+from steelyard.core.cid import DAG_PB, RAW, Cid
 
 LEAF_BYTES = 1024 * 1024
 LINKS = 1024

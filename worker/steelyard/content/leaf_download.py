@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from steelyard.content.block_source import EXCHANGE, BlockSource, Exchange
-from steelyard.content.cid import Cid
 from steelyard.content.dagpb import MAX_NODE_BYTES
 from steelyard.content.layout import Layout
 from steelyard.content.part_file import PartFile
 from steelyard.content.peer_client import NoRanges, PeerFault, PeerMiss
 from steelyard.content.threads import in_thread
+from steelyard.core.cid import Cid
 
 _SPAN = 16  # leaves asked for in one request, once a peer has shown that it delivers
 _FIRST_SPAN = 2

@@ -6,8 +6,8 @@ from typing import Self
 
 from aiohttp import web
 
-from steelyard.content.config import StoreConfig
 from steelyard.content.gateway import Gateway
+from steelyard.content.store import StoreConfig
 from steelyard.errors import ConfigError
 
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what is no address to call becomes one
@@ -24,7 +24,7 @@ class Server:
 
     @classmethod
     async def start(cls, gateway: Gateway, config: StoreConfig) -> Self:
-        """Listen. Raises ConfigError where the address is malformed or taken."""
+        """Listen. Raises ConfigError if the address is malformed or taken."""
         host, _, port = config.listen.rpartition(":")
         runner = web.AppRunner(
             gateway.app, access_log=None, shutdown_timeout=_SHUTDOWN_S, keepalive_timeout=_KEEPALIVE_S

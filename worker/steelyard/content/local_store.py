@@ -10,19 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from steelyard.content import disk
-from steelyard.content.cid import Cid
 from steelyard.content.directories import build, entries, scan
 from steelyard.content.disk import StoreFolder
 from steelyard.content.index import BlockLocation, Index
 from steelyard.content.layout import LEAF_BYTES, Layout
 from steelyard.content.store import Freed
+from steelyard.core.cid import Cid
 from steelyard.errors import ContentCorrupt, ContentError, ContentMissing
 
 log = logging.getLogger(__name__)
 
 
 class LocalStore:
-    """What one folder holds. Several processes may share the folder."""
+    """The files of one folder and their index. Several processes may share the folder."""
 
     def __init__(self, root: Path) -> None:
         self.folder = StoreFolder(root)
@@ -37,21 +37,21 @@ class LocalStore:
 
     def add(self, path: Path, *, provide: bool, pin_until: float | None) -> Cid:
         """Keep a file of the user's."""
-        with self.folder.take(path) as private:
+        with self.folder.import_file(path) as private:
             return self._keep(private, provide, pin_until)
 
     def add_bytes(self, data: bytes, *, provide: bool, pin_until: float | None) -> Cid:
         """Keep bytes as a file."""
-        with self.folder.take_bytes(data) as private:
+        with self.folder.import_bytes(data) as private:
             return self._keep(private, provide, pin_until)
 
     def add_directory(
         self, source: Path | Mapping[str, Path], *, provide: bool, pin_until: float | None
     ) -> Cid:
-        """Keep a directory with all its files. Being handed out and pinned is the directory's alone."""
+        """Keep a directory with all its files. Being served and pinned is the directory's alone."""
 
         def file(path: Path) -> tuple[Cid, int]:
-            with self.folder.take(path) as private:
+            with self.folder.import_file(path) as private:
                 cid, dag_size, _ = self._store(private, provide=False).tree()
                 return cid, dag_size
 
@@ -64,10 +64,10 @@ class LocalStore:
     def add_part(self, cid: Cid, layout: Layout) -> None:
         """Keep a file that was fetched whole; every leaf was checked as it came."""
         part = self.folder.part(cid)
-        self.index.put_file(cid, layout, lambda: self.folder.place(part, cid), provide=False)
+        self.index.put_file(cid, layout, lambda: self.folder.commit(part, cid), provide=False)
 
     def note(self, cid: Cid, *, provide: bool, pin_until: float | None) -> None:
-        """Hand out and pin what is held, where asked to."""
+        """Serve and pin what is held, where asked to."""
         if provide:
             self.index.set_provided(cid, provided=True)
         self._pin(cid, pin_until)
@@ -86,9 +86,9 @@ class LocalStore:
         return True
 
     def verified(self, cid: Cid) -> Layout | None:
-        """The layout of a held file after checking every byte of it; None where it is not held.
+        """The layout of a held file after checking every byte of it; None if it is not held.
 
-        Raises ContentCorrupt, naming the file, where the disk has other bytes; it counts as not held then.
+        Raises ContentCorrupt, naming the file, if the disk has other bytes; it counts as not held then.
         """
         layout = self.index.layout(cid) if self.index.kind(cid) == "file" else None
         if layout is not None:
@@ -115,7 +115,7 @@ class LocalStore:
             return disk.read_leaf(self.folder.file(cid), layout, index)
 
     def public_block(self, cid: Cid) -> bytes | None:
-        """The block `cid` as it may be handed out: from any file or directory that is provided."""
+        """The block `cid` as it may be served: from any file or directory that is provided."""
         for place in self.index.places(cid):
             if self.index.is_provided(place.root):
                 data = self._block(place)
@@ -124,13 +124,13 @@ class LocalStore:
         return None
 
     def public_layout(self, cid: Cid) -> Layout | None:
-        """The layout of a file that may be handed out."""
+        """The layout of a file that may be served."""
         if self.index.kind(cid) != "file" or not self.index.is_provided(cid):
             return None
         return self.index.layout(cid)
 
     def names(self, cid: Cid) -> dict[str, Cid] | None:
-        """The names in a held directory; None where it is not held."""
+        """The names in a held directory; None if it is not held."""
         block = self.index.directory(cid)
         return None if block is None else entries(cid, block)
 
@@ -144,7 +144,7 @@ class LocalStore:
         return [cid for _, cid in self.folder.whole_files()]
 
     def _index_files(self) -> None:
-        """Find again what lies in the folder where the index was lost; none of it is handed out or pinned."""
+        """Find again what lies in the folder where the index was lost; none of it is served or pinned."""
         for path, cid in self.folder.whole_files():
             layout = disk.layout_of(path)
             if layout.root() == cid:
@@ -160,7 +160,7 @@ class LocalStore:
     def _store(self, private: Path, *, provide: bool) -> Layout:
         layout = disk.layout_of(private)
         cid = layout.root()
-        self.index.put_file(cid, layout, lambda: self.folder.place(private, cid), provide=provide)
+        self.index.put_file(cid, layout, lambda: self.folder.commit(private, cid), provide=provide)
         return layout
 
     def _pin(self, cid: Cid, until: float | None) -> None:
@@ -178,7 +178,7 @@ class LocalStore:
 
     @contextmanager
     def _watch(self, cid: Cid) -> Iterator[None]:
-        """Where a stored file turns out damaged, stop handing it out."""
+        """Where a stored file turns out damaged, stop serving it."""
         try:
             yield
         except ContentCorrupt as error:

@@ -42,7 +42,7 @@ class PartFile:
         return [i for i in range(len(self._layout)) if self._fresh or not self._present(i)]
 
     def put(self, index: int, data: bytes | bytearray | memoryview) -> bool:
-        """Write leaf `index` if it is what its digest says; False where it is not."""
+        """Write leaf `index` if it is what its digest says; False if it is not."""
         if hashlib.sha256(data).digest() != self._layout.leaf(index):
             return False
         with self._lock, disk_errors(self._path):

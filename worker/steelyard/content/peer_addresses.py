@@ -66,7 +66,7 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses of a host that may be called. Raises OSError where there is none."""
+        """The addresses of a host that may be called. Raises OSError if there is none."""
         found = await self._inner.resolve(host, port, family)
         if self._allow_private or host in self._trusted:
             return found

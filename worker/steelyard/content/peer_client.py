@@ -10,10 +10,10 @@ from typing import TypeAlias
 
 import aiohttp
 
-from steelyard.content.cid import RAW, Cid
-from steelyard.content.config import StoreConfig
 from steelyard.content.layout import LEAF_BYTES, Layout
 from steelyard.content.peer_addresses import GuardedResolver, host_of, normal_url
+from steelyard.content.store import StoreConfig
+from steelyard.core.cid import RAW, Cid
 from steelyard.errors import ContentError
 
 Put: TypeAlias = Callable[[int, bytearray], Awaitable[None]]  # (leaf index, its bytes)
@@ -24,7 +24,7 @@ _READ_BUFFER = 256 * 1024
 
 
 class PeerMiss(ContentError):
-    """The peer does not hand this file out."""
+    """The peer does not serve this file."""
 
 
 class PeerFault(ContentError):
@@ -36,7 +36,7 @@ class PeerFault(ContentError):
 
 
 class NoRanges(ContentError):
-    """The peer hands out single blocks only."""
+    """The peer serves single blocks only."""
 
 
 class PeerClient:
@@ -82,7 +82,7 @@ class PeerClient:
     ) -> None:
         """Hand the leaves of `span`, unchecked, to `put` one after the other.
 
-        Raises PeerMiss, PeerFault, NoRanges where the peer answers no range request, and what `put` raises.
+        Raises PeerMiss, PeerFault, NoRanges if the peer answers no range request, and what `put` raises.
         """
         first, end = span.start * LEAF_BYTES, min(layout.size, span.stop * LEAF_BYTES)
         leaf_s = self._leaf_s * patience
@@ -167,7 +167,7 @@ class Body:
         self._rest = memoryview(b"")
 
     async def fill(self, buffer: bytearray) -> None:
-        """Fill the whole buffer. Raises PeerFault where the body ends before."""
+        """Fill the whole buffer. Raises PeerFault if the body ends before."""
         view = memoryview(buffer)
         while view:
             if not self._rest:

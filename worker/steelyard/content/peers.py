@@ -47,7 +47,7 @@ class Peers:
             self._peers[url] = _Peer(url, chosen=True)
 
     def learn(self, text: str) -> bool:
-        """Take a hint; False where it is unfit, known or our own, or better peers fill the table."""
+        """Take a hint; False if it is unfit, known or our own, or better peers fill the table."""
         url = normal_url(text)
         if url is None or url == self.own or url in self._peers:
             return False

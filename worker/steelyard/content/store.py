@@ -1,13 +1,13 @@
-"""What a node asks of its content store, whatever stands behind it: the embedded one, an IPFS daemon."""
+"""The ContentStore protocol, its settings and its record types."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from steelyard.content.cid import Cid
+from steelyard.core.cid import Cid
 
 FOREVER = float("inf")  # a pin that does not expire
 
@@ -19,7 +19,7 @@ class Entry:
     cid: Cid
     kind: Literal["file", "directory"]
     size: int  # bytes of the file; of a directory, of its own block
-    provided: bool  # handed out to others, by itself or by a directory that holds it
+    provided: bool  # served to others, by itself or by a directory that holds it
     pinned_until: float | None  # Unix seconds, FOREVER, or None without a pin of its own
     added: float  # Unix seconds
 
@@ -37,18 +37,40 @@ class HeldFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Freed:
-    """What a collection removed."""
+    """The result of a collection."""
 
     entries: int
     freed_bytes: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoreConfig:
+    """Settings of a content store. All waits are bounded."""
+
+    root: Path  # the store's folder; processes of one machine may share it
+    serve: bool = True  # False: only hold and fetch, as the command line does
+    listen: str = "127.0.0.1:0"  # host:port of the gateway; port 0 takes a free one
+    public_url: str | None = None  # base URL given to others, if it differs from `listen`
+    peers: tuple[str, ...] = ()  # base URLs of stores or trustless gateways that the operator chose
+    exchange: bool = True  # tell peers of this store and learn of others from them
+    allow_private: bool = False  # learn loopback and private addresses too: demo and tests
+    max_peers: int = 64
+    ipfs: str | None = None  # RPC of an IPFS daemon, multiaddr or URL; None = the embedded store alone
+    ipfs_auth: str = field(default="", repr=False)  # its `Authorization` header; secret
+    max_streams: int = 12  # files served at once; each takes up to 2 MiB of memory
+    connect_s: float = 3.0  # seconds until a peer must have accepted a connection
+    stall_s: float = 5.0  # seconds without a byte until a peer is dropped
+    leaf_s: float = 10.0  # seconds for one MiB, doubled after each failure of a peer
+    send_s: float = 30.0  # seconds in which a client must take one MiB
+    announce_s: float = 15.0  # seconds between announcements once all bootstrap peers have answered
+
+
 class ContentStore(Protocol):
-    """Files and directories by CID: kept, handed out or withheld, and fetched from others.
+    """Files and directories by CID: kept, served or withheld, and fetched from others.
 
     A call that goes to the network ends by its `timeout_s`, whatever peers do, and checks every block
     against its CID before the bytes are visible. Errors are ContentError's subclasses: ContentMissing
-    (nobody handed it out in time), ContentTooLarge, ContentCorrupt, DiskFull, CidError.
+    (nobody served it in time), ContentTooLarge, ContentCorrupt, DiskFull, CidError.
     """
 
     async def __aenter__(self) -> ContentStore:
@@ -59,13 +81,13 @@ class ContentStore(Protocol):
 
     @property
     def url(self) -> str | None:
-        """The base URL at which others fetch from this store; None where it does not serve."""
+        """The base URL at which others fetch from this store; None if it does not serve."""
 
     async def cid_of(self, path: Path) -> Cid:
         """The CID of a file or directory, only hashed: nothing is stored, nobody is handed anything."""
 
     async def add(self, path: Path, *, provide: bool = True, pin_until: float | None = None) -> Cid:
-        """Keep a file and, unless `provide` is false, hand it out.
+        """Keep a file and, unless `provide` is false, serve it.
 
         The bytes are hard-linked where the file system can, else copied: do not change the file afterwards.
         """
@@ -78,14 +100,14 @@ class ContentStore(Protocol):
     ) -> Cid:
         """Keep a directory: a folder, or files by their relative path ("shards/0.bin").
 
-        Raises ContentTooLarge where a listing passes 256 KiB, ContentError for links and odd names.
+        Raises ContentTooLarge if a listing passes 256 KiB, ContentError for links and odd names.
         """
 
     async def provide(self, cid: Cid) -> None:
-        """Hand out what is held and was withheld; a directory with all in it. ContentMissing if not held."""
+        """Serve what is held and was withheld; a directory with all in it. ContentMissing if not held."""
 
     async def withhold(self, cid: Cid) -> None:
-        """Hand it out no longer; it stays held."""
+        """Stop serving it; it stays held."""
 
     async def has(self, cid: Cid) -> bool:
         """Whether the whole of it is held here."""
@@ -106,7 +128,7 @@ class ContentStore(Protocol):
 
         What is held is verified and linked; the rest comes from `hints` (base URLs) and the known peers,
         several at once, to disk, and a later call goes on where this one was cut. It waits for a file that
-        nobody hands out yet. `dest` appears whole or not at all; treat it as read-only.
+        nobody serves yet. `dest` appears whole or not at all; treat it as read-only.
         """
 
     async def get_directory(
@@ -131,7 +153,7 @@ class ContentStore(Protocol):
     async def read(self, cid: Cid, offset: int, length: int) -> bytes:
         """Up to `length` bytes of a held file from `offset`, verified. For small ranges: it is one buffer.
 
-        Raises ContentMissing where it is not held, ContentCorrupt where the disk lost what was stored.
+        Raises ContentMissing if it is not held, ContentCorrupt if the disk lost what was stored.
         """
 
     async def pin(self, cid: Cid, *, until: float = FOREVER) -> None:

@@ -1,1 +1,1 @@
-"""Exact and pure: numbers, encodings, trees, rules, files, proofs. No network."""
+"""The exact core: numbers, encodings, aggregation, and the types of the protocol. No I/O beyond files."""

@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from steelyard.core import kernels
-from steelyard.core.files import atomic
-from steelyard.core.inputs import Inputs, open_inputs, rows_for, walk
+from steelyard.core.inputs import Inputs, open_inputs, rows_for
 from steelyard.core.kernels.arrays import Bytes, Int64
-from steelyard.core.numbers import BLOCK_VALUES, ONE, STATE_BLOCK
-from steelyard.core.rules import NO_BYTES, Rule, WeightTable, sum_trimmed
+from steelyard.core.numbers import BLOCK_VALUES
+from steelyard.core.rules import NO_BYTES, RULES, WeightTable
 from steelyard.core.transcript import (
     PostedResult,
     ResultTrees,
@@ -27,8 +26,9 @@ from steelyard.core.transcript import (
     roots_of,
     transcript_path,
 )
-from steelyard.core.update_file import HEADER
+from steelyard.core.update_file import walk
 from steelyard.errors import RuleError
+from steelyard.util.atomic import atomic
 
 __all__ = [
     "AggregationResult",
@@ -46,7 +46,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class AggregationResult:
-    """What an aggregator posts, but the CID."""
+    """All that an aggregator posts, except the CID."""
 
     roots: Roots
     table: WeightTable
@@ -56,31 +56,31 @@ class AggregationResult:
 def compute(inputs: Inputs, *, out_state: Path, out_momentum: Path | None) -> WeightTable:
     """Decode, clip, average and step into new files, without hashing anything. Returns the table used.
 
-    out_momentum: given exactly where the step has momentum, else RuleError.
+    out_momentum: given exactly if the step has momentum, else RuleError.
     """
     table = inputs.table()
-    rows = rows_for(_decoded_width(inputs))
+    rows = rows_for(_summing_width(inputs))
     for _ in _written(inputs, table, out_state, out_momentum, rows):
         pass
     return table
 
 
 def aggregate(inputs: Inputs, *, out_state: Path, out_momentum: Path | None = None) -> AggregationResult:
-    """Compute a round's result into new files, and everything that a post carries but the CID.
+    """Compute a round's result into new files, and everything that a post carries except the CID.
 
-    out_momentum: given exactly where the step has momentum, else RuleError.
+    out_momentum: given exactly if the step has momentum, else RuleError.
     """
     table, trees = inputs.table(), ResultTrees(inputs)
-    rows = rows_for(max(_decoded_width(inputs), trees.width))
+    rows = rows_for(max(_summing_width(inputs), trees.width))
     written = _written(inputs, table, out_state, out_momentum, rows)
-    for (state, momentum), parts in zip(written, walk(inputs, rows), strict=True):
+    for (state, momentum), parts in zip(written, walk(inputs.updates, rows), strict=True):
         trees.add(parts, state, momentum)
     return AggregationResult(roots=trees.roots(), table=table, table_hash=table.digest())
 
 
-def _decoded_width(inputs: Inputs) -> int:
-    """Bytes of a block's values while they are averaged: a running sum, or all updates' to be sorted."""
-    return 8 * BLOCK_VALUES if inputs.step.rule is Rule.FEDAVG else STATE_BLOCK * len(inputs.updates)
+def _summing_width(inputs: Inputs) -> int:
+    """Bytes of a block's working set while its updates are summed."""
+    return RULES[inputs.step.rule].block_bytes(len(inputs.updates))
 
 
 def _written(
@@ -89,14 +89,14 @@ def _written(
     """New state and new momentum of each chunk of `rows` blocks, once they are written."""
     if (out_momentum is not None) != inputs.step.momentum:
         raise RuleError(
-            f"beta is {inputs.step.beta} and a place for the new momentum is {out_momentum}",
-            remedy="give one exactly where beta is above zero",
+            f"beta is {inputs.step.beta} and the path of the new momentum is {out_momentum}",
+            remedy="give one exactly if beta is above zero",
         )
-    sums = _weighted_sums if inputs.step.rule is Rule.FEDAVG else _trimmed_sums
+    rule, trim = RULES[inputs.step.rule], inputs.step.trim_for(len(inputs.updates))
     with ExitStack() as stack:
         state_file = stack.enter_context(atomic(out_state))
         momentum_file = None if out_momentum is None else stack.enter_context(atomic(out_momentum))
-        for first, total, divisor in sums(inputs, table, rows):
+        for first, total, divisor in rule.sums(inputs.updates, table, trim, rows):
             state, momentum = _stepped(inputs, first, total, divisor)
             state_file.write(state.data)
             if momentum_file is not None:
@@ -104,36 +104,8 @@ def _written(
             yield state, momentum
 
 
-def _weighted_sums(inputs: Inputs, table: WeightTable, rows: int) -> Iterator[tuple[int, Int64, int]]:
-    """First block of each chunk, sums of its coordinates, (values,), and what each is to be divided by."""
-    core, count, divisor = kernels.get(), inputs.step.block_count, sum(table.weights)
-    data = [update.data for update in inputs.updates]
-    cursors = np.array([update.body for update in inputs.updates], np.int64)
-    weights, factors = np.array(table.weights, np.int64), np.array(table.factors, np.int64)
-    encoding = int(inputs.step.encoding)
-    total = np.empty((min(rows, count), BLOCK_VALUES), np.int64)
-    for first in range(0, count, rows):
-        part = total[: min(rows, count - first)]
-        core.weighted_sums(data, HEADER.size, first, encoding, cursors, weights, factors, part)
-        yield first, part.reshape(-1), divisor
-
-
-def _trimmed_sums(inputs: Inputs, table: WeightTable, rows: int) -> Iterator[tuple[int, Int64, int]]:
-    """The same without the extremes of each coordinate."""
-    core, encoding, n = kernels.get(), int(inputs.step.encoding), len(inputs.updates)
-    trim = inputs.step.trim_for(n)
-    for parts in walk(inputs, rows):
-        first, count = parts[0][:2]
-        values, refused = np.zeros((n, count, BLOCK_VALUES), np.int32), np.empty(count, np.bool_)
-        for i, (update, (_, _, offset, where)) in enumerate(zip(inputs.updates, parts, strict=True)):
-            core.decode(update.data, offset, encoding, where, values[i], refused)
-            if table.factors[i] != ONE:
-                core.clip(values[i], table.factors[i])
-        yield first, sum_trimmed(values.reshape(n, -1), trim), n - 2 * trim
-
-
 def _stepped(inputs: Inputs, first: int, total: Int64, divisor: int) -> tuple[Bytes, Bytes]:
-    """New bytes of state and of momentum (none where beta is 0) of the blocks from `first` on."""
+    """New bytes of state and of momentum (none if beta is 0) of the blocks from `first` on."""
     step, count = inputs.step, total.shape[0] // BLOCK_VALUES
     state = inputs.state.bytes_of(first, count)
     momentum = NO_BYTES if inputs.momentum is None else inputs.momentum.bytes_of(first, count)

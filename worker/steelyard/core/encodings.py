@@ -1,42 +1,34 @@
-"""The three encodings of an update's blocks (protocol.md section 2).
+"""Encoding and decoding of an update's blocks (protocol.md section 2).
 
-A block is 32 int32 values. Zeros are the empty string; anything else has a fixed length that the encoding
-gives. A block that a decoder refuses counts as zeros wherever it was included all the same.
+A block is 32 int32 values. Zeros are the empty string; anything else has the fixed length of its encoding
+(`encoding_spec`). A block that a decoder refuses counts as zeros in every update that was included with it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 
 from steelyard.core import kernels
+from steelyard.core.encoding_spec import BLOCK_VALUES, ENCODINGS, MAX_SHIFT, Encoding, EncodingSpec
 from steelyard.core.kernels.arrays import Bools, Bytes, Int32, Int64, UInt64
-from steelyard.core.numbers import BLOCK_VALUES
 from steelyard.errors import FormatError
 
-
-class Encoding(IntEnum):
-    """How a job's updates are written. The numbers are the protocol's."""
-
-    RAW32 = 0
-    BFP8 = 1
-    BFP4 = 2
-
-    @property
-    def size(self) -> int:
-        """Bytes of a non-empty block."""
-        return (128, 33, 17)[self]
-
-    @classmethod
-    def from_name(cls, name: str) -> Encoding:
-        """`raw32`, `bfp8` or `bfp4`. Raises FormatError."""
-        try:
-            return cls[name.upper()]
-        except KeyError:
-            raise FormatError(f"{name!r} is no encoding", remedy="use raw32, bfp8 or bfp4") from None
-
+__all__ = [
+    "ENCODINGS",
+    "ZEROS",
+    "Encoded",
+    "Encoding",
+    "EncodingSpec",
+    "counted_values",
+    "decode_block",
+    "decode_present",
+    "encode",
+    "encode_block",
+    "energies",
+    "energy_of",
+]
 
 ZEROS: tuple[int, ...] = (0,) * BLOCK_VALUES
 
@@ -76,25 +68,25 @@ def encode_block(values: Int32, encoding: Encoding) -> bytes:
 
 
 def decode_block(block: bytes, encoding: Encoding) -> tuple[int, ...]:
-    """Return the 32 values of a block. Raises FormatError where a decoder refuses it."""
+    """The 32 values of a block. Raises FormatError if a decoder refuses it."""
     if not block:
         return ZEROS
     if len(block) != encoding.size:
         raise FormatError(
-            f"{encoding.name.lower()} block of {len(block)} bytes, not 0 or {encoding.size}",
+            f"{encoding.spec.name} block of {len(block)} bytes, not 0 or {encoding.size}",
             remedy="reject the update",
         )
     values, refused = decode_present(np.frombuffer(block, np.uint8), encoding, 1)
     if refused[0]:
         raise FormatError(
-            f"{encoding.name.lower()} block 0x{block.hex()} has a refused mantissa or a shift over 31",
+            f"{encoding.spec.name} block 0x{block.hex()} has a refused mantissa or a shift over {MAX_SHIFT}",
             remedy="reject the update",
         )
     return tuple(int(v) for v in values[0])
 
 
 def counted_values(block: bytes, encoding: Encoding) -> tuple[int, ...]:
-    """Return the 32 values that a block counts for: zeros where a decoder refuses it."""
+    """The 32 values that a block counts for: zeros if a decoder refuses it."""
     try:
         return decode_block(block, encoding)
     except FormatError:

@@ -1,4 +1,4 @@
-"""keccak-256 of one message. Many at once are the kernels' work."""
+"""keccak-256 of one message. `kernels.hash_items` hashes many at once."""
 
 from __future__ import annotations
 

@@ -1,14 +1,15 @@
-"""What a result is made of: the parent's files and the included updates, chunk by chunk."""
+"""The inputs of a result: the parent's files and the included updates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard.core.files import StateFile, open_state
+from steelyard.core.numbers import CHUNK_BLOCKS
 from steelyard.core.rules import AggregationConfig, WeightTable
-from steelyard.core.update_file import CHUNK, Chunk, UpdateFile
+from steelyard.core.state_file import StateFile, open_state
+from steelyard.core.update_file import UpdateFile
 from steelyard.errors import RuleError
 
 WORKING_SET = 1 << 22  # bytes of decoded values, or of leaf hashes, held at a time
@@ -16,11 +17,11 @@ WORKING_SET = 1 << 22  # bytes of decoded values, or of leaf hashes, held at a t
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What a result is made of: the parent and the included updates in slot order.
+    """The parent of a result and its included updates in slot order.
 
     weights: one an update, as on chain. energies: the one in each update's root; None takes them from the
-    files, which is the same for every update whose root opens its seal. Raises RuleError where they don't fit
-    the step.
+    files, which is the same for every update whose root opens its seal. Raises RuleError if they don't fit
+    the configuration.
     """
 
     step: AggregationConfig
@@ -34,12 +35,13 @@ class Inputs:
         if (self.momentum is not None) != self.step.momentum:
             raise RuleError(
                 f"beta is {self.step.beta} and a momentum file is {'given' if self.momentum else 'missing'}",
-                remedy="give one exactly where beta is above zero",
+                remedy="give one exactly if beta is above zero",
             )
         for update in self.updates:
             if (update.encoding, update.block_count) != (self.step.encoding, self.step.block_count):
                 raise RuleError(
-                    "an update of another job's shape", remedy="open it with the job's encoding and blocks"
+                    "an update of another job's encoding or block count",
+                    remedy="open it with the job's encoding and blocks",
                 )
         self.step.trim_for(len(self.updates))
 
@@ -78,10 +80,5 @@ def open_inputs(
 
 
 def rows_for(width: int) -> int:
-    """Blocks at a time where each takes `width` bytes: 8 to CHUNK, a multiple of 8 for the bitmap's sake."""
-    return max(8, min(CHUNK, WORKING_SET // width) // 8 * 8)
-
-
-def walk(inputs: Inputs, rows: int) -> Iterator[tuple[Chunk, ...]]:
-    """Every update's part of each chunk."""
-    return zip(*(update.chunks(rows) for update in inputs.updates), strict=True)
+    """Blocks at a time if each takes `width` bytes: a multiple of 8 for the bitmap, at most CHUNK_BLOCKS."""
+    return max(8, min(CHUNK_BLOCKS, WORKING_SET // width) // 8 * 8)

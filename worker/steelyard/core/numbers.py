@@ -1,4 +1,4 @@
-"""Whole numbers in place of floats: quantization and exact rounding (protocol.md section 1).
+"""Fixed-point numbers: quantization and exact rounding (protocol.md section 1).
 
 A weight vector is int32. Every function here gives the same bits on every machine: products by powers of two
 are exact in float64, and everything else is integer arithmetic.
@@ -11,6 +11,7 @@ from math import isqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.core.encoding_spec import BLOCK_VALUES
 from steelyard.core.kernels.arrays import Float32, Int32, Int64
 from steelyard.errors import QuantizeError, RuleError
 
@@ -20,21 +21,24 @@ ONE = 65536
 INT_MAX = 2**31 - 1
 """Largest magnitude of a clamped value."""
 
-BLOCK_VALUES = 32
-"""Values in a block, the unit of commitment and dispute."""
-
 STATE_BLOCK = 4 * BLOCK_VALUES
 """Bytes of a block of a state or momentum file."""
 
 MAX_BLOCKS = 2**28
 MAX_SCALE_BITS = 30
-_CHUNK = 1 << 18  # values at a time, so that what is exact in float64 need not be in memory at once
+MAX_WEIGHT = 2**20 - 1  # of a member
+CHUNK_BLOCKS = 4096
+"""Blocks processed at a time, so that what a chunk needs stays within a processor's second-level cache."""
+
+_CHUNK = 1 << 18  # values at a time, to bound the memory of the float64 copy
 
 __all__ = [
     "BLOCK_VALUES",
+    "CHUNK_BLOCKS",
     "INT_MAX",
     "MAX_BLOCKS",
     "MAX_SCALE_BITS",
+    "MAX_WEIGHT",
     "ONE",
     "STATE_BLOCK",
     "block_count",
@@ -51,7 +55,7 @@ __all__ = [
 
 
 def rdiv(a: int, d: int) -> int:
-    """`a / d` rounded half away from zero, any size. Raises RuleError where d <= 0."""
+    """`a / d` rounded half away from zero, any size. Raises RuleError if d <= 0."""
     if d <= 0:
         raise RuleError(
             f"rdiv by {d}: only divisors above zero are defined", remedy="check the sum of the weights"
@@ -88,7 +92,7 @@ def clip_factor(energy: int, bound2: int) -> int:
 
 
 def block_count(values: int) -> int:
-    """Blocks that this many values take, at least one. Raises QuantizeError above 2^28 blocks."""
+    """Number of blocks that hold this many values, at least one. Raises QuantizeError above 2^28 blocks."""
     blocks = max(1, -(-values // BLOCK_VALUES))
     if blocks > MAX_BLOCKS:
         raise QuantizeError(
@@ -113,7 +117,7 @@ def quantize(x: Float32, scale_bits: int, name: str = "tensor") -> Int32:
         if not finite.all():
             first = int(np.argmin(finite))
             raise QuantizeError(
-                f"{name}[{start + first}] is {part[first]}, which has no whole number",
+                f"{name}[{start + first}] is {part[first]}, which cannot be quantized",
                 remedy="training diverged: lower the learning rate or clip gradients",
             )
         scaled = np.rint(np.ldexp(part.astype(np.float64), scale_bits))
@@ -127,11 +131,11 @@ def dequantize(q: Int32, scale_bits: int, name: str = "tensor") -> Float32:
     return np.ldexp(q.astype(np.float64), -scale_bits).astype(np.float32)
 
 
-def feedback_delta(local: Int32, base: Int32, kept: Int32 | None) -> Int32:
-    """`clamp(local - base + kept)`: what a worker encodes. `kept` None means zeros (the first round)."""
+def feedback_delta(local: Int32, base: Int32, residual: Int32 | None) -> Int32:
+    """`clamp(local - base + residual)`, which a worker encodes. None means zeros (the first round)."""
     delta = local.astype(np.int64) - base
-    if kept is not None:
-        delta += kept
+    if residual is not None:
+        delta += residual
     return clamp_array(delta)
 
 

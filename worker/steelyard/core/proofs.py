@@ -1,7 +1,7 @@
 """The two proofs of fault, as plain fields, from files (protocol.md section 7).
 
-How they are packed for the chain is the business of `steelyard.chain`. Whether a proof convicts is checked
-here the way the contract does it, so that nobody pays for one that reverts.
+`steelyard.chain` packs them for the contracts. Whether a proof convicts is checked here as the contract
+checks it, so that nobody pays for one that reverts.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ from steelyard.errors import FormatError, RuleError
 
 @dataclass(frozen=True, kw_only=True)
 class ArithmeticProof:
-    """One coordinate of a posted result, and all that it was made of."""
+    """One coordinate of a posted result with all of its inputs."""
 
     block_index: int
     coordinate: int  # 0 to 31
     old_state: bytes  # 128
     new_state: bytes  # 128, as posted
-    old_momentum: bytes  # 128, empty where beta is 0
-    new_momentum: bytes  # 128 as posted, empty where beta is 0
+    old_momentum: bytes  # 128, empty if beta is 0
+    new_momentum: bytes  # 128 as posted, empty if beta is 0
     updates: tuple[bytes, ...]  # each update's block, in slot order, perhaps empty
     table: bytes  # weight and factor, 3 bytes each, of each update
     path: tuple[bytes, ...]  # in the transcript tree, the leaf's sibling first
 
     def transcript_leaf(self) -> bytes:
-        """Leaf that the path starts from."""
+        """The transcript leaf at which the path starts."""
         plain = [self.old_state, self.new_state]
         if self.old_momentum:
             plain += [self.old_momentum, self.new_momentum]
         return keccak(bytes([TRANSCRIPT_LEAF]) + b"".join(block_leaf(b) for b in (*plain, *self.updates)))
 
     def transcript_root(self) -> bytes:
-        """Root that leaf and path lead to; the proof counts only against a result that posted this one."""
+        """Root of leaf and path; the proof counts only against a result that posted this root."""
         return path_root(self.transcript_leaf(), self.block_index, self.path)
 
     def convicts(self, step: AggregationConfig) -> bool:
-        """Whether the posted state or momentum differs from the rules at this coordinate."""
+        """True if the posted state or momentum differs from the rules at this coordinate."""
         triples = [(self.table[i : i + 3], self.table[i + 3 : i + 6]) for i in range(0, len(self.table), 6)]
         table = WeightTable(
             tuple(int.from_bytes(w, "big") for w, _ in triples),
@@ -71,7 +71,7 @@ class ArithmeticProof:
 
 
 def find_fault(posted: PostedResult, right: PostedResult) -> tuple[int, int] | None:
-    """First block and coordinate where a posted state or momentum is wrong; None where both are right."""
+    """First block and coordinate at which a posted state or momentum is wrong; None if both are right."""
     found = [first_difference(posted.state, right.state)]
     if posted.momentum is not None and right.momentum is not None:
         found.append(first_difference(posted.momentum, right.momentum))
@@ -83,7 +83,7 @@ def arithmetic_proof(
 ) -> tuple[ArithmeticProof, Roots]:
     """Build the proof for one coordinate from the posted files, and the roots that those files give.
 
-    It convicts a result only where `roots` are the posted ones. Raises RuleError outside the model.
+    It convicts a result only if `roots` are the posted ones. Raises RuleError outside the model.
     """
     if not (0 <= block < inputs.step.block_count and 0 <= coordinate < BLOCK_VALUES):
         raise RuleError(
@@ -110,12 +110,12 @@ def _value(block: bytes, coordinate: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class MalformedProof:
-    """One node of an update's tree and its path, or only the root's preimage where that alone is wrong."""
+    """One node of an update's tree and its path, or only the root's preimage if that alone is wrong."""
 
     root: UpdateRoot
     position: int = 0  # of the node in its level, from the left
     path: tuple[EnergyStep, ...] = ()  # from the node's level up to the root
-    preimage: bytes | None = None  # of the node's hash; None where the root's fields say enough
+    preimage: bytes | None = None  # of the node's hash; None if the root's fields are enough
 
     @property
     def levels(self) -> int:
@@ -123,7 +123,7 @@ class MalformedProof:
         return len(self.path)
 
     def fault(self, encoding: Encoding, block_count: int) -> str | None:
-        """What the proof shows to be wrong, None for nothing. Raises FormatError where it misses the root."""
+        """The fault that the proof shows, or None. Raises FormatError if its path misses the root."""
         if (self.root.encoding, self.root.block_count) != (int(encoding), block_count):
             return "encoding or block count"
         if self.preimage is None:
@@ -140,7 +140,7 @@ class MalformedProof:
 
 
 def malformed_proof(update: UpdateFile) -> MalformedProof | None:
-    """Proof that an update file holds a refused block; None where it holds none.
+    """Proof that an update file holds a refused block; None if it holds none.
 
     It convicts a submission whose update root is `update.summary.update_root`.
     """

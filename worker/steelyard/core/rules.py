@@ -1,35 +1,64 @@
-"""What a round makes of its updates: clipping, mean, server step, table (protocol.md section 4).
+"""Aggregation rules, clipping and the server step (protocol.md section 4).
 
-`AggregationConfig` is the arithmetic that a job fixes on chain. The array functions take whole chunks of values; the
-streaming over files is in `aggregation.py`.
+`RULES` has one entry for each rule; everything that depends on the rule reads it. `AggregationConfig` is the
+arithmetic that a job fixes on chain. The streaming over files is in `aggregation.py`.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeAlias
 
 import numpy as np
 
 from steelyard.core import kernels
-from steelyard.core.encodings import Encoding
+from steelyard.core.encoding_spec import Encoding
 from steelyard.core.hashing import keccak
 from steelyard.core.kernels.arrays import Bytes, Int32, Int64
-from steelyard.core.numbers import MAX_BLOCKS, ONE, clamp, clip_factor, rdiv
+from steelyard.core.numbers import (
+    BLOCK_VALUES,
+    MAX_BLOCKS,
+    MAX_WEIGHT,
+    ONE,
+    STATE_BLOCK,
+    clamp,
+    clip_factor,
+    rdiv,
+)
 from steelyard.core.trees import TABLE
+from steelyard.core.update_file import HEADER, UpdateFile, walk
 from steelyard.errors import RuleError
 
+__all__ = [
+    "MAX_ENERGY",
+    "MAX_LR",
+    "MAX_TRIM",
+    "MAX_UPDATES",
+    "MAX_WEIGHT",
+    "NO_BYTES",
+    "RULES",
+    "AggregationConfig",
+    "Rule",
+    "RuleSpec",
+    "WeightTable",
+    "mean_of",
+    "sorting_network",
+    "step_value",
+    "sum_trimmed",
+]
+
 MAX_UPDATES = 256
-MAX_WEIGHT = 2**20 - 1
+MAX_TRIM = (MAX_UPDATES - 1) // 2
 MAX_LR = 2**24
 MAX_ENERGY = 2**96 - 1
 NO_BYTES: Bytes = np.empty(0, np.uint8)
 
 
 class Rule(IntEnum):
-    """How updates become a mean. The numbers are the protocol's."""
+    """How updates become one mean. The numbers are the protocol's."""
 
     FEDAVG = 0
     TRIMMED_MEAN = 1
@@ -38,7 +67,7 @@ class Rule(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class AggregationConfig:
-    """A job's arithmetic. Raises RuleError where a field is out of range."""
+    """A job's arithmetic. Raises RuleError if a field is out of range."""
 
     block_count: int  # blocks of 32 values, 1 to 2^28
     encoding: Encoding
@@ -51,7 +80,7 @@ class AggregationConfig:
     def __post_init__(self) -> None:
         limits = {
             "block_count": (1, MAX_BLOCKS),
-            "trim": (0, (MAX_UPDATES - 1) // 2),
+            "trim": (0, MAX_TRIM),
             "beta": (0, ONE),
             "lr": (0, MAX_LR),
             "bound2": (0, MAX_ENERGY),
@@ -65,12 +94,12 @@ class AggregationConfig:
 
     @property
     def momentum(self) -> bool:
-        """Whether results carry a momentum tree."""
+        """True if results carry a momentum tree."""
         return self.beta > 0
 
     def trim_for(self, updates: int) -> int:
-        """Values dropped at either end among this many. Raises RuleError where nothing is left."""
-        trim = {Rule.FEDAVG: 0, Rule.TRIMMED_MEAN: self.trim, Rule.MEDIAN: (updates - 1) // 2}[self.rule]
+        """Values dropped at either end among this many. Raises RuleError if nothing is left."""
+        trim = RULES[self.rule].trim(self.trim, updates)
         if 2 * trim >= updates:
             raise RuleError(
                 f"trimming {trim} at either end of {updates} updates leaves none",
@@ -100,7 +129,7 @@ class WeightTable:
 
     @classmethod
     def of(cls, step: AggregationConfig, weights: Sequence[int], energies: Sequence[int]) -> WeightTable:
-        """Table of updates with these weights and committed energies."""
+        """The table of updates with these weights and committed energies."""
         return cls(tuple(weights), tuple(clip_factor(energy, step.bound2) for energy in energies))
 
     def to_bytes(self) -> bytes:
@@ -109,12 +138,12 @@ class WeightTable:
         return b"".join(w.to_bytes(3, "big") + f.to_bytes(3, "big") for w, f in pairs)
 
     def digest(self) -> bytes:
-        """Return the hash that a post carries."""
+        """The hash that a post carries."""
         return keccak(bytes([TABLE]) + self.to_bytes())
 
 
 def mean_of(step: AggregationConfig, column: Sequence[int], table: WeightTable) -> int:
-    """Mean of one coordinate, as the contract works it out.
+    """Mean of one coordinate, as the contract computes it.
 
     column: decoded values, one an update, not yet clipped.
     """
@@ -122,14 +151,11 @@ def mean_of(step: AggregationConfig, column: Sequence[int], table: WeightTable) 
         value if factor == ONE else rdiv(factor * value, ONE)
         for value, factor in zip(column, table.factors, strict=True)
     ]
-    trim = step.trim_for(len(clipped))
-    if step.rule is Rule.FEDAVG:
-        return rdiv(sum(w * x for w, x in zip(table.weights, clipped, strict=True)), sum(table.weights))
-    return rdiv(sum(sorted(clipped)[trim : len(clipped) - trim]), len(clipped) - 2 * trim)
+    return RULES[step.rule].mean(clipped, table.weights, step.trim_for(len(clipped)))
 
 
 def step_value(step: AggregationConfig, state: int, momentum: int, mean: int) -> tuple[int, int]:
-    """New state and new momentum of one coordinate. The momentum is the mean itself where beta is 0."""
+    """New state and new momentum of one coordinate. The momentum is the mean itself if beta is 0."""
     moved = clamp(rdiv(step.beta * momentum, ONE) + mean)
     return clamp(state + rdiv(step.lr * moved, ONE)), moved
 
@@ -161,3 +187,113 @@ def sorting_network(rows: int) -> Int32:
             k //= 2
         p *= 2
     return np.array(pairs, np.int32).reshape(-1, 2)
+
+
+# ---------------------------------------------------------------------- the rules
+def _no_trim(trim: int, updates: int) -> int:  # noqa: ARG001
+    return 0
+
+
+def _stated_trim(trim: int, updates: int) -> int:  # noqa: ARG001
+    return trim
+
+
+def _median_trim(trim: int, updates: int) -> int:  # noqa: ARG001
+    return (updates - 1) // 2
+
+
+def _weighted_mean(column: Sequence[int], weights: Sequence[int], trim: int) -> int:  # noqa: ARG001
+    return rdiv(sum(w * x for w, x in zip(weights, column, strict=True)), sum(weights))
+
+
+def _trimmed_mean(column: Sequence[int], weights: Sequence[int], trim: int) -> int:  # noqa: ARG001
+    left = sorted(column)[trim : len(column) - trim]
+    return rdiv(sum(left), len(left))
+
+
+def _weighted_sums(updates: Sequence[UpdateFile], table: WeightTable, trim: int, rows: int) -> Sums:  # noqa: ARG001
+    core, count, encoding = kernels.get(), updates[0].block_count, int(updates[0].encoding)
+    data = [update.data for update in updates]
+    cursors = np.array([update.body for update in updates], np.int64)
+    weights, factors = np.array(table.weights, np.int64), np.array(table.factors, np.int64)
+    total = np.empty((min(rows, count), BLOCK_VALUES), np.int64)
+    for first in range(0, count, rows):
+        part = total[: min(rows, count - first)]
+        core.weighted_sums(data, HEADER.size, first, encoding, cursors, weights, factors, part)
+        yield first, part.reshape(-1), sum(table.weights)
+
+
+def _trimmed_sums(updates: Sequence[UpdateFile], table: WeightTable, trim: int, rows: int) -> Sums:
+    core, n = kernels.get(), len(updates)
+    for parts in walk(updates, rows):
+        first, count = parts[0][:2]
+        values, refused = np.zeros((n, count, BLOCK_VALUES), np.int32), np.empty(count, np.bool_)
+        for i, (update, (_, _, offset, where)) in enumerate(zip(updates, parts, strict=True)):
+            core.decode(update.data, offset, int(update.encoding), where, values[i], refused)
+            if table.factors[i] != ONE:
+                core.clip(values[i], table.factors[i])
+        yield first, sum_trimmed(values.reshape(n, -1), trim), n - 2 * trim
+
+
+Sums: TypeAlias = Iterator[tuple[int, Int64, int]]
+"""First block of each chunk, sums of its coordinates (values,), and the divisor of each sum."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleSpec:
+    """One aggregation rule."""
+
+    rule: Rule
+    max_trim: int  # greatest `trim` that a job may state; 0 if the rule does not read it
+    trim: Callable[[int, int], int]  # (stated trim, updates) -> values dropped at either end
+    mean: Callable[[Sequence[int], Sequence[int], int], int]  # (clipped column, weights, trim) -> its mean
+    sums: Callable[
+        [Sequence[UpdateFile], WeightTable, int, int], Sums
+    ]  # (updates, table, trim, rows): its kernel
+    block_bytes: Callable[[int], int]  # updates -> bytes of a block's working set while it is summed
+    on_chain: bool  # True if the contracts compute it, so that a job may use it
+
+    @property
+    def name(self) -> str:
+        """Its name in manifests and on the command line."""
+        return self.rule.name.lower()
+
+
+def _running_sum_bytes(updates: int) -> int:  # noqa: ARG001
+    return 8 * BLOCK_VALUES
+
+
+def _all_values_bytes(updates: int) -> int:
+    return STATE_BLOCK * updates
+
+
+RULES = (
+    RuleSpec(
+        rule=Rule.FEDAVG,
+        max_trim=0,
+        trim=_no_trim,
+        mean=_weighted_mean,
+        sums=_weighted_sums,
+        block_bytes=_running_sum_bytes,
+        on_chain=True,
+    ),
+    RuleSpec(
+        rule=Rule.TRIMMED_MEAN,
+        max_trim=MAX_TRIM,
+        trim=_stated_trim,
+        mean=_trimmed_mean,
+        sums=_trimmed_sums,
+        block_bytes=_all_values_bytes,
+        on_chain=False,
+    ),
+    RuleSpec(
+        rule=Rule.MEDIAN,
+        max_trim=0,
+        trim=_median_trim,
+        mean=_trimmed_mean,
+        sums=_trimmed_sums,
+        block_bytes=_all_values_bytes,
+        on_chain=False,
+    ),
+)
+"""All rules, by their number."""

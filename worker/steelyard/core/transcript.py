@@ -7,18 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.core import kernels
-from steelyard.core.files import StateFile
-from steelyard.core.inputs import Inputs, rows_for, walk
+from steelyard.core.inputs import Inputs, rows_for
 from steelyard.core.kernels.arrays import Bytes, Int64
-from steelyard.core.numbers import BLOCK_VALUES, STATE_BLOCK
+from steelyard.core.numbers import BLOCK_VALUES, CHUNK_BLOCKS, STATE_BLOCK
 from steelyard.core.rules import NO_BYTES
+from steelyard.core.state_file import StateFile
 from steelyard.core.trees import LEAF, TRANSCRIPT_LEAF, ZERO_ROOT, StateTree, hash_rows
-from steelyard.core.update_file import CHUNK, Chunk
+from steelyard.core.update_file import Chunk, walk
 
 
 @dataclass(frozen=True, kw_only=True)
 class Roots:
-    """The tree roots of a result. `momentum` is 32 zero bytes where beta is 0."""
+    """The tree roots of a result. `momentum` is 32 zero bytes if beta is 0."""
 
     state: bytes
     momentum: bytes
@@ -34,7 +34,7 @@ class PostedResult:
 
 
 def roots_of(inputs: Inputs, posted: PostedResult) -> Roots:
-    """Roots of a result with these new files: equal to what was posted exactly where it can be rebuilt."""
+    """Roots of a result with these new files; the posted ones exactly if the result can be rebuilt."""
     return _hashed(inputs, posted, ()).roots()
 
 
@@ -45,19 +45,19 @@ def transcript_path(inputs: Inputs, posted: PostedResult, block: int) -> tuple[R
 
 
 def first_difference(posted: StateFile, right: StateFile) -> tuple[int, int] | None:
-    """First block and coordinate where a posted state or momentum is wrong; None where it is right."""
-    step = CHUNK * STATE_BLOCK
+    """First block and coordinate at which a posted state or momentum is wrong; None if it is right."""
+    step = CHUNK_BLOCKS * STATE_BLOCK
     for start in range(0, right.data.shape[0], step):
         differs = posted.data[start : start + step] != right.data[start : start + step]
         if differs.any():
-            at = (start + int(differs.argmax())) // 4
-            return at // BLOCK_VALUES, at % BLOCK_VALUES
+            value = (start + int(differs.argmax())) // 4
+            return value // BLOCK_VALUES, value % BLOCK_VALUES
     return None
 
 
 def _hashed(inputs: Inputs, posted: PostedResult, watch: tuple[int, ...]) -> ResultTrees:
     trees = ResultTrees(inputs, watch)
-    for parts in walk(inputs, rows_for(trees.width)):
+    for parts in walk(inputs.updates, rows_for(trees.width)):
         first, count = parts[0][:2]
         momentum = NO_BYTES if posted.momentum is None else posted.momentum.bytes_of(first, count)
         trees.add(parts, posted.state.bytes_of(first, count), momentum)
@@ -71,12 +71,12 @@ class ResultTrees:
         count = inputs.step.block_count
         self.inputs = inputs
         self.plain = 4 if inputs.step.momentum else 2
-        self.width = 32 * (self.plain + len(inputs.updates))  # bytes that a transcript leaf is made of
+        self.width = 32 * (self.plain + len(inputs.updates))  # bytes hashed into a transcript leaf
         self.state, self.momentum = StateTree(count), StateTree(count)
         self.transcript = StateTree(count, watch)
 
     def add(self, parts: tuple[Chunk, ...], state: Bytes, momentum: Bytes) -> None:
-        """Hash a chunk: each update's part, new state and new momentum (none where beta is 0)."""
+        """Hash a chunk: each update's part, new state and new momentum (none if beta is 0)."""
         first, count = parts[0][:2]
         leaves = np.empty((count, self.width), np.uint8)
         _state_column(self.inputs.state.bytes_of(first, count), leaves, 0)
@@ -93,7 +93,7 @@ class ResultTrees:
         self.transcript.add(hash_rows(leaves, TRANSCRIPT_LEAF))
 
     def roots(self) -> Roots:
-        """Return all roots, once every chunk was added."""
+        """All roots, once every chunk was added."""
         momentum = self.momentum.root() if self.inputs.step.momentum else ZERO_ROOT
         return Roots(state=self.state.root(), momentum=momentum, transcript=self.transcript.root())
 

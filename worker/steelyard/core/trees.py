@@ -17,7 +17,7 @@ from steelyard.core.numbers import MAX_BLOCKS, STATE_BLOCK
 from steelyard.errors import FormatError
 
 LEAF, NODE, ENERGY_NODE, UPDATE_ROOT, TRANSCRIPT_LEAF, TABLE = range(6)
-"""First byte of what is hashed, so that nothing of one kind passes for another."""
+"""First byte of each hashed message: domain separation between the kinds of node."""
 
 EMPTY_LEAF = keccak(bytes([LEAF]))
 ZERO_ROOT = bytes(32)
@@ -51,12 +51,12 @@ def state_leaves(data: Bytes) -> Bytes:
 
 
 class StateTree:
-    """Root, and the paths of chosen leaves, of a state, momentum or transcript tree from a stream of leaves.
+    """A state, momentum or transcript tree from a stream of leaves: its root, and the paths of chosen leaves.
 
     block_count: unpadded leaves to come. watch: leaves whose paths are wanted.
     """
 
-    _WIDTH = 32  # bytes of a node as it is kept here
+    _WIDTH = 32  # bytes of a node in memory
     _EMPTY = EMPTY_LEAF
 
     def __init__(self, block_count: int, watch: tuple[int, ...] = ()) -> None:
@@ -76,7 +76,7 @@ class StateTree:
         self._push(0, leaves)
 
     def root(self) -> bytes:
-        """Return the root. Raises FormatError where leaves are missing."""
+        """The root. Raises FormatError if leaves are missing."""
         top = self._top()
         return top[:32]
 
@@ -118,7 +118,7 @@ class StateTree:
             level += 1
 
     def _watch(self, level: int, nodes: Bytes, first: int, end: int) -> None:
-        """Keep siblings of watched leaves' ancestors; a single row may stand for all of first to end."""
+        """Record siblings of watched leaves' ancestors; a single row may stand for all of first to end."""
         for leaf, siblings in self._siblings.items():
             sibling = (leaf >> level) ^ 1
             if first <= sibling < end:
@@ -202,7 +202,7 @@ def state_root(data: Bytes, block_count: int, chunk: int = 4096) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateRoot:
-    """What an update root commits to, its preimage."""
+    """The fields that an update root commits to."""
 
     tree_hash: bytes  # 32
     energy: int  # sum of squared decoded values before any clipping, uint96
@@ -210,7 +210,7 @@ class UpdateRoot:
     block_count: int
 
     def preimage(self) -> bytes:
-        """Return the 49 bytes after the 0x03."""
+        """The 49 bytes after the prefix 0x03."""
         return (
             self.tree_hash
             + self.energy.to_bytes(12, "big")
@@ -219,14 +219,14 @@ class UpdateRoot:
         )
 
     def digest(self) -> bytes:
-        """Return the update root."""
+        """The update root."""
         return keccak(bytes([UPDATE_ROOT]) + self.preimage())
 
 
 def sealed_root(
     *, chain_id: int, coordinator: bytes, job: int, serial: int, worker: bytes, update_root: bytes
 ) -> bytes:
-    """What a worker publishes while submissions are open.
+    """The sealed root, which a worker publishes while submissions are open.
 
     Addresses are 20 bytes; worker is the registered identity.
     """

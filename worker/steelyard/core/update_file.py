@@ -1,25 +1,41 @@
-"""An update as the bytes of its file: header, presence bitmap, non-empty blocks (protocol.md section 2)."""
+"""Update files: header, presence bitmap, non-empty blocks (protocol.md section 2).
+
+Nothing here is unpickled or decompressed. A file's exact length follows from its header and bitmap, and is
+checked before any block is read. `update_writer` writes them.
+"""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
 from steelyard.core import kernels
-from steelyard.core.encodings import Encoding
+from steelyard.core.encoding_spec import Encoding
 from steelyard.core.kernels.arrays import Bools, Bytes, Int32, Int64
-from steelyard.core.numbers import BLOCK_VALUES
+from steelyard.core.numbers import BLOCK_VALUES, CHUNK_BLOCKS
 from steelyard.core.trees import EMPTY_LEAF, LEAF, EnergyStep, UpdateRoot, UpdateTree, depth_of
 from steelyard.errors import FormatError
+from steelyard.util.mapped import map_bytes
+
+__all__ = [
+    "HEADER",
+    "Chunk",
+    "UpdateFile",
+    "UpdateSummary",
+    "header_of",
+    "open_update",
+    "parse_update",
+    "walk",
+]
 
 MAGIC = b"SYU1"
 HEADER = struct.Struct(">4sB3sQQI4s")
-CHUNK = 4096  # blocks at a time: what a chunk needs stays within a processor's second-level cache
 EMPTY_ROW: Bytes = np.frombuffer(EMPTY_LEAF, np.uint8)
 
 Chunk: TypeAlias = tuple[int, int, int, Int64]
@@ -28,7 +44,7 @@ Chunk: TypeAlias = tuple[int, int, int, Int64]
 
 @dataclass(frozen=True, kw_only=True)
 class UpdateSummary:
-    """What a worker seals and an attestor checks of an update file."""
+    """The facts of an update file that a worker seals and an attestor checks."""
 
     root: UpdateRoot
     update_root: bytes  # 32, the digest of `root`
@@ -37,7 +53,7 @@ class UpdateSummary:
 
     @property
     def well_formed(self) -> bool:
-        """Whether every block decodes."""
+        """True if every block decodes."""
         return self.refused_count == 0
 
 
@@ -62,7 +78,7 @@ class UpdateFile:
         bits = np.unpackbits(self.data[start : HEADER.size + (first + count + 7) // 8])
         return bits[first % 8 : first % 8 + count].view(np.bool_)
 
-    def chunks(self, rows: int = CHUNK) -> Iterator[Chunk]:
+    def chunks(self, rows: int = CHUNK_BLOCKS) -> Iterator[Chunk]:
         """All blocks, `rows` at a time."""
         offset = self.body
         for first in range(0, self.block_count, rows):
@@ -72,11 +88,12 @@ class UpdateFile:
             offset += where.shape[0] * self.encoding.size
 
     def block(self, index: int) -> bytes:
-        """Return the bytes of a block, empty for zeros."""
+        """The bytes of a block, empty for zeros."""
         if not self.present(index, 1)[0]:
             return b""
         before = sum(
-            int(self.present(first, min(CHUNK, index - first)).sum()) for first in range(0, index, CHUNK)
+            int(self.present(first, min(CHUNK_BLOCKS, index - first)).sum())
+            for first in range(0, index, CHUNK_BLOCKS)
         )
         offset = self.body + before * self.encoding.size
         return self.data[offset : offset + self.encoding.size].tobytes()
@@ -134,20 +151,25 @@ class UpdateFile:
         return tree, (refused_count, first_refused)
 
     def leaves_into(self, out: Bytes, column: int, offset: int, where: Int64) -> None:
-        """Put the leaf hashes of a chunk into out[:, column : column + 32]."""
+        """Write the leaf hashes of a chunk into out[:, column : column + 32]."""
         if where.shape[0] < out.shape[0]:
             out[:, column : column + 32] = EMPTY_ROW
         kernels.get().hash_items(self.data, offset, self.encoding.size, LEAF, where, out, column)
 
 
+def walk(updates: Sequence[UpdateFile], rows: int) -> Iterator[tuple[Chunk, ...]]:
+    """Each update's part of each chunk of `rows` blocks."""
+    return zip(*(update.chunks(rows) for update in updates), strict=True)
+
+
 def header_of(*, encoding: Encoding, job: int, serial: int, block_count: int) -> bytes:
-    """Return the 32 bytes that an update file of this job and serial begins with."""
+    """The 32 bytes that an update file of this job and serial begins with."""
     depth_of(block_count)
     return HEADER.pack(MAGIC, int(encoding), bytes(3), job, serial, block_count, bytes(4))
 
 
 def parse_update(data: Bytes, *, encoding: Encoding, job: int, serial: int, block_count: int) -> UpdateFile:
-    """Check everything but the blocks. Raises FormatError that says what is wrong with the bytes."""
+    """Check everything except the blocks. Raises FormatError, naming the fault."""
     expected = header_of(encoding=encoding, job=job, serial=serial, block_count=block_count)
     body = HEADER.size + (block_count + 7) // 8
     if data.shape[0] < body:
@@ -161,10 +183,10 @@ def parse_update(data: Bytes, *, encoding: Encoding, job: int, serial: int, bloc
     spare = -block_count % 8
     if spare and int(bitmap[-1]) & ((1 << spare) - 1):
         raise FormatError(f"update's bitmap sets one of its {spare} spare bits", remedy=_REMEDY)
-    blocks = sum(int(np.bitwise_count(bitmap[i : i + 65536]).sum()) for i in range(0, bitmap.shape[0], 65536))
-    if data.shape[0] != body + blocks * encoding.size:
+    filled = sum(int(np.bitwise_count(bitmap[i : i + 65536]).sum()) for i in range(0, bitmap.shape[0], 65536))
+    if data.shape[0] != body + filled * encoding.size:
         raise FormatError(
-            f"update of {data.shape[0]} bytes; its {blocks} blocks take {body + blocks * encoding.size}",
+            f"update of {data.shape[0]} bytes; its {filled} blocks take {body + filled * encoding.size}",
             remedy=_REMEDY,
         )
     return UpdateFile(data, encoding, job, serial, block_count)
@@ -179,3 +201,11 @@ def _header_fault(given: bytes, expected: bytes) -> str:
         if is_ != should:
             return f"{name} {is_!r}, not {should!r}"
     return "unreadable"
+
+
+def open_update(path: Path, *, encoding: Encoding, job: int, serial: int, block_count: int) -> UpdateFile:
+    """Map and parse an update file. Raises FormatError if it is malformed for this job and serial.
+
+    A file with a refused block still parses: see `summary.well_formed`.
+    """
+    return parse_update(map_bytes(path), encoding=encoding, job=job, serial=serial, block_count=block_count)

@@ -1,7 +1,7 @@
-"""Canonical JSON, and a reader for JSON that an enemy wrote.
+"""Canonical JSON, and a reader for hostile JSON.
 
 Canonical: UTF-8, keys sorted, no spaces, no floats, no newline at the end. A document has one encoding, so
-it has one CID. `load` bounds size and depth; `JsonNode` bounds every value that is taken out and names its path.
+it has one CID. `load` bounds size and depth; `JsonNode` bounds every value that is read and names its path.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def load(data: bytes, *, what: str, max_bytes: int = MAX_BYTES) -> JsonNode:
         )
         again = dump(value)
     except ValueError as error:  # UnicodeError and JSONDecodeError are ValueErrors
-        raise ManifestError(f"{what} is no JSON that we accept ({error})", remedy=_REWRITE) from None
+        raise ManifestError(f"{what} is not JSON that is accepted here ({error})", remedy=_REWRITE) from None
     if again != data:
         raise ManifestError(f"{what} is not canonical JSON (sorted keys, no spaces, UTF-8)", remedy=_REWRITE)
     return JsonNode(value, what)
@@ -60,14 +60,14 @@ _REWRITE = "have its author write it with `steelyard job create`"
 
 
 def check_count(data: bytes) -> None:
-    """Raise ValueError where there may be more than MAX_VALUES values; commas in strings count too."""
+    """Raise ValueError if there may be more than MAX_VALUES values; commas in strings count too."""
     most = 1 + sum(data.count(byte) for byte in (b",", b"[", b"{"))
     if most > MAX_VALUES:
         raise ValueError(f"it has up to {most} values, over the limit of {MAX_VALUES}")
 
 
 def check_depth(data: bytes) -> None:
-    """Raise ValueError where brackets nest deeper than MAX_DEPTH.
+    """Raise ValueError if brackets nest deeper than MAX_DEPTH.
 
     Python's parser stops at the interpreter's recursion limit; some libraries raise it beyond the stack.
     """
@@ -86,11 +86,11 @@ def _no_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _no_float(text: str) -> NoReturn:
-    raise ValueError(f"the number {text[:40]} is no integer: write it as a string")
+    raise ValueError(f"the number {text[:40]} is not an integer: write it as a string")
 
 
 class JsonNode:
-    """One value of a parsed document with the path that leads to it; every getter raises ManifestError."""
+    """One value of a parsed document with the path that leads to it; every accessor raises ManifestError."""
 
     def __init__(self, value: object, path: str) -> None:
         self.value = value
@@ -115,7 +115,7 @@ class JsonNode:
     def pairs(self, most: int) -> list[tuple[str, JsonNode]]:
         """The members of an object with free keys, at most `most` of them."""
         if not isinstance(self.value, dict) or len(self.value) > most:
-            self.fail(f"is no object of at most {most} keys")
+            self.fail(f"is not an object of at most {most} keys")
         return [(name, JsonNode(value, f"{self.path}.{name[:40]}")) for name, value in self.value.items()]
 
     def items(self, most: int) -> list[JsonNode]:

@@ -1,7 +1,7 @@
 """The data manifest: published shards under one CID, before there is a job for them.
 
 It names each shard's file with how many rows of each label it has, the test rows, and the recipe with the
-architecture that fits: numbers that only the publisher could compute, like a column's mean. A job is made of
+architecture that fits: numbers that only the publisher could compute, like a column's mean. A job uses
 it by `[data] source = "<its CID>"`. Like a job's manifest it is canonical JSON, and hostile input when read.
 """
 
@@ -52,12 +52,12 @@ class PublishedFile:
 
     @classmethod
     def read(cls, node: JsonNode, labels: int) -> PublishedFile:
-        """Raises ManifestError where counts and rows disagree."""
+        """Raises ManifestError if counts and rows disagree."""
         got = node.fields(("cid", "rows", "size", "counts"))
         rows = got["rows"].integer(1, MAX_ROWS)
         counts = tuple(map(int, got["counts"].text(_COUNTS, "numbers with spaces between").split(" ")))
         if len(counts) != labels or sum(counts) != rows:
-            got["counts"].fail(f"does not share {rows} rows out over {labels} labels")
+            got["counts"].fail(f"does not divide {rows} rows among {labels} labels")
         return cls(cid=read_cid(got["cid"]), rows=rows, size=got["size"].integer(1, MAX_FILE), counts=counts)
 
     def json(self) -> dict[str, object]:
@@ -71,7 +71,7 @@ class PublishedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class DataManifest:
-    """What `steelyard data publish` published."""
+    """Data published by `steelyard data publish`."""
 
     source: str  # as a person named it, for people
     kind: str  # images, features or texts
@@ -105,7 +105,7 @@ class DataManifest:
         )
 
     def encode(self) -> bytes:
-        """The canonical bytes, the ones that the CID is of."""
+        """The canonical bytes, which the CID is computed from."""
         architecture = {k: list(v) if isinstance(v, tuple) else v for k, v in self.architecture.items()}
         return canonical_json.dump(
             {

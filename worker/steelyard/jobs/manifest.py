@@ -1,7 +1,7 @@
-"""The manifest: what a job is, in canonical JSON under one CID (protocol.md section 9).
+"""The manifest: a job's description in canonical JSON under one CID (protocol.md section 9).
 
-A manifest is hostile input: `Manifest.parse` bounds its bytes, depth, counts and every number. What the
-contracts hold too is compared with them by `check_against_chain`, and nobody joins a job that fails it.
+A manifest is hostile input: `Manifest.parse` bounds its bytes, depth, counts and every number.
+`check_against_chain` compares the fields that the contracts hold too; nobody joins a job that fails it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from steelyard.jobs.schema import (
     DataFile,
     InitialModel,
     Shard,
-    TensorSpec,
     TrainingConfig,
     read_step,
     step_json,
 )
+from steelyard.jobs.tensor_spec import TensorSpec
 
 __all__ = [
     "MEMBERSHIPS",
@@ -60,7 +60,7 @@ ArchitectureValue = int | str | tuple[int | str, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class JobFacts:
-    """What the contracts say of a job, to compare a manifest with."""
+    """A job's fields on chain, to compare a manifest with."""
 
     step: AggregationConfig
     membership: str
@@ -86,7 +86,7 @@ class Manifest:
 
     @classmethod
     def parse(cls, data: bytes) -> Manifest:
-        """Read canonical bytes. Raises ManifestError, naming the field, for anything that is no manifest."""
+        """Read canonical bytes. Raises ManifestError, naming the field, for anything else."""
         got = canonical_json.load(data, what="manifest").fields(_FIELDS)
         step = read_step(got["step"])
         membership = got["membership"].choice(MEMBERSHIPS)
@@ -105,7 +105,7 @@ class Manifest:
         )
 
     def encode(self) -> bytes:
-        """The canonical bytes, the ones that the manifest's CID is of."""
+        """The canonical bytes, which the manifest's CID is computed from."""
         return canonical_json.dump(
             {
                 "version": self.version,
@@ -133,7 +133,7 @@ class Manifest:
         return merkle.merkle_proof([shard.leaf() for shard in self.shards], position)
 
     def shard_of(self, account: str) -> Shard:
-        """The invitation of an account. Raises ManifestError where it has none."""
+        """The invitation of an account. Raises ManifestError if it has none."""
         for shard in self.shards:
             if shard.account and shard.account == account.lower():
                 return shard
@@ -147,7 +147,7 @@ class Manifest:
             if ours != theirs:
                 raise ManifestError(
                     f"the manifest says {field} = {ours}, the chain says {theirs}",
-                    remedy="do not join: the chain's value counts, and only a new job can mend it",
+                    remedy="do not join: the chain's value counts, and only a new job can fix it",
                 )
 
     def _comparisons(self, facts: JobFacts) -> list[tuple[str, object, object]]:
@@ -161,7 +161,7 @@ class Manifest:
 
 
 def read_architecture(node: JsonNode) -> Mapping[str, ArchitectureValue]:
-    """Free keys with integers, words or lists of them; the recipe says what they mean."""
+    """Free keys with integers, words or lists of them; the recipe gives their meaning."""
     values: dict[str, ArchitectureValue] = {}
     for name, inner in node.pairs(32):
         JsonNode(name, f"{node.path} key").text(_WORD, "a word")

@@ -1,4 +1,4 @@
-"""Who may join: the Merkle roots of shards and invitations that a job fixes (protocol.md section 8).
+"""Membership: the Merkle roots of shards and invitations that a job fixes (protocol.md section 8).
 
     shard leaf       keccak(keccak(abi.encode(uint256 index, uint8 codec, bytes32 digest, uint256 weight)))
     invitation leaf  keccak(keccak(abi.encode(address account, uint256 weight, uint8 codec, bytes32 digest)))
@@ -10,55 +10,30 @@ of section 3 are in `trees`.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Sequence
 
+from steelyard.core.cid import Cid
 from steelyard.core.hashing import keccak
-from steelyard.errors import ManifestError
+from steelyard.errors import CidError, ManifestError
 
-RAW, DAG_PB = 0x55, 0x70
-
-_CID = re.compile(r"b[a-z2-7]{58}")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
-_PREFIX_SIZE = 4  # version, codec, hash function, digest length
-
-
-def split_cid(cid: str) -> tuple[int, bytes]:
-    """The codec (0x55 raw, 0x70 dag-pb) and the 32-byte digest of a CIDv1 in base32 (protocol.md section 9).
-
-    Raises ManifestError for every other CID: the contracts cannot express it.
-    """
-    raw = b""
-    if _CID.fullmatch(cid):
-        try:
-            raw = base64.b32decode(cid[1:].upper() + "=" * 6)
-        except binascii.Error:
-            raw = b""
-    known = raw[:_PREFIX_SIZE] in (bytes((1, RAW, 0x12, 32)), bytes((1, DAG_PB, 0x12, 32)))
-    if not known or "b" + base64.b32encode(raw).decode().rstrip("=").lower() != cid:
-        raise ManifestError(
-            f"{cid[:80]!a} is no CIDv1 with sha2-256 in base32",
-            remedy="compute it with `steelyard content cid`",
-        )
-    return raw[1], raw[_PREFIX_SIZE:]
 
 
 def shard_leaf(index: int, cid: str, weight: int) -> bytes:
     """The leaf of one data shard, 32 bytes."""
-    codec, digest = split_cid(cid)
+    codec, digest = _chain_form(cid)
     return _leaf(_word(index), _word(codec), digest, _word(weight))
 
 
 def invitation_leaf(account: str, weight: int, cid: str) -> bytes:
     """The leaf of one invited account (hex address, any case), 32 bytes.
 
-    cid: empty where the member keeps its data at home; codec and digest are 0 then.
+    cid: empty if the member keeps its data at home; codec and digest are 0 then.
     """
     if not _ADDRESS.fullmatch(account):
-        raise ManifestError(f"{account[:80]!a} is no address", remedy="give 0x and 40 hex digits")
-    codec, digest = split_cid(cid) if cid else (0, bytes(32))
+        raise ManifestError(f"{account[:80]!a} is not an address", remedy="give 0x and 40 hex digits")
+    codec, digest = _chain_form(cid) if cid else (0, bytes(32))
     return _leaf(_word(int(account, 16)), _word(weight), _word(codec), digest)
 
 
@@ -87,7 +62,7 @@ def merkle_proof(leaves: Sequence[bytes], position: int) -> list[bytes]:
 
 
 def merkle_verify(leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
-    """What MerkleProof.verify answers."""
+    """The result of MerkleProof.verify."""
     for sibling in proof:
         leaf = _node(leaf, sibling)
     return leaf == root
@@ -108,5 +83,16 @@ def _leaf(*words: bytes) -> bytes:
 
 
 def _word(value: int) -> bytes:
-    """A uint256 of the ABI. Raises OverflowError where it does not fit, which no bounded caller meets."""
+    """A uint256 of the ABI. Raises OverflowError if it does not fit; bounded callers never see it."""
     return value.to_bytes(32, "big")
+
+
+def _chain_form(text: str) -> tuple[int, bytes]:
+    """Codec and digest of a CID. Raises ManifestError if the contracts cannot express it."""
+    try:
+        return Cid.parse(text).to_chain()
+    except CidError as error:
+        raise ManifestError(
+            f"{text[:80]!a} is not a CIDv1 with sha2-256 in base32",
+            remedy="compute it with `steelyard content cid`",
+        ) from error

@@ -1,30 +1,29 @@
-"""The parts of a manifest, each with its reader (from hostile JSON) and its writer.
+"""The schema of a manifest: each part with its reader (from hostile JSON) and its writer.
 
-Numbers that are no integers are decimal strings ("0.05"), 16.16 fixed point is its integer, and `bound2` is a
-string, since other languages' JSON readers lose integers above 2^53.
+Numbers that are not integers are decimal strings ("0.05"), 16.16 fixed point is its integer, and `bound2` is
+a string, since other languages' JSON readers lose integers above 2^53.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import asdict, dataclass
 
-from steelyard.core.encodings import Encoding
-from steelyard.core.numbers import MAX_BLOCKS, MAX_SCALE_BITS, ONE
-from steelyard.core.rules import MAX_ENERGY, MAX_LR, MAX_UPDATES, MAX_WEIGHT, AggregationConfig, Rule
-from steelyard.errors import ManifestError
+from steelyard.core.cid import Cid
+from steelyard.core.encoding_spec import ENCODINGS, Encoding
+from steelyard.core.numbers import MAX_BLOCKS, ONE
+from steelyard.core.rules import MAX_ENERGY, MAX_LR, MAX_WEIGHT, RULES, AggregationConfig, Rule
+from steelyard.errors import CidError
 from steelyard.jobs import membership
 from steelyard.jobs.canonical_json import JsonNode
 
-ENCODINGS = tuple(encoding.name.lower() for encoding in Encoding)
-RULES = tuple(rule.name.lower() for rule in Rule)
+ENCODING_NAMES = tuple(spec.name for spec in ENCODINGS)
+RULE_NAMES = tuple(spec.name for spec in RULES)
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "linear", "cosine")
 MAX_ROWS = 2**32
 MAX_FILE = 2**40  # bytes of a shard
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,5})(\.[0-9]{1,9})?")
 _FACTOR = re.compile(r"0(\.[0-9]{1,9})?|1")
 _HASH = re.compile(r"0x[0-9a-f]{64}")
@@ -37,51 +36,24 @@ def read_cid(node: JsonNode) -> str:
     """A CID that the contracts can express."""
     cid = node.text(_CID, "a CIDv1 in base32")
     try:
-        membership.split_cid(cid)
-    except ManifestError:
-        node.fail("is no CIDv1 with sha2-256, as raw or dag-pb")
+        Cid.parse(cid)
+    except CidError:
+        node.fail("is not a CIDv1 with sha2-256, as raw or dag-pb")
     return cid
-
-
-@dataclass(frozen=True, kw_only=True)
-class TensorSpec:
-    """One tensor of the weight vector; its place follows from its position in the manifest's list."""
-
-    name: str
-    shape: tuple[int, ...]
-    scale_bits: int
-
-    @property
-    def size(self) -> int:
-        """Its number of values."""
-        return math.prod(self.shape)
-
-    @classmethod
-    def read(cls, node: JsonNode, most_values: int) -> TensorSpec:
-        """Raises ManifestError for a bad name, over 8 dimensions, over `most_values`, or bad scale bits."""
-        got = node.fields(("name", "shape", "scale_bits"))
-        shape = tuple(side.integer(1, most_values) for side in got["shape"].items(8))
-        if math.prod(shape) > most_values:
-            got["shape"].fail(f"has {math.prod(shape)} values, over the limit of {most_values}")
-        name = got["name"].text(_NAME, "a tensor's name")
-        return cls(name=name, shape=shape, scale_bits=got["scale_bits"].integer(0, MAX_SCALE_BITS))
-
-    def json(self) -> dict[str, object]:
-        return {"name": self.name, "scale_bits": self.scale_bits, "shape": list(self.shape)}
 
 
 def read_step(node: JsonNode) -> AggregationConfig:
     """The arithmetic of a job. Raises ManifestError for an unknown name or a number out of range."""
     got = node.fields(("block_count", "encoding", "rule", "trim", "beta", "lr", "bound2"))
-    rule = Rule[got["rule"].choice(RULES).upper()]
+    rule = Rule[got["rule"].choice(RULE_NAMES).upper()]
     bound2 = int(got["bound2"].text(_UINT96, "a decimal integer below 2^96"))
     if bound2 > MAX_ENERGY:
-        got["bound2"].fail("is no decimal integer below 2^96")
+        got["bound2"].fail("is not a decimal integer below 2^96")
     return AggregationConfig(
         block_count=got["block_count"].integer(1, MAX_BLOCKS),
-        encoding=Encoding[got["encoding"].choice(ENCODINGS).upper()],
+        encoding=Encoding[got["encoding"].choice(ENCODING_NAMES).upper()],
         rule=rule,
-        trim=got["trim"].integer(0, (MAX_UPDATES - 1) // 2 if rule is Rule.TRIMMED_MEAN else 0),
+        trim=got["trim"].integer(0, RULES[rule].max_trim),
         beta=got["beta"].integer(0, ONE),
         lr=got["lr"].integer(0, MAX_LR),
         bound2=bound2,
@@ -89,10 +61,10 @@ def read_step(node: JsonNode) -> AggregationConfig:
 
 
 def step_json(step: AggregationConfig) -> dict[str, object]:
-    """What `read_step` reads."""
+    """The JSON that `read_step` reads."""
     names = {
-        "encoding": step.encoding.name.lower(),
-        "rule": step.rule.name.lower(),
+        "encoding": step.encoding.spec.name,
+        "rule": RULES[step.rule].name,
         "bound2": str(step.bound2),
     }
     return {**asdict(step), **names}
@@ -121,7 +93,7 @@ class Shard:
     """One member's place: a data file with its weight and, in a job by invitation, who may take it."""
 
     index: int  # its position in the manifest's list
-    cid: str  # empty, by invitation only, where the member keeps its data at home
+    cid: str  # empty, by invitation only, if the member keeps its data at home
     weight: int  # 1 to 2^20 - 1
     rows: int
     size: int  # bytes; 0 of data at home
@@ -170,7 +142,7 @@ class InitialModel:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """What a worker does with its rows in one round."""
+    """How a worker trains in one round."""
 
     local_epochs: int = 1
     batch_size: int = 64
@@ -180,7 +152,7 @@ class TrainingConfig:
     round_decay: str = "1"  # the learning rate's factor from one round to the next, 0 to 1
     momentum: str = "0.9"
     weight_decay: str = "0"
-    clip_norm: str = "2"  # longest gradient of a step, 0 = any: skewed shards throw a fresh net off otherwise
+    clip_norm: str = "2"  # longest gradient of a step, 0 = any: without it, skewed shards can diverge
     max_rows: int = 0  # rows that one epoch draws, 0 = all
     seed: int = 1
 

@@ -1,4 +1,4 @@
 """Local training: recipes, data, and the child process that trains.
 
-Only that child imports torch, in `recipes.image_cnn_torch`. It imports nothing of chain, wallet or node.
+Only that process imports torch, in `recipes/*_torch.py`. It imports nothing of chain, wallet or node.
 """

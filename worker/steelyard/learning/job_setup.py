@@ -1,12 +1,12 @@
-"""Putting a job together, and checking that a manifest fits its recipe."""
+"""Composing a job's manifest and initial model, and checking a manifest against its recipe."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from steelyard.core.files import write_state
 from steelyard.core.rules import AggregationConfig
+from steelyard.core.state_file import write_state
 from steelyard.errors import ManifestError
 from steelyard.jobs.manifest import DataFile, InitialModel, Manifest, Shard, TensorSpec, TrainingConfig
 from steelyard.learning.data import Rows
@@ -15,45 +15,31 @@ from steelyard.learning.recipes.base import Architecture
 from steelyard.learning.safetensors_file import read_tensors
 from steelyard.learning.vector import blocks_of, flatten
 
-DEMO_ARCHITECTURE: Architecture = {
-    "channels": 1,
-    "height": 28,
-    "width": 28,
-    "classes": 10,
-    "mean": 33,
-    "deviation": 79,
-    "filters": (16, 32),
-}
-"""MNIST, 13,242 parameters."""
-
 DEMO_TRAINING = TrainingConfig(batch_size=64, learning_rate="0.08", round_decay="0.7")
-"""For six rounds on four Dirichlet(0.5) shards; benchmarks/README.md says how far they come."""
+"""For six rounds on four Dirichlet(0.5) shards; benchmarks/README.md has the accuracy."""
 
 
 def tensor_specs(recipe: str, architecture: Architecture) -> tuple[TensorSpec, ...]:
-    """The tensors that a recipe makes of an architecture. Raises TrainingError where it does not take it."""
-    return tuple(
-        TensorSpec(name=tensor.name, shape=tensor.shape, scale_bits=tensor.scale_bits)
-        for tensor in recipe_named(recipe).layout(architecture)
-    )
+    """The tensors of a recipe's architecture. Raises TrainingError if the recipe does not take it."""
+    return recipe_named(recipe).layout(architecture)
 
 
 def block_count_of(recipe: str, architecture: Architecture) -> int:
-    """The blocks of such a model, which the job's step must name."""
+    """The number of blocks of such a model, which the job's step contains."""
     return blocks_of(tensor_specs(recipe, architecture))
 
 
 def write_initial(recipe: str, architecture: Architecture, seed: int, target: Path) -> bytes:
-    """Write the first model as a state file; the same seed gives the same file anywhere. Returns its root."""
+    """Write the initial model as a state file; a seed gives the same file anywhere. Returns its root."""
     specs = tensor_specs(recipe, architecture)
     values = flatten(recipe_named(recipe).initial(architecture, seed), specs)
     return write_state(target, values, blocks_of(specs))
 
 
 def write_initial_from(source: Path, recipe: str, architecture: Architecture, target: Path) -> bytes:
-    """Write a safetensors file's tensors as the first model's state file. Returns its root.
+    """Write a safetensors file's tensors as the initial model's state file. Returns its root.
 
-    Raises FormatError for another file, QuantizeError for a tensor that is missing, of another shape, or not
+    Raises FormatError for other files, QuantizeError for a tensor that is missing, of another shape, or not
     finite.
     """
     specs = tensor_specs(recipe, architecture)
@@ -72,7 +58,7 @@ def compose(
     initial: InitialModel,
     training: TrainingConfig,
 ) -> Manifest:
-    """A manifest of these parts, checked as a stranger's would be. Raises ManifestError, TrainingError."""
+    """A manifest of these parts, checked as one from another party. Raises ManifestError, TrainingError."""
     manifest = Manifest(
         name=name,
         recipe=recipe,
@@ -90,24 +76,26 @@ def compose(
 
 def check_rows(manifest: Manifest, rows: Rows) -> None:
     """Raise TrainingError unless the recipe takes these rows."""
-    recipe_named(manifest.recipe).intake(manifest.architecture).check(rows)
+    recipe_named(manifest.recipe).input_spec(manifest.architecture).check(rows)
 
 
 def check_recipe(manifest: Manifest) -> None:
-    """Raise unless this version has the recipe and it makes exactly the manifest's tensors.
+    """Check that this version has the recipe and that it makes exactly the manifest's tensors.
 
-    TrainingError for an unknown recipe or an architecture that it refuses, ManifestError for other tensors.
+    Raises TrainingError for an unknown recipe or an architecture that it refuses, ManifestError for other
+    tensors.
     """
-    ours = tensor_specs(manifest.recipe, manifest.architecture)
-    if ours == manifest.tensors:
+    expected = tensor_specs(manifest.recipe, manifest.architecture)
+    if expected == manifest.tensors:
         return
-    for mine, theirs in zip(ours, manifest.tensors, strict=False):
-        if mine != theirs:
+    for own, listed in zip(expected, manifest.tensors, strict=False):
+        if own != listed:
             raise ManifestError(
-                f"the manifest lists {theirs}, the recipe {manifest.recipe} makes {mine}",
+                f"the manifest lists {listed}, the recipe {manifest.recipe} makes {own}",
                 remedy="do not join",
             )
     raise ManifestError(
-        f"the manifest lists {len(manifest.tensors)} tensors, the recipe {manifest.recipe} makes {len(ours)}",
+        f"the manifest lists {len(manifest.tensors)} tensors, "
+        f"the recipe {manifest.recipe} makes {len(expected)}",
         remedy="do not join",
     )

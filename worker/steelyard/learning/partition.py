@@ -1,11 +1,11 @@
-"""Splitting rows among members: alike, skewed by label, or as the rows belong together by nature.
+"""Splitting rows among members: IID, skewed by label (Dirichlet), or by the values of a column.
 
-The definitions are those of flwr-datasets: `iid` is its IidPartitioner; `dirichlet` shares each label out by
-its own draw from Dirichlet(alpha), as in Hsu, Qi and Brown (2019, arXiv:1909.06335) and its
-DirichletPartitioner with self_balancing off; `by` is its NaturalIdPartitioner where there are as many values
-as shards, and keeps all rows of a value in one shard where there are more. The package itself brings 48
-others, holds Rich below 15, and its split may change with its version. A shard's CID must not.
-`RandomState` is NumPy's frozen generator: the same seed gives the same split for good.
+The definitions are those of flwr-datasets: `iid` is its IidPartitioner; `dirichlet` splits each label by its
+own draw from Dirichlet(alpha), as in Hsu, Qi and Brown (2019, arXiv:1909.06335) and its DirichletPartitioner
+without self_balancing; `by` is its NaturalIdPartitioner if the column has as many values as there are shards;
+if it has more, all rows of a value go to one shard. The package itself has 48 dependencies, pins Rich below
+15, and its split may change with its version. A shard's CID must not change. `RandomState` is NumPy's frozen
+generator: the same seed always gives the same split.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _TRIES = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Partition:
-    """How rows are split: what a person writes as `iid`, `dirichlet:0.5` or `by:hospital`."""
+    """How to split rows, written as `iid`, `dirichlet:0.5` or `by:hospital`."""
 
     alpha: float = 0.0  # of the Dirichlet draw; 0 = none
-    column: str = ""  # whose values keep together
+    column: str = ""  # rows with the same value stay together
 
     @classmethod
     def parse(cls, text: str) -> Partition:
@@ -51,12 +51,13 @@ class Partition:
     def split(self, labels: Bytes, groups: Int64 | None, shards: int, seed: int) -> list[Int64]:
         """Row numbers of each shard, ascending.
 
-        labels: (rows,). groups: (rows,), a number for each value of `column`. Raises ConfigError where some
-        shard would have no row.
+        labels: (rows,). groups: (rows,), a number for each value of `column`. Raises ConfigError if a
+        shard would have no rows.
         """
         if not 1 <= shards <= len(labels):
             raise ConfigError(
-                f"{shards} shards of {len(labels)} rows", remedy="use at least one row a shard, and one shard"
+                f"{shards} shards of {len(labels)} rows",
+                remedy="use at least one shard, and one row for each",
             )
         if self.column and groups is not None:
             return natural_partition(groups, shards)
@@ -68,10 +69,10 @@ class Partition:
 def dirichlet_partition(
     labels: Bytes, shards: int, *, alpha: float = 0.5, seed: int = 0, min_rows: int = 1
 ) -> list[Int64]:
-    """Row numbers of each shard, ascending; every label is shared out by a draw from Dirichlet(alpha).
+    """Row numbers of each shard, ascending; every label is split by a draw from Dirichlet(alpha).
 
-    labels: (rows,). Small alphas give each shard few labels, large ones all alike. Draws again until every
-    shard has `min_rows`. Raises ConfigError where that does not come about.
+    labels: (rows,). A small alpha gives each shard few labels, a large one similar distributions. Draws again
+    until every shard has `min_rows`. Raises ConfigError after 1,000 draws.
     """
     if shards < 1 or alpha <= 0:
         raise ConfigError(
@@ -89,9 +90,11 @@ def dirichlet_partition(
 
 
 def iid_partition(labels: Bytes, shards: int, *, seed: int = 0) -> list[Int64]:
-    """Row numbers of each shard, ascending: a random split into equal shards, give or take a row."""
+    """Row numbers of each shard, ascending: a random split; sizes differ by at most one row."""
     if not 1 <= shards <= len(labels):
-        raise ConfigError(f"{shards} shards of {len(labels)} rows", remedy="use at least one row a shard")
+        raise ConfigError(
+            f"{shards} shards of {len(labels)} rows", remedy="use at least one row for each shard"
+        )
     order = np.random.RandomState(seed).permutation(len(labels))
     return [np.sort(part).astype(np.int64) for part in np.array_split(order, shards)]
 
@@ -99,14 +102,15 @@ def iid_partition(labels: Bytes, shards: int, *, seed: int = 0) -> list[Int64]:
 def natural_partition(groups: Int64, shards: int) -> list[Int64]:
     """Row numbers of each shard, ascending; rows of one group stay together.
 
-    groups: (rows,), numbers from 0. With as many groups as shards each shard is one, in the groups' order; of
-    more, the largest group left goes to the smallest shard. Raises ConfigError for fewer groups than shards.
+    groups: (rows,), numbers from 0. With as many groups as shards, each group is one shard, in the groups'
+    order. With more, the largest remaining group goes to the smallest shard. Raises ConfigError for fewer
+    groups than shards.
     """
     sizes = np.bincount(groups)
     present = np.flatnonzero(sizes)
     if len(present) < shards:
         raise ConfigError(
-            f"{len(present)} different values make no {shards} shards",
+            f"{len(present)} different values cannot fill {shards} shards",
             remedy=f"use at most {len(present)} shards, or another column",
         )
     owner = np.zeros(len(sizes), np.int64)
@@ -121,19 +125,19 @@ def natural_partition(groups: Int64, shards: int) -> list[Int64]:
 
 
 def rows_of(owner: Int64, shards: int) -> list[Int64]:
-    """Row numbers of each shard, ascending.  owner: (rows,), a shard for each row; negative = of none."""
+    """Row numbers of each shard, ascending.  owner: (rows,), a shard for each row; negative = none."""
     order = np.argsort(owner, kind="stable")
     ends = np.searchsorted(owner[order], np.arange(shards + 1))
     return [order[start:end].astype(np.int64) for start, end in pairwise(ends)]
 
 
 def _draw(labels: Bytes, shards: int, alpha: float, random: np.random.RandomState) -> list[Int64]:
-    taken: list[list[Int64]] = [[] for _ in range(shards)]
+    rows_of_shards: list[list[Int64]] = [[] for _ in range(shards)]
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         random.shuffle(rows)
         shares = random.dirichlet(np.full(shards, alpha))
         cuts = np.round(np.cumsum(shares)[:-1] * len(rows)).astype(np.int64)
-        for shard, piece in zip(taken, np.split(rows, cuts), strict=True):
+        for shard, piece in zip(rows_of_shards, np.split(rows, cuts), strict=True):
             shard.append(piece)
-    return [np.sort(np.concatenate(pieces)).astype(np.int64) for pieces in taken]
+    return [np.sort(np.concatenate(pieces)).astype(np.int64) for pieces in rows_of_shards]

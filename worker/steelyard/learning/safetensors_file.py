@@ -1,7 +1,7 @@
-"""Safetensors files, written byte for byte the same everywhere and read without trust.
+"""Safetensors files: identical bytes on every machine, and untrusted files are checked when read.
 
-A file is 8 bytes of header length (little-endian), the header (JSON: name -> dtype, shape, data_offsets), the
-data. The safetensors package writes the same format, but in an order of its own that may change with its
+A file is 8 bytes of header length (little-endian), the header (JSON: name -> dtype, shape, data_offsets) and
+the data. The safetensors package writes the same format, but its order of tensors may change with its
 version; a published model must have one CID.
 """
 
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.core.files import atomic
 from steelyard.errors import FormatError
 from steelyard.jobs.canonical_json import check_depth
+from steelyard.util.atomic import atomic
 
 DTYPES: Mapping[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "U8": np.dtype("u1")}
 MAX_HEADER = 1 << 20
@@ -32,9 +32,9 @@ Layout = tuple[str, str, tuple[int, ...]]
 
 
 def write_stream(path: Path, layout: Sequence[Layout], arrays: Iterable[NDArray[Any]]) -> None:
-    """Write tensors as they come, so that memory holds no more than one.
+    """Write tensors one by one, so that memory holds at most one.
 
-    Raises FormatError where an array has another dtype or size than the layout says, DiskFull without room.
+    Raises FormatError if an array does not have the layout's dtype and size, DiskFull.
     """
     with atomic(path) as file:
         file.write(header_of(layout))
@@ -42,7 +42,7 @@ def write_stream(path: Path, layout: Sequence[Layout], arrays: Iterable[NDArray[
             if values.dtype != DTYPES[code] or values.size != math.prod(shape):
                 raise FormatError(
                     f"tensor {name!r} is {values.dtype} {values.shape}, not {code} {shape}",
-                    remedy="give the tensors in the order and the types of the layout",
+                    remedy="give the tensors in the order and with the types of the layout",
                 )
             file.write(np.ascontiguousarray(values).data)
 
@@ -56,8 +56,8 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
 def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     """Map the file's tensors into memory, read-only, in the order of their bytes.
 
-    Raises FormatError unless the file is exactly a header and the tensors that it describes, without gap or
-    overlap.
+    Raises FormatError unless the file is exactly a header and the tensors that it describes, without gaps or
+    overlaps.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -70,7 +70,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     end = 0
     for name, code, shape, begin, stop in sorted(entries, key=lambda entry: entry[3:]):
         if begin != end or stop - begin != math.prod(shape) * DTYPES[code].itemsize or stop > data.size:
-            raise _malformed(path, f"tensor {name[:40]!a} does not lie where its shape says")
+            raise _malformed(path, f"tensor {name[:40]!a} has offsets that do not match its shape")
         tensors[name] = data[begin:stop].view(DTYPES[code]).reshape(shape)
         end = stop
     if end != data.size:
@@ -79,7 +79,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def header_of(layout: Sequence[Layout]) -> bytes:
-    """What stands before the data: the length and the JSON. The tensors follow in the layout's order."""
+    """The bytes before the data: length and JSON. The tensors follow in the layout's order."""
     entries, offset = {}, 0
     for name, code, shape in layout:
         stop = offset + math.prod(shape) * DTYPES[code].itemsize
@@ -93,11 +93,11 @@ def header_of(layout: Sequence[Layout]) -> bytes:
 def _entries(path: Path, header: bytes) -> Iterator[tuple[str, str, tuple[int, ...], int, int]]:
     try:
         check_depth(header)
-        fields = json.loads(header.decode("utf-8"))  # bytes would be read as UTF-16 too
+        fields = json.loads(header.decode("utf-8"))  # json would also accept UTF-16 bytes
     except ValueError as error:
-        raise _malformed(path, f"a header that is no JSON ({error})") from None
+        raise _malformed(path, f"a header that is not JSON ({error})") from None
     if not isinstance(fields, dict):
-        raise _malformed(path, "a header that is no object")
+        raise _malformed(path, "a header that is not an object")
     return (_entry(path, name, entry) for name, entry in fields.items() if name != "__metadata__")
 
 
@@ -106,9 +106,9 @@ def _entry(path: Path, name: str, entry: object) -> tuple[str, str, tuple[int, .
         raise _malformed(path, f"tensor {name[:40]!a} without dtype, shape and data_offsets")
     code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(code, str) or code not in DTYPES:
-        raise _malformed(path, f"tensor {name[:40]!a} of another dtype than {' or '.join(DTYPES)}")
+        raise _malformed(path, f"tensor {name[:40]!a} of a dtype that is not {' or '.join(DTYPES)}")
     if not _whole_numbers(shape, MAX_DIMENSIONS) or not _whole_numbers(offsets, 2) or len(offsets) != 2:
-        raise _malformed(path, f"tensor {name[:40]!a} with an impossible shape or place")
+        raise _malformed(path, f"tensor {name[:40]!a} with an impossible shape or offset")
     return name, code, tuple(shape), offsets[0], offsets[1]
 
 
@@ -121,5 +121,5 @@ def _whole_numbers(values: object, most: int) -> bool:
 
 def _malformed(path: Path, cause: str) -> FormatError:
     return FormatError(
-        f"{path} is no safetensors file that we accept: {cause}", remedy="fetch it again by its CID"
+        f"{path} is not an acceptable safetensors file: {cause}", remedy="fetch it again by its CID"
     )

@@ -1,10 +1,10 @@
-"""Training and testing for a node: state file in, state file out, in a process of its own.
+"""Training and testing for a node, in a separate process: state file in, state file out.
 
     trainer = Trainer(home / "training")
     metrics = await trainer.train(manifest, state=..., data=..., out=..., round_=1, member="3", deadline_s=60)
 
-The result is a function of the state, the data, the manifest's training section, `round_` and `member`, on
-one machine. Whatever the child does, the node goes on: its death is a TrainingError after one more try.
+On one machine, the result is a function of the state, the data, the manifest's training section, `round_` and
+`member`. A failure of the child does not stop the node: it is retried once, then raises TrainingError.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from steelyard.learning.vector import safetensors_to_state, state_to_safetensors
 __all__ = ["EvalMetrics", "TrainMetrics", "Trainer", "TrainerSettings", "TrainingProgress", "round_options"]
 
 _ATTEMPTS = 2
-_REPORT = "report this with trainer.log: the recipe broke the contract of learning/child.py"
+_REPORT = "report this with trainer.log: the recipe violated the protocol of learning/child.py"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainMetrics:
-    """What came of a round's training."""
+    """Metrics of a round's training."""
 
     rows: int  # rows seen, repeats counted
     steps: int
@@ -44,7 +44,7 @@ class TrainMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class EvalMetrics:
-    """What came of a test."""
+    """Metrics of a test."""
 
     rows: int
     correct: int
@@ -53,13 +53,13 @@ class EvalMetrics:
 
     @property
     def accuracy(self) -> float:
-        """Share of rows labelled rightly, 0 to 1."""
+        """Share of correctly labelled rows, 0 to 1."""
         return self.correct / self.rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingProgress:
-    """How far the present work is."""
+    """Progress of the request in progress."""
 
     step: int
     steps: int
@@ -71,7 +71,7 @@ _Metrics = TypeVar("_Metrics", TrainMetrics, EvalMetrics)
 
 
 class Trainer:
-    """One worker's training process, started when first needed and again after a crash."""
+    """One worker's training process, started on first use and restarted after a crash."""
 
     def __init__(self, scratch: Path, settings: TrainerSettings | None = None) -> None:
         self._scratch = scratch.absolute()
@@ -94,12 +94,12 @@ class Trainer:
         return self._child.pid if self._child and self._child.alive else None
 
     async def start(self) -> None:
-        """Start the child now, so that torch is there when needed. Raises TrainingError without torch."""
+        """Start the child now, so that torch is imported before it is needed. Raises TrainingError."""
         async with self._lock:
             await self._running(self._settings.start_timeout_s)
 
     async def close(self) -> None:
-        """End the child for good; what was under way fails. A second call does nothing."""
+        """End the child permanently; a request in progress fails. A second call does nothing."""
         self._closed = True
         child, self._child = self._child, None
         if child:
@@ -118,8 +118,8 @@ class Trainer:
     ) -> TrainMetrics:
         """Train from `state` on `data` and write the local model, quantized, as the state file `out`.
 
-        round_: 1 for the first. member: who trains, so that no two draw alike.
-        Raises TrainingError (no torch, deadline, crashed twice, unfit data), QuantizeError where training
+        round_: 1 for the first. member: part of the seed, so that members draw differently.
+        Raises TrainingError (no torch, deadline, two crashes, unsuitable data), QuantizeError if training
         diverged.
         """
         check_recipe(manifest)
@@ -134,7 +134,7 @@ class Trainer:
             }
             metrics = _read(TrainMetrics, await self._ask(request, deadline_s))
             if not local.exists():
-                raise TrainingError("the training process left no weights", remedy=_REPORT)
+                raise TrainingError("the training process wrote no weights", remedy=_REPORT)
             await asyncio.to_thread(safetensors_to_state, local, out, manifest.tensors)
         return metrics
 
@@ -150,7 +150,7 @@ class Trainer:
         return _read(EvalMetrics, metrics)
 
     async def _ask(self, request: dict[str, Any], deadline_s: float) -> dict[str, Any]:
-        """Ask the child, and once more a fresh one if it dies: the same request gives the same answer."""
+        """Send the request, once more to a new child if the first dies: the answer is the same."""
         ends = time.monotonic() + deadline_s
         async with self._lock:
             for attempt in range(1, _ATTEMPTS + 1):
@@ -166,9 +166,9 @@ class Trainer:
         raise TrainingError("no attempt was made", remedy=_REPORT)
 
     async def _running(self, left_s: float) -> Child:
-        """The child, started if need be, which may take what is left of a deadline and no more."""
+        """The child, started if necessary within `left_s` seconds."""
         if self._closed:
-            raise TrainingError("the trainer was closed", remedy="make a new one")
+            raise TrainingError("the trainer was closed", remedy="create a new one")
         if self._child is None or not self._child.alive:
             self._scratch.mkdir(parents=True, exist_ok=True)
             start_s = min(left_s, self._settings.start_timeout_s)
@@ -183,7 +183,7 @@ class Trainer:
 
     @contextlib.contextmanager
     def _files(self) -> Iterator[tuple[Path, Path]]:
-        """Names for weights in and weights out, removed afterwards."""
+        """Paths for input and output weights; the files are removed afterwards."""
         self._scratch.mkdir(parents=True, exist_ok=True)
         number = next(self._numbers)
         names = [self._scratch / f"{kind}-{number}.safetensors" for kind in ("weights", "local")]
@@ -195,12 +195,12 @@ class Trainer:
 
 
 def _read(kind: type[_Metrics], metrics: dict[str, Any]) -> _Metrics:
-    """The child's numbers as a dataclass. Raises TrainingError where one is missing."""
+    """The child's metrics as a dataclass. Raises TrainingError if one is missing."""
     try:
         return kind(**{name: metrics[name] for name in kind.__dataclass_fields__})
     except KeyError as missing:
         raise TrainingError(
-            f"the training process left {missing} out of its metrics", remedy=_REPORT
+            f"the training process sent no {missing} in its metrics", remedy=_REPORT
         ) from None
 
 

@@ -1,7 +1,7 @@
-"""From named float tensors to the weight vector and back (protocol.md section 1).
+"""Conversion between named float tensors and the weight vector (protocol.md section 1).
 
-The vector is the tensors in the manifest's order, flattened in C order and joined, as int32, padded with
-zeros to a multiple of 32. A state file holds it big-endian; a safetensors file holds the floats.
+The vector is the tensors in the manifest's order, flattened in C order, concatenated and quantized to int32,
+then padded with zeros to a multiple of 32. A state file holds it big-endian; a safetensors file holds floats.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from steelyard.core.files import atomic, open_state
 from steelyard.core.kernels.arrays import Float32, Int32
 from steelyard.core.numbers import BLOCK_VALUES, STATE_BLOCK, block_count, dequantize, quantize
+from steelyard.core.state_file import open_state
 from steelyard.errors import FormatError, QuantizeError
 from steelyard.jobs.manifest import TensorSpec
 from steelyard.learning.safetensors_file import read_tensors, write_stream
+from steelyard.util.atomic import atomic
 
 
 def flatten(tensors: Mapping[str, Float32], specs: Sequence[TensorSpec]) -> Int32:
@@ -33,7 +34,7 @@ def flatten(tensors: Mapping[str, Float32], specs: Sequence[TensorSpec]) -> Int3
 
 
 def unflatten(values: Int32, specs: Sequence[TensorSpec]) -> dict[str, Float32]:
-    """The float tensors of a weight vector (block count * 32,), in order. Raises FormatError for others."""
+    """The float tensors of a weight vector (block count * 32,). Raises FormatError for another size."""
     if values.shape != (blocks_of(specs) * BLOCK_VALUES,):
         raise FormatError(
             f"{values.shape} values for {len(specs)} tensors that fill {blocks_of(specs)} blocks",
@@ -50,7 +51,7 @@ def unflatten(values: Int32, specs: Sequence[TensorSpec]) -> dict[str, Float32]:
 def state_to_safetensors(state: Path, target: Path, specs: Sequence[TensorSpec]) -> None:
     """Write a state file's floats as safetensors, a tensor at a time; the same state gives the same bytes.
 
-    Raises FormatError where the state file has another length than these tensors ask for.
+    Raises FormatError if the state file does not have the length of these tensors.
     """
     values = open_state(state, blocks_of(specs)).data.view(">i4")
 
@@ -64,9 +65,9 @@ def state_to_safetensors(state: Path, target: Path, specs: Sequence[TensorSpec])
 
 
 def safetensors_to_state(source: Path, target: Path, specs: Sequence[TensorSpec]) -> None:
-    """Write the weight vector of a safetensors file as a state file; it appears only when it is whole.
+    """Write the weight vector of a safetensors file as a state file, which appears when it is complete.
 
-    Raises QuantizeError as `flatten` does, FormatError for a file that is no safetensors.
+    Raises QuantizeError as `flatten` does, FormatError for a file that is not safetensors.
     """
     tensors = read_tensors(source)
     with atomic(target) as file:
@@ -77,7 +78,7 @@ def safetensors_to_state(source: Path, target: Path, specs: Sequence[TensorSpec]
 
 
 def blocks_of(specs: Sequence[TensorSpec]) -> int:
-    """Blocks that these tensors fill."""
+    """The number of blocks that these tensors fill."""
     return block_count(sum(spec.size for spec in specs))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from steelyard.chain.client import ChainClient
 from steelyard.chain.networks import default_state_dir
+from steelyard.chain.types import ZERO_ADDRESS
 from steelyard.chain.wallets import Keystores, Wallet
 from steelyard.content import ContentStore
 from steelyard.core import kernels
@@ -21,7 +22,7 @@ from steelyard.nodes.crashpoints import crashpoint
 from steelyard.nodes.factories import NodeFactories
 from steelyard.nodes.files.results import Results
 from steelyard.nodes.files.updates import Updates
-from steelyard.nodes.job_info import ZERO_ADDRESS, JobInfo
+from steelyard.nodes.job_info import JobInfo
 from steelyard.nodes.journal import Journal
 from steelyard.nodes.reporting import Listener, Reporter
 from steelyard.nodes.state.local import LocalState

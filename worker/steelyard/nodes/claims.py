@@ -44,7 +44,7 @@ async def read_view(client: ChainClient, job: int) -> View:
         if batch is None:
             break
         if batch.rollback_to is not None:
-            events = [event for event in events if event.at.block <= batch.rollback_to]
+            events = [event for event in events if event.position.block <= batch.rollback_to]
         events += [event for event in batch.events if concerns(job, event)]
     return fold(job, events)
 
@@ -129,7 +129,7 @@ async def claim_own(context: NodeContext) -> None:
     for receipt in receipts:
         context.report.emit(
             "tx",
-            what=receipt.what.rpartition(".")[2],
+            what=receipt.description.rpartition(".")[2],
             intent=receipt.intent,
             hash=receipt.hash,
             block=receipt.block,

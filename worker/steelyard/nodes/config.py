@@ -8,7 +8,7 @@ from pathlib import Path
 
 from steelyard.chain.networks import Network
 from steelyard.chain.passwords import Passwords
-from steelyard.content.config import StoreConfig
+from steelyard.content.store import StoreConfig
 from steelyard.errors import ConfigError
 from steelyard.learning.process import TrainerSettings
 

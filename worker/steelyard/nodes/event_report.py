@@ -25,7 +25,7 @@ def report_event(report: Reporter, view: View, event: Event) -> None:
     fields = format_fields(event)
     if isinstance(event, ev.Attested) and opening is not None and event.slot in opening.submissions:
         fields["worker"] = opening.submissions[event.slot].worker
-    report.emit(kind, serial=serial, round_=number, block=event.at.block, **fields)
+    report.emit(kind, serial=serial, round_=number, block=event.position.block, **fields)
 
 
 def _hex(value: bytes) -> str:
@@ -79,7 +79,7 @@ def _convicted(event: ev.Convicted) -> dict[str, Json]:
         "poster": event.poster,
         "prover": event.prover,
         "rewarded": event.rewarded,
-        "tx": event.at.transaction,
+        "tx": event.position.transaction,
     }
 
 
@@ -88,7 +88,7 @@ def _malformed(event: ev.UpdateMalformed) -> dict[str, Json]:
         "worker": event.worker,
         "slot": event.slot,
         "prover": event.prover,
-        "tx": event.at.transaction,
+        "tx": event.position.transaction,
     }
 
 
@@ -100,7 +100,7 @@ _FORMATTERS: dict[str, tuple[str, _Fields]] = {
     "Attested": ("attestation", _attested),
     "Posted": ("post", _posted),
     "Held": ("held", lambda e: {"id": _hex(e.id), "worker": e.worker, "slot": e.slot}),
-    "HeldByAll": ("held_by_all", lambda e: {"id": _hex(e.id), "final_at": e.final_at}),
+    "ThresholdHeld": ("threshold_held", lambda e: {"id": _hex(e.id), "final_at": e.final_at}),
     "Final": ("final", lambda e: {"id": _hex(e.id)}),
     "ResultVoid": ("void", _void),
     "OpeningVoid": ("opening_void", lambda _: {}),

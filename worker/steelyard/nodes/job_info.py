@@ -10,6 +10,7 @@ from pathlib import Path
 from steelyard.chain.client import ChainClient
 from steelyard.chain.contracts import Contracts
 from steelyard.chain.generated.structs import JobTerms
+from steelyard.chain.types import ZERO_ADDRESS
 from steelyard.content import FOREVER, Cid, ContentStore
 from steelyard.core.encodings import Encoding
 from steelyard.core.numbers import STATE_BLOCK
@@ -21,7 +22,6 @@ from steelyard.jobs.manifest import MEMBERSHIPS, JobFacts, Manifest
 
 MAX_MANIFEST = 1 << 24  # bytes
 DAY_S = 86_400.0
-ZERO_ADDRESS = "0x" + "00" * 20
 
 
 @dataclass(frozen=True, kw_only=True)

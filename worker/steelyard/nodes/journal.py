@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steelyard.chain.abi_version import abi_fingerprint, other_abi
 from steelyard.chain.follower import Batch, Cursor
 from steelyard.chain.types import Event
 from steelyard.errors import DiskFull, JournalError
 from steelyard.nodes.crashpoints import crashpoint
 from steelyard.nodes.state import event_log
+from steelyard.util.sqlite import transaction
 
 VERSION = "1"
 _SCHEMA = """
@@ -62,7 +64,8 @@ class Journal:
                 f"{path} cannot be opened: {error}",
                 remedy="stop the other node that uses this home, or move a damaged file away",
             ) from error
-        self._identify({**identity, "version": VERSION})
+        self._check_abi()
+        self._identify({"abi": abi_fingerprint(), **identity, "version": VERSION})
 
     def close(self) -> None:
         """Close the file and release its lock."""
@@ -87,7 +90,7 @@ class Journal:
                 db.execute("DELETE FROM event WHERE block > ?", (batch.rollback_to,))
             db.executemany(
                 "INSERT OR REPLACE INTO event VALUES (?,?,?,?)",
-                [(event.at.block, event.at.index, *event_log.dump(event)) for event in events],
+                [(event.position.block, event.position.index, *event_log.dump(event)) for event in events],
             )
             db.execute("INSERT OR REPLACE INTO fact VALUES ('cursor', ?)", (batch.cursor.dump(),))
         crashpoint("batch.after")
@@ -129,6 +132,17 @@ class Journal:
             db.execute("DELETE FROM intent WHERE name = ?", (name,))
 
     # ------------------------------------------------------------------ private
+    def _check_abi(self) -> None:
+        """Refuse a journal with events of another ABI.  Raises JournalError."""
+        facts = dict(self._db.execute("SELECT name, value FROM fact WHERE name IN ('abi', 'version')"))
+        if facts and facts.get("abi") != abi_fingerprint():
+            self._db.close()
+            raise JournalError(
+                f"{self.path} {other_abi(facts.get('abi'))}",
+                remedy="finish its job with the version of Steelyard that wrote it, or delete the file"
+                " and follow a new deployment; the log is read from the chain again",
+            )
+
     def _identify(self, identity: Mapping[str, str]) -> None:
         """Write the identity into a new journal, or compare it."""
         for name, value in identity.items():
@@ -146,13 +160,8 @@ class Journal:
     @contextlib.contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+            with transaction(self._db) as db:
+                yield db
         except sqlite3.OperationalError as error:
             if "full" in str(error):
                 raise DiskFull(

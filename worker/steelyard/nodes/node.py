@@ -16,16 +16,16 @@ from steelyard.chain.generated.events import (
     Posted,
     ResultVoid,
 )
-from steelyard.chain.generated.structs import Purse
+from steelyard.chain.generated.structs import Collateral
 from steelyard.chain.types import Event
 from steelyard.errors import ChainError, ExactError, SteelyardError, TrainingError
-from steelyard.nodes.actions import types as act
 from steelyard.nodes.actions.common import CommonActions
 from steelyard.nodes.actions.dispatch import ActionDispatcher, ActionGroup
 from steelyard.nodes.actions.training import TrainerLike, TrainingActions
 from steelyard.nodes.actions.worker import WorkerActions
 from steelyard.nodes.config import Role
 from steelyard.nodes.context import NodeContext
+from steelyard.nodes.decisions import actions as act
 from steelyard.nodes.decisions.aggregator import aggregator_actions, seat_of
 from steelyard.nodes.decisions.challenger import challenger_actions
 from steelyard.nodes.decisions.common import Snapshot, common_actions
@@ -167,7 +167,7 @@ class Node:
         known = context.local.free_bond
         if known is not None and (known >= need or time.monotonic() < self._read_bond_at):
             return
-        call = context.info.contracts.vault.balance_of(context.local.identity, Purse.BOND)
+        call = context.info.contracts.vault.balance_of(context.local.identity, Collateral.BOND)
         context.local.free_bond = (await context.client.read(call)).free
         self._read_bond_at = time.monotonic() + BOND_POLL_S
 

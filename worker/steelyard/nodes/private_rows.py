@@ -48,7 +48,7 @@ class PrivateRows:
         path = await self._fetched(seat.cid, self._size(seat.cid))
         if not await asyncio.to_thread(is_sealed, path):
             return path
-        owned = Keyring.beside(context.config.keystores).owned(seat.cid)
+        owned = Keyring.beside(context.config.keystores).saved_envelope(seat.cid)
         if owned is None:
             raise self._refused(shard)
         return await self._opened(owned, path, str(seat.cid), shard)
@@ -119,7 +119,11 @@ class PrivateRows:
         context = self._context
         me, sponsor = context.local.identity, context.info.sponsor
         entry = context.view.access.last(me, shard)
-        why = "may not read it" if entry is None else f"may no longer read it since block {entry.at.block}"
+        why = (
+            "may not read it"
+            if entry is None
+            else f"may no longer read it since block {entry.position.block}"
+        )
         return NodeError(
             f"shard {shard} of job {context.info.job} is encrypted, and {me} {why}",
             remedy=f"ask the sponsor {sponsor} for `steelyard job grant {context.info.job} --worker {me}`; "

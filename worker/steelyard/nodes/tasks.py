@@ -17,7 +17,7 @@ from steelyard.errors import (
     WalletError,
     WrongNetwork,
 )
-from steelyard.nodes.actions.types import (
+from steelyard.nodes.decisions.actions import (
     Action,
     Attest,
     Collect,

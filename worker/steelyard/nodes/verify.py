@@ -28,7 +28,7 @@ class Verification:
     serial: int
     id: str  # of the result, 0x-hex
     why: str = ""
-    block: int | None = None  # where it is wrong
+    block: int | None = None  # of the first wrong value
     coordinate: int | None = None
     missing: tuple[str, ...] = ()  # CIDs that no peer served
 

@@ -7,23 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from steelyard.learning.recipes import recipe_named
 from steelyard.operations.terms import TermsSection
 from steelyard.operations.toml_values import read_toml, table_values
 
 FILE_NAME = "job.toml"
 MNIST = "mnist"
-ARCHITECTURES: Mapping[str, Mapping[str, Any]] = {
-    # Of a recipe whose description gives no architecture: MNIST's shape.
-    "image-cnn": {
-        "channels": 1,
-        "height": 28,
-        "width": 28,
-        "classes": 10,
-        "filters": (12, 32),
-        "mean": 33,
-        "deviation": 79,
-    }
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +30,7 @@ class DataSection:
 
 @dataclass(frozen=True, kw_only=True)
 class JobDescription:
-    """What the sponsor wants trained, on what data, and for what money."""
+    """A model to train, the data, and the terms."""
 
     name: str = "A federated job"
     manifest: Path | None = None  # a finished manifest beside its files; the rest but `terms` is then ignored
@@ -86,7 +75,7 @@ class JobDescription:
 
     def architecture_for(self, recipe: str) -> dict[str, Any]:
         """The description's architecture, or the recipe's default; lists as tuples."""
-        return _with_tuples(self.architecture or ARCHITECTURES.get(recipe, {}))
+        return _with_tuples(self.architecture or recipe_named(recipe).default_architecture)
 
 
 def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:

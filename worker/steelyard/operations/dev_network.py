@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from steelyard.chain.contracts import Contracts
-from steelyard.chain.deploy import deploy_contracts
 from steelyard.chain.deployment_plan import DeploymentSettings
 from steelyard.chain.dev import devnet
 from steelyard.chain.dev.devnet import DevChain
 from steelyard.chain.networks import Network
 from steelyard.chain.wallets import Wallet
+from steelyard.chain.web3_creator import deploy_contracts
 from steelyard.operations.participant import Participant
 
 WEI = 10**18

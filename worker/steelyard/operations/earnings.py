@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from steelyard.chain.generated.structs import Purse, Result
+from steelyard.chain.generated.structs import Collateral, Result
 from steelyard.errors import Reverted
 from steelyard.nodes.claims import Share, in_batches, posts_of, read_view, shares_of
 from steelyard.operations.chain_session import ChainSession, Token
@@ -121,5 +121,5 @@ async def credits_of(session: ChainSession, identity: str, tokens: dict[str, Tok
 async def unbonded(session: ChainSession, identity: str) -> int:
     """Stake and bond that can be withdrawn now, in smallest units."""
     now = await session.client.chain_time()
-    calls = [session.contracts.vault.balance_of(identity, purse) for purse in Purse]
+    calls = [session.contracts.vault.balance_of(identity, kind) for kind in Collateral]
     return sum(each.unbonding for each in await session.client.read_all(calls) if now >= each.withdrawable_at)

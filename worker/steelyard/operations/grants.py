@@ -131,14 +131,15 @@ class JobGrants:
     def sealed_here(self) -> list[int]:
         """The shards whose keys are in the key ring."""
         shards = [each for each in self.manifest.shards if each.cid]
-        return [each.index for each in shards if self.ring.owned(Cid.parse(each.cid)) is not None]
+        return [each.index for each in shards if self.ring.saved_envelope(Cid.parse(each.cid)) is not None]
 
     async def envelope(self, grant: AccessGranted) -> Envelope:
         """The envelope that a grant names.  Raises ConfigError if it names none, ContentMissing."""
         cid = envelope_cid(grant)
         if cid is None:
             raise ConfigError(
-                f"the grant in transaction {grant.at.transaction} names no envelope", remedy="withdraw it"
+                f"the grant in transaction {grant.position.transaction} names no envelope",
+                remedy="withdraw it",
             )
         path = self.scratch / str(cid)
         if not path.exists():
@@ -156,7 +157,7 @@ class JobGrants:
         return Cid.parse(found[0])
 
     def _owned(self, cid: Cid, shard: int) -> SealedShard:
-        envelope = self.ring.owned(cid)
+        envelope = self.ring.saved_envelope(cid)
         if envelope is None:
             raise ConfigError(
                 f"shard {shard} ({cid}) was not encrypted here: {self.ring.folder} holds no key of it",
@@ -171,12 +172,12 @@ class JobGrants:
         await self.store.get(old.cid, source, max_bytes=old.size, timeout_s=self.timeout_s)
         key = await asyncio.to_thread(reseal_file, source, old.key, target)
         cid, size = await self.store.cid_of(target), target.stat().st_size
-        mine = self.ring.owned(old.cid)
+        mine = self.ring.saved_envelope(old.cid)
         if mine is None:
             raise ConfigError(
                 f"the key of {old.cid} was removed in the meantime", remedy="restore it and try again"
             )
-        self.ring.own(Envelope.seal(key, content=cid, size=size, recipient=mine.recipient))
+        self.ring.save_envelope(Envelope.seal(key, content=cid, size=size, recipient=mine.recipient))
         await self.store.add(target, pin_until=FOREVER)
         await self.store.withhold(old.cid)
         return SealedShard(cid=cid, size=size, key=key)

@@ -7,8 +7,8 @@ import time
 
 from steelyard.chain.client import ChainClient
 from steelyard.chain.generated.structs import TermsView
+from steelyard.chain.types import ZERO_ADDRESS
 from steelyard.errors import ConfigError
-from steelyard.nodes.job_info import ZERO_ADDRESS
 
 JOB_STATUS = ("running", "stopped", "closed", "aborted")  # by JobState.status
 WAIT_STEP_S = 0.3

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from steelyard.chain.calls import Call
 from steelyard.chain.client import ChainClient
-from steelyard.chain.generated.structs import Purse
+from steelyard.chain.generated.structs import Collateral
 from steelyard.content import Cid, ContentStore
 from steelyard.errors import ConfigError, InsufficientFunds
 from steelyard.jobs.manifest import MEMBERSHIPS, Manifest
@@ -103,9 +103,9 @@ async def _check_open(client: ChainClient, job: int) -> None:
 
 
 async def _check_stake(session: ChainSession, job: int, identity: str) -> None:
-    """Raise InsufficientFunds, which names the sum, before the contract refuses."""
+    """Raise InsufficientFunds with the missing sum, before the contract reverts."""
     terms = (await job_terms(session.client, job)).terms
-    balance = await session.client.read(session.contracts.vault.balance_of(identity, Purse.STAKE))
+    balance = await session.client.read(session.contracts.vault.balance_of(identity, Collateral.STAKE))
     if balance.free < terms.stake:
         token = await session.deployment_token()
         missing = token.format(terms.stake - balance.free).split()[0].replace(",", "")

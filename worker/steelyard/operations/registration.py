@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steelyard.chain.generated.structs import Purse
+from steelyard.chain.generated.structs import Collateral
 from steelyard.chain.permits import sign_permit
 from steelyard.operations.chain_session import ChainSession
 from steelyard.operations.collateral import deposit
@@ -48,7 +48,7 @@ async def register_aggregator(session: ChainSession, bond_units: int, *, job: in
     identity = await session.identity()
     if identity == own and not (await session.client.read(registry.account_of(own))).registered:
         await session.send(registry.register(own, own, NO_KEY, 0), f"register {own}")
-    await deposit(session, identity, Purse.BOND, bond_units)
+    await deposit(session, identity, Collateral.BOND, bond_units)
     if job is not None and not session.dry_run:
         call = session.contracts.coordinator.enlist(job)
         await session.send(call, f"join the aggregator rotation of job {job}")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steelyard.chain.dev.tools import project_root
 from steelyard.content import ContentStore, cid_of_path
 from steelyard.errors import ConfigError
 from steelyard.jobs.data_manifest import DataManifest, PublishedFile
@@ -18,6 +17,7 @@ from steelyard.learning.data import ShardFile
 from steelyard.learning.partition import dirichlet_partition, iid_partition
 from steelyard.operations.description import MNIST, JobDescription
 from steelyard.operations.shards import SEALED_SUFFIX, parse_cid, read_data_manifest
+from steelyard.util.checkout import project_root
 
 HOME = "home"  # the source of a job whose members keep their data private
 DEFAULT_RECIPE = "image-cnn"
@@ -25,7 +25,7 @@ DEFAULT_RECIPE = "image-cnn"
 
 @dataclass(frozen=True, kw_only=True)
 class RowSource:
-    """What the data determines of a job."""
+    """The parts of a job that its data determines."""
 
     recipe: str
     architecture: Mapping[str, Any]

@@ -23,11 +23,11 @@ from steelyard.content import FOREVER, Cid, ContentStore, cid_of_path
 from steelyard.errors import CidError, ConfigError
 from steelyard.jobs.data_manifest import MAX_BYTES, DataManifest, PublishedFile
 from steelyard.learning.data import ShardFile
-from steelyard.learning.loaders import Scan, Source, SourceOptions, opened
-from steelyard.learning.loaders.remote import shown
+from steelyard.learning.loaders import Scan, Source, SourceOptions, open_source
+from steelyard.learning.loaders.remote import redacted
 from steelyard.learning.partition import Partition
 from steelyard.learning.recipes import recipe_named
-from steelyard.learning.recipes.defaults import RECIPES, TRAINING, architecture_for
+from steelyard.learning.recipes.defaults import architecture_for, recipe_for
 from steelyard.learning.sharding import Plan, Sharded, Split, split, write
 from steelyard.operations.chain_session import ProgressCallback, no_progress
 from steelyard.operations.description import FILE_NAME
@@ -73,14 +73,14 @@ class ShardRequest:
 
 def write_shards(request: ShardRequest, folder: Path) -> Sharded:
     """Write shard files and test rows to an empty folder. Raises ConfigError, FormatError, DiskFull."""
-    with opened(request.where, request.loader_options(), folder) as source:
+    with open_source(request.where, request.loader_options(), folder) as source:
         scan, found = _split(request, source)
         return write(source, scan, found, folder)
 
 
 def preview_shards(request: ShardRequest, scratch: Path) -> tuple[Scan, Split]:
     """How the source would be split; only downloads are written, to `scratch`."""
-    with opened(request.where, request.loader_options(), scratch) as source:
+    with open_source(request.where, request.loader_options(), scratch) as source:
         return _split(request, source)
 
 
@@ -92,12 +92,12 @@ def describe_shards(
     shards, test: those of `sharded`, or made from them.  Raises ConfigError if no recipe fits.
     """
     scan, counts = sharded.scan, sharded.split.counts
-    architecture = request.like.architecture if request.like else architecture_for(scan, sharded.moments)
+    architecture = request.like.architecture if request.like else architecture_for(scan, sharded.stats)
     manifest = DataManifest(
         source=_UNPRINTABLE.sub(" ", _source_name(request.where))[:200],
         kind=scan.kind.value,
         partition=f"{request.partition}, seed {request.seed}",
-        recipe=request.like.recipe if request.like else RECIPES[scan.kind],
+        recipe=request.like.recipe if request.like else recipe_for(scan.kind).name,
         architecture=architecture,
         labels=tuple(_UNPRINTABLE.sub(" ", name)[:200] for name in scan.names),
         columns=tuple(_UNPRINTABLE.sub(" ", name)[:200] for name in scan.columns),
@@ -154,10 +154,10 @@ def _split(request: ShardRequest, source: Source) -> tuple[Scan, Split]:
 
 
 def _check_like(like: DataManifest, scan: Scan) -> None:
-    wanted = recipe_named(like.recipe).intake(like.architecture)
-    if (wanted.kind, wanted.row) != (scan.kind, scan.shape):
+    wanted = recipe_named(like.recipe).input_spec(like.architecture)
+    if (wanted.kind, wanted.shape) != (scan.kind, scan.shape):
         raise ConfigError(
-            f"these are {scan.kind.value} of shape {scan.shape}, not {wanted.kind.value} of {wanted.row}",
+            f"these are {scan.kind.value} of shape {scan.shape}, not {wanted.kind.value} of {wanted.shape}",
             remedy="choose the column with --text, or scale images with --image-size",
         )
 
@@ -171,12 +171,12 @@ def _part(file: ShardFile, counts: Any) -> PublishedFile:
 
 def _source_name(where: str) -> str:
     """For people: a URL without secrets; only the name of a path."""
-    return shown(where) if "://" in where else where if ":" in where else Path(where).name
+    return redacted(where) if "://" in where else where if ":" in where else Path(where).name
 
 
 def _job(manifest: DataManifest) -> str:
     """The text of a `job.toml` that `job create` takes as it is."""
-    training = TRAINING.get(manifest.recipe, {})
+    training = recipe_named(manifest.recipe).training
     lines = [
         "# Made by `steelyard data publish`; `steelyard job create` takes it. docs/walkthrough.md says more.",
         f"name = {_quoted(f'{manifest.source}, {len(manifest.shards)} shards'[:100])}",
@@ -265,6 +265,6 @@ def _sealed(shard: ShardFile, ring: Keyring, public: bytes) -> ShardFile:
     path: Path = shard.path.with_suffix(SEALED_SUFFIX)
     key = seal_file(shard.path, path)
     size = path.stat().st_size
-    ring.own(Envelope.seal(key, content=cid_of_path(path), size=size, recipient=public))
+    ring.save_envelope(Envelope.seal(key, content=cid_of_path(path), size=size, recipient=public))
     shard.path.unlink()
     return replace(shard, path=path, size=size)

@@ -1,5 +1,5 @@
-"""Data that only those read whom its owner lets: sealed files, wrapped keys, and where keys are kept.
+"""Encrypted files, keys wrapped for each reader, and the user's encryption keys.
 
-One content key a file; the file is libsodium's secretstream, the key travels in a sealed box to each reader's
-X25519 key. docs/private-data.md says what this protects and what it does not.
+Each file has its own content key. The file is libsodium's secretstream; its key is in a sealed box for each
+reader's X25519 key. docs/private-data.md says what this protects and what it does not.
 """

@@ -1,1 +1,1 @@
-"""SQLite, file locks and atomic writes."""
+"""Helpers without protocol rules: SQLite transactions, file locks, atomic writes, mapped files."""

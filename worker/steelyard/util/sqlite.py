@@ -1,9 +1,11 @@
-"""SQLite files that several processes share."""
+"""SQLite: files that several processes share, and write transactions."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 RETRY_S = 0.02  # seconds between two tries to open a file that another process is opening
@@ -12,12 +14,12 @@ RETRY_S = 0.02  # seconds between two tries to open a file that another process 
 def open_shared(
     path: Path, schema: str, *, busy_s: float, check_same_thread: bool = True
 ) -> sqlite3.Connection:
-    """Open a file in WAL mode with its tables, created where they are missing.
+    """Open a file in WAL mode with its tables, created if they are missing.
 
     busy_s: seconds to wait for other processes, now and at each later statement.  Raises sqlite3.Error.
 
-    The change to WAL is refused at once where another process makes it, whatever the busy timeout says
-    (https://sqlite.org/wal.html, "sometimes queries return SQLITE_BUSY in WAL mode"), hence the tries.
+    SQLite refuses the change to WAL at once if another process is making it, whatever the busy timeout says
+    (https://sqlite.org/wal.html, "sometimes queries return SQLITE_BUSY in WAL mode"), so it is tried again.
     """
     until = time.monotonic() + busy_s
     while True:
@@ -35,3 +37,19 @@ def open_shared(
             raise
         else:
             return db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """One write transaction: begun at once, committed at the end, rolled back at any exception.
+
+    db: opened with `isolation_level=None`.  Raises sqlite3.Error.
+    """
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield db
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise

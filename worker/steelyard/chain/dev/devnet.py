@@ -1,7 +1,7 @@
 """Development chains as child processes: anvil, Ganache, geth --dev.
 
-Used by the demo and by the tests. A chain listens on a free port of the loopback interface, its accounts come
-from the well-known test mnemonic, and it ends with the process that started it, even when that one is killed.
+Used by the demo and the tests. A chain listens on a free loopback port, its accounts come from the well-known
+test mnemonic, and it ends with the process that started it, even if that process is killed.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from steelyard.chain.dev.tools import program
+from steelyard.chain.units import ETHER
 from steelyard.errors import ConfigError, Unreachable
 
 Kind = Literal["anvil", "ganache", "geth"]
@@ -35,9 +36,9 @@ BALANCE_ETHER = 10_000
 GAS_LIMIT = 30_000_000
 START_TRIES = 4
 
-# The chain runs beside a reader of our pipe. However we end, the pipe closes, and the reader ends the chain
-# and has its folder removed: unlike PR_SET_PDEATHSIG this works on macOS too, and is not tied to the life of
-# one thread. A chain that ends by itself leaves its folder to us, for the log in it.
+# A shell reads this process's pipe while the chain runs. When this process ends, however it ends, the pipe
+# closes, and the shell ends the chain and removes its folder: unlike PR_SET_PDEATHSIG this works on macOS too
+# and does not depend on one thread. If the chain ends first, its folder stays, for the log in it.
 _SUPERVISOR = """
 folder=$1; shift
 exec 3<&0
@@ -54,7 +55,7 @@ exit "$code"
 
 @dataclass(frozen=True, kw_only=True)
 class DevChain:
-    """A running development chain; `stop()` it, or let it end with this process."""
+    """A running development chain; it ends by `stop()` or with this process."""
 
     kind: Kind
     url: str
@@ -65,7 +66,7 @@ class DevChain:
     folder: Path = field(repr=False)
 
     def rpc(self, method: str, *params: object, timeout_s: float = 20.0) -> Any:
-        """One JSON-RPC call; returns `result`. Raises Unreachable with the chain's own error."""
+        """One JSON-RPC call; returns `result`.  Raises Unreachable with the chain's error."""
         return rpc(self.url, method, *params, timeout_s=timeout_s)
 
     def alive(self) -> bool:
@@ -96,7 +97,7 @@ def start(
     """Start a chain and wait until it answers.
 
     block_time_s: 0 mines a block for each transaction, n > 0 one every n seconds.  extra: flags added last.
-    Raises ConfigError where the program is not installed, Unreachable where it does not answer in time.
+    Raises ConfigError if the program is not installed, Unreachable if it does not answer in time.
     """
     keys = well_known_accounts(accounts)
     until = time.monotonic() + deadline_s
@@ -123,7 +124,7 @@ def start(
 
 @contextlib.contextmanager
 def running(kind: Kind, **options: Any) -> Iterator[DevChain]:
-    """`start(kind, **options)` as a context that stops the chain at its end."""
+    """`start(kind, **options)` as a context manager that stops the chain."""
     chain = start(kind, **options)
     try:
         yield chain
@@ -141,15 +142,15 @@ def available(kind: Kind) -> bool:
 
 
 def well_known_accounts(count: int) -> tuple[LocalAccount, ...]:
-    """The first `count` accounts of the mnemonic that every development chain funds. Never for real money."""
+    """The first `count` accounts of the mnemonic that every development chain funds. Never for real funds."""
     Account.enable_unaudited_hdwallet_features()
     return tuple(Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{i}") for i in range(count))
 
 
 def rpc(url: str, method: str, *params: object, timeout_s: float = 20.0) -> Any:
-    """One JSON-RPC call over HTTP; returns `result`. Raises Unreachable."""
+    """One JSON-RPC call over HTTP; returns `result`.  Raises Unreachable."""
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310  # our own URL
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310  # a loopback URL
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as response:  # noqa: S310
             answer = json.load(response)
@@ -214,12 +215,12 @@ def _wait_ready(chain: DevChain, until: float) -> None:
 
 
 def _fund(chain: DevChain) -> None:
-    """Move ether from geth's own developer account to the well-known accounts.
+    """Move ether from geth's developer account to the well-known accounts.
 
-    One transaction does it: geth gives each block a second of its own, so that many would put the chain's
-    clock far ahead. It creates a contract without code, whose constructor calls each account with its share.
+    In one transaction: geth advances the time by a second per block, so that many transactions would put the
+    chain's clock far ahead. It creates a contract without code, whose constructor pays each account.
     """
-    each = (BALANCE_ETHER * 10**18).to_bytes(32, "big")
+    each = (BALANCE_ETHER * ETHER).to_bytes(32, "big")
     constructor = b"".join(
         bytes.fromhex("5f5f5f5f 7f")
         + each
@@ -230,13 +231,13 @@ def _fund(chain: DevChain) -> None:
     )
     fields = {
         "from": chain.rpc("eth_accounts")[0],
-        "value": hex(BALANCE_ETHER * 10**18 * len(chain.accounts)),
+        "value": hex(BALANCE_ETHER * ETHER * len(chain.accounts)),
         "gas": hex(100_000 + 45_000 * len(chain.accounts)),
         "data": "0x" + constructor.hex(),
     }
     chain.rpc("eth_sendTransaction", fields)
     until = time.monotonic() + 20
-    # not its receipt: for some moments after the start geth refuses those, "indexing is in progress"
+    # not its receipt: shortly after the start geth refuses those, "indexing is in progress"
     while int(chain.rpc("eth_getBalance", chain.accounts[-1].address, "latest"), 16) == 0:
         if time.monotonic() > until:
             raise Unreachable(f"geth at {chain.url} mined no transfer to its accounts within 20 s")

@@ -1,18 +1,18 @@
-"""Where the development programs are: in the checkout that `make setup` filled, or on PATH."""
+"""Finds the development programs: in the checkout, installed by `make setup`, or on PATH."""
 
 from __future__ import annotations
 
 import platform
 import shutil
-from pathlib import Path
 
 from steelyard.errors import ConfigError
+from steelyard.util.checkout import project_root
 
 
 def program(kind: str) -> list[str]:
-    """The command that runs anvil, cast, forge, ganache or geth: the project's own copy, else PATH's.
+    """The command that runs anvil, cast, forge, ganache or geth: the project's copy, else PATH's.
 
-    Raises ConfigError where there is neither.
+    Raises ConfigError if there is neither.
     """
     root = project_root()
     if kind == "ganache":
@@ -35,9 +35,3 @@ def program(kind: str) -> list[str]:
             f"{kind} is not installed", remedy="run `make setup` in the project, or put it on PATH"
         )
     return [found]
-
-
-def project_root() -> Path:
-    """The checkout that this package runs from; the working directory where it was installed from a wheel."""
-    checkout = Path(__file__).resolve().parents[4]
-    return checkout if (checkout / "package.json").is_file() else Path.cwd()

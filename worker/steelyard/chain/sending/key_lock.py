@@ -1,19 +1,19 @@
-"""One lock per key, across processes: whoever holds it alone gives out nonces."""
+"""One lock per key, across processes: its holder assigns nonces and broadcasts."""
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import time
 from pathlib import Path
 from types import TracebackType
 
 from steelyard.errors import ChainError
+from steelyard.util.file_lock import open_lock, try_lock_file
 
 
 class KeyLock:
-    """An advisory lock on a file; the system frees it when its holder dies, however it dies.
+    """An advisory file lock; the operating system releases it if its holder dies.
 
     Tasks of one process queue on an asyncio lock first, so that only processes compete for the file.
     """
@@ -42,7 +42,7 @@ class KeyLock:
     async def _acquire(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = open_lock(self.path)
         except OSError as error:
             raise ChainError(
                 f"the key lock {self.path} cannot be opened: {error.strerror}",
@@ -52,20 +52,18 @@ class KeyLock:
         pause = 0.001
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
+                if try_lock_file(descriptor):
+                    break
                 if time.monotonic() > until:
                     holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-                    os.close(descriptor)
                     raise ChainError(
                         f"process {holder} has held the key lock {self.path} for {self.patience_s:g} s",
                         remedy="wait for it, or end it",
-                    ) from None
+                    )
+                await asyncio.sleep(pause)
             except BaseException:
                 os.close(descriptor)
                 raise
-            await asyncio.sleep(pause)
             pause = min(pause * 1.5, 0.02)
         os.pwrite(descriptor, f"{os.getpid():<20}".encode(), 0)
         self._descriptor = descriptor

@@ -1,8 +1,8 @@
-"""The journal of transactions: every signed one is on disk before anything is sent.
+"""The outbox: every signed transaction is on disk before it is broadcast.
 
-One SQLite file per (chain, key), shared by all processes that use the key. An *intent* names an effect; it
-owns one nonce at a time, so that of all its *attempts* (the transaction and its replacements) at most one is
-ever mined.
+One SQLite file per (chain, key), shared by all processes that use the key. An *intent* names an effect; its
+pending transaction has one nonce at a time, so that of all its *attempts* (the transaction and its
+replacements) at most one is ever mined.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from steelyard.errors import JournalError
-from steelyard.util.sqlite import open_shared
+from steelyard.util.sqlite import open_shared, transaction
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS intent (
@@ -34,15 +34,13 @@ CREATE TABLE IF NOT EXISTS spent (
 
 
 class State(StrEnum):
-    """Where an intent stands."""
+    """The state of a pending transaction."""
 
     SIGNED = "signed"  # on disk; perhaps broadcast
-    SENT = "sent"  # a node took it
+    SENT = "sent"  # a node accepted it
     MINED = "mined"  # in a block, not reverted
     FAILED = "failed"  # in a block, reverted: no effect, may be tried again
-    VOID = (
-        "void"  # refused by the node, or its nonce went to another transaction: no effect, may be tried again
-    )
+    VOID = "void"  # refused, or its nonce went to another transaction: no effect, may be tried again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,50 +56,47 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class PendingTx:
-    """An effect, with its attempts from the first to the last.
+    """The transaction of one intent, with its attempts from the first to the last."""
 
-    `cost` is the most that it can cost, in wei.
-    """
-
-    name: str
+    name: str  # target and intent
     nonce: int
     to: str
     data: bytes
-    value: int
-    gas: int
-    what: str
+    value: int  # wei
+    gas: int  # limit
+    description: str  # `Contract.function`, for messages
     state: State
-    cost: int
+    cost: int  # wei at most, with the value
     attempts: tuple[Attempt, ...] = ()
 
 
 class Outbox(Protocol):
-    """What the sender needs on disk. Each method is one transaction of the store."""
+    """Storage of pending transactions. Each method is one database transaction."""
 
     def get(self, name: str) -> PendingTx | None:
-        """The intent of that name."""
+        """The pending transaction of that name."""
 
     def unsettled(self) -> list[PendingTx]:
-        """Intents that are signed or sent, by nonce."""
+        """Transactions that are signed or sent, by nonce."""
 
     def from_nonce(self, nonce: int) -> list[PendingTx]:
-        """Intents, whatever their state but void, that own `nonce` or a later one, by nonce."""
+        """Transactions, except void ones, with `nonce` or a later one, by nonce."""
 
-    def record(self, intent: PendingTx, attempt: Attempt) -> None:
-        """Write the intent (in place of an earlier one of its name) and a first or further attempt."""
+    def record(self, tx: PendingTx, attempt: Attempt) -> None:
+        """Write `tx`, replacing an earlier one of its name, and a first or further attempt."""
 
     def settle(self, name: str, state: State, cost: int | None = None) -> None:
-        """Set the state; `cost` is what a mined transaction did cost, in wei."""
+        """Set the state; `cost` is the actual cost of a mined transaction, in wei."""
 
-    def spent_since(self, moment: float) -> int:
-        """Wei paid since `moment` (unix seconds), and the most that unsettled intents can cost."""
+    def spent_since(self, since: float) -> int:
+        """Wei paid since `since` (unix seconds) plus the highest cost of unsettled transactions."""
 
     def close(self) -> None:
         """Close the file."""
 
 
 class SqliteOutbox:
-    """`Outbox` in SQLite. The caller's key lock serialises writers; readers need none."""
+    """`Outbox` in SQLite. The caller's key lock serialises writers; readers need no lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -114,32 +109,32 @@ class SqliteOutbox:
             ) from error
 
     def get(self, name: str) -> PendingTx | None:
-        """See TxJournal."""
-        found = self._intents("WHERE name = ?", name)
+        """See Outbox."""
+        found = self._select("WHERE name = ?", name)
         return found[0] if found else None
 
     def unsettled(self) -> list[PendingTx]:
-        """See TxJournal."""
-        return self._intents("WHERE state IN ('signed', 'sent') ORDER BY nonce")
+        """See Outbox."""
+        return self._select("WHERE state IN ('signed', 'sent') ORDER BY nonce")
 
     def from_nonce(self, nonce: int) -> list[PendingTx]:
-        """See TxJournal."""
-        return self._intents("WHERE nonce >= ? AND state <> 'void' ORDER BY nonce", nonce)
+        """See Outbox."""
+        return self._select("WHERE nonce >= ? AND state <> 'void' ORDER BY nonce", nonce)
 
-    def record(self, intent: PendingTx, attempt: Attempt) -> None:
-        """See TxJournal."""
-        row = (intent.name, intent.nonce, intent.to, intent.data, str(intent.value), intent.gas, intent.what)
+    def record(self, tx: PendingTx, attempt: Attempt) -> None:
+        """See Outbox."""
+        row = (tx.name, tx.nonce, tx.to, tx.data, str(tx.value), tx.gas, tx.description)
         with self._write(durable=True) as db:
             db.execute(
                 "INSERT OR REPLACE INTO intent VALUES (?,?,?,?,?,?,?,?,?)",
-                (*row, str(intent.state), str(intent.cost)),
+                (*row, str(tx.state), str(tx.cost)),
             )
             db.execute(
                 "INSERT OR REPLACE INTO attempt VALUES (?,?,?,?,?,?,?)",
                 (
                     attempt.hash,
-                    intent.name,
-                    intent.nonce,
+                    tx.name,
+                    tx.nonce,
                     attempt.raw,
                     str(attempt.max_fee),
                     str(attempt.tip),
@@ -148,7 +143,7 @@ class SqliteOutbox:
             )
 
     def settle(self, name: str, state: State, cost: int | None = None) -> None:
-        """See TxJournal."""
+        """See Outbox."""
         with self._write() as db:
             db.execute("UPDATE intent SET state = ? WHERE name = ?", (state, name))
             if cost is not None:
@@ -157,35 +152,30 @@ class SqliteOutbox:
                     (str(cost), time.time(), name),
                 )
 
-    def spent_since(self, moment: float) -> int:
-        """See TxJournal. Sums in Python: wei pass SQLite's 63 bits."""
-        paid = self._db.execute("SELECT wei FROM spent WHERE moment > ?", (moment,)).fetchall()
-        promised = self._db.execute("SELECT cost FROM intent WHERE state IN ('signed', 'sent')").fetchall()
-        return sum(int(row[0]) for row in (*paid, *promised))
+    def spent_since(self, since: float) -> int:
+        """See Outbox. Summed in Python: wei exceed SQLite's 63 bits."""
+        paid = self._db.execute("SELECT wei FROM spent WHERE moment > ?", (since,)).fetchall()
+        pending = self._db.execute("SELECT cost FROM intent WHERE state IN ('signed', 'sent')").fetchall()
+        return sum(int(row[0]) for row in (*paid, *pending))
 
     def close(self) -> None:
-        """See TxJournal."""
+        """See Outbox."""
         self._db.close()
 
     @contextlib.contextmanager
     def _write(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        """One transaction; `durable` survives a power cut, as what was signed must."""
+        """One database transaction; `durable` survives a power cut, as signed bytes must."""
         try:
             self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+            with transaction(self._db) as db:
+                yield db
         except sqlite3.Error as error:
-            left = "nothing was sent" if durable else "what was sent is found again at the next start"
+            left = "nothing was sent" if durable else "sent transactions are found again at the next start"
             raise JournalError(
                 f"{self.path} cannot be written: {error}", remedy=f"free disk space; {left}"
             ) from error
 
-    def _intents(self, where: str, *values: object) -> list[PendingTx]:
+    def _select(self, where: str, *values: object) -> list[PendingTx]:
         rows = self._db.execute(
             f"SELECT name, nonce, target, data, value, gas, what, state, cost FROM intent {where}",  # noqa: S608
             values,
@@ -198,7 +188,7 @@ class SqliteOutbox:
                 data=row[3],
                 value=int(row[4]),
                 gas=row[5],
-                what=row[6],
+                description=row[6],
                 state=State(row[7]),
                 cost=int(row[8]),
                 attempts=self._attempts(row[0], row[1]),
@@ -216,3 +206,9 @@ class SqliteOutbox:
             Attempt(hash=row[0], raw=row[1], max_fee=int(row[2]), tip=int(row[3]), created=row[4])
             for row in rows
         )
+
+
+def open_tx(outbox: Outbox, name: str) -> PendingTx | None:
+    """The transaction of that name if an attempt was mined or may yet be; None if it may be tried again."""
+    tx = outbox.get(name)
+    return None if tx is None or tx.state in (State.FAILED, State.VOID) else tx

@@ -1,4 +1,4 @@
-"""Trying a call on the node before paying for it: gas, and the decoded reason where it would revert."""
+"""Simulates a call before it is paid for: its gas, or the decoded reason if it would revert."""
 
 from __future__ import annotations
 
@@ -14,36 +14,37 @@ from steelyard.chain.reverts import is_revert, revert_data
 from steelyard.chain.rpc import Rpc, RpcRefused
 from steelyard.errors import InsufficientFunds, Reverted
 
-_MARGIN = 130  # per cent of the estimate: another's transaction in between may make ours the dearer branch
-_SPARE = 20_000
-_LEAST = 21_000  # of any transaction
-_SLOW_S = 1.0  # seconds without an answer before a development chain's estimate is looked for by calls too
+_MARGIN_PERCENT = 130  # of the estimate: another transaction mined first may cause a costlier branch
+_MARGIN_GAS = 20_000
+_TRANSFER_GAS = 21_000  # the least of any transaction
+_SLOW_S = 1.0  # seconds before an unanswered estimate of a development chain is also searched for by calls
 
 
 @dataclass(frozen=True, kw_only=True)
 class Simulator:
-    """Estimates for one account, on the state that the next block will see."""
+    """Estimates gas for one account, on the pending state."""
 
     rpc: Rpc
     network: Network
     address: str
-    registry: LogDecoder
+    decoder: LogDecoder
     clock: ChainClock
     heads: Heads
 
     async def gas(self, call: Call[object], *, not_before: int | None, until: float) -> int:
-        """What the call needs.
+        """The gas that the call needs.
 
-        Raises Reverted, InsufficientFunds; TransactionTimeout where `not_before` is far off.
+        not_before: unix seconds to wait for.  until: time.monotonic() of the caller's deadline.
+        Raises Reverted, InsufficientFunds, Unreachable; TransactionTimeout if `not_before` is after `until`.
         """
         if not_before is None:
             return await self._estimate(call)
-        reached = await self.clock.reach(not_before, until)
+        reached = await self.clock.wait_until(not_before, until)
         while True:
             try:
                 return await self._estimate(call)
             except Reverted:
-                # The window is open by our clock and perhaps not yet by the next block's.
+                # The window is open by the local clock, perhaps not yet by the next block's.
                 if reached or time.monotonic() + self.network.poll_s > until:
                     raise
             await asyncio.sleep(self.network.poll_s)
@@ -52,59 +53,61 @@ class Simulator:
     async def gas_limit(
         self, call: Call[object], *, given: int | None, not_before: int | None, until: float
     ) -> int:
-        """`given`, or the estimate with a margin, within what a block holds."""
+        """`given`, or the estimate with a margin, below the block gas limit.  Raises as `gas`."""
         if given is not None:
             if not_before is not None:
-                await self.clock.reach(not_before, until)
+                await self.clock.wait_until(not_before, until)
             return given
         gas = await self.gas(call, not_before=not_before, until=until)
         return self.limit(gas, (await self.heads.latest(max_age_s=60.0)).gas_limit)
 
     def limit(self, gas: int, block_limit: int) -> int:
-        """`gas` with its margin; plain transfers need none."""
-        return gas if gas == _LEAST else min(gas * _MARGIN // 100 + _SPARE, max(block_limit - 1, gas))
+        """`gas` with a margin, below `block_limit`; plain transfers need no margin."""
+        if gas == _TRANSFER_GAS:
+            return gas
+        return min(gas * _MARGIN_PERCENT // 100 + _MARGIN_GAS, max(block_limit - 1, gas))
 
-    async def _answer(self, call: Call[object]) -> int:
-        """The node's estimate; where a development chain is slow with it, what calls find out first.
+    async def _estimate_or_search(self, call: Call[object]) -> int:
+        """The node's estimate or, if a development chain is slow, the first of it and a search by calls.
 
         Ganache 7.9.2 never answers some estimates that it works on while it mines (one in thirty with five
-        senders), and takes seconds for that of ten claims, a call of which takes it a tenth of one.
+        senders), and takes seconds to estimate ten claims, which a call executes in 0.1 s.
         """
-        question = self.rpc.number("eth_estimateGas", call.fields(self.address), "pending")
-        asked = {asyncio.create_task(question)}
+        estimate = self.rpc.number("eth_estimateGas", call.fields(self.address), "pending")
+        tasks = {asyncio.create_task(estimate)}
         try:
             wait_s = _SLOW_S if self.network.is_development else None
-            done, _ = await asyncio.wait(asked, timeout=wait_s)
+            done, _ = await asyncio.wait(tasks, timeout=wait_s)
             if not done:
-                asked.add(asyncio.create_task(self._enough(call)))
-                done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+                tasks.add(asyncio.create_task(self._sufficient_gas(call)))
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             return await done.pop()
         finally:
-            for task in asked:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*asked, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _enough(self, call: Call[object]) -> int:
-        """Less than twice what is needed: a block's gas, halved for as long as it suffices."""
-        enough = (await self.heads.latest(max_age_s=60.0)).gas_limit - 1
-        await self._call_with(call, enough)
-        while enough // 2 > _LEAST:
+    async def _sufficient_gas(self, call: Call[object]) -> int:
+        """A limit below twice the gas needed: a block's gas, halved while the call still succeeds."""
+        limit = (await self.heads.latest(max_age_s=60.0)).gas_limit - 1
+        await self._call_with(call, limit)
+        while limit // 2 > _TRANSFER_GAS:
             try:
-                await self._call_with(call, enough // 2)
+                await self._call_with(call, limit // 2)
             except RpcRefused:
                 break
-            enough //= 2
-        return enough
+            limit //= 2
+        return limit
 
     async def _call_with(self, call: Call[object], gas: int) -> None:
         await self.rpc.call("eth_call", {**call.fields(self.address), "gas": hex(gas)}, "pending")
 
     async def _estimate(self, call: Call[object]) -> int:
         try:
-            return await self._answer(call)
+            return await self._estimate_or_search(call)
         except RpcRefused as error:
             if is_revert(error):
-                raise self.registry.reverts.explain(
+                raise self.decoder.reverts.explain(
                     call.describe(), revert_data(error), error.reason
                 ) from error
             if "insufficient funds" in error.reason.lower():

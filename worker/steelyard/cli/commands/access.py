@@ -94,7 +94,7 @@ async def _withdraw(job: int, worker: str, shard: int | None) -> None:
 
 
 def access(job: Job) -> None:
-    """The log of grants and withdrawals, as it is on chain, and the present readers of each shard."""
+    """Show the log of grants and withdrawals, and the present readers of each shard."""
     do(_access(job))
 
 

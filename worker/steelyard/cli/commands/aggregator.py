@@ -27,7 +27,7 @@ async def _bond(amount: str, job: int | None) -> None:
     async with chain_session(signing=True) as session:
         units = (await session.deployment_token()).parse(amount)
         identity = await register_aggregator(session, units, job=job)
-        emit_result(session, {"identity": identity, "purse": "bond", "units": units, "job": job})
+        emit_result(session, {"identity": identity, "collateral": "bond", "units": units, "job": job})
 
 
 @app.command()
@@ -36,10 +36,10 @@ def unbond(
     job: Annotated[int | None, typer.Option(help="Leave the aggregator rotation of this job first.")] = None,
 ) -> None:
     """Start unbonding what no result locks; `rewards claim` moves it after the delay."""
-    from steelyard.chain.generated.structs import Purse
+    from steelyard.chain.generated.structs import Collateral
     from steelyard.cli.collateral import unbond as start_unbonding
 
-    do(start_unbonding(amount, Purse.BOND, retire_from=job))
+    do(start_unbonding(amount, Collateral.BOND, retire_from=job))
 
 
 @app.command()

@@ -80,18 +80,18 @@ def _machine(session: Session) -> Iterator[Finding]:
 async def _ipfs(session: Session) -> list[Finding]:
     """Check the IPFS daemon, if the settings use one."""
     from steelyard.cli.stores import daemon
-    from steelyard.content.kubo.calls import Calls
+    from steelyard.content.kubo.client import KuboClient
 
     try:
         found = daemon(session.config)
         if found is None:
             return []
-        calls = Calls(found)
+        client = KuboClient(found)
         try:
-            peer_id, _ = await calls.identity()
-            repo = await calls.repo()
+            peer_id, _ = await client.identity()
+            repo = await client.repo()
         finally:
-            await calls.close()
+            await client.close()
     except SteelyardError as error:
         return [_problem("IPFS daemon", error)]
     size = f"{int(repo['RepoSize']) / 1e9:.1f} GB of {int(repo['StorageMax']) / 1e9:.0f} GB"

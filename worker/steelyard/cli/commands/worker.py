@@ -90,19 +90,19 @@ async def _update(operator: str | None, payout: str | None, encryption_key: str)
 @app.command()
 def stake(amount: Annotated[str, typer.Argument(help="Tokens to add.")]) -> None:
     """Add to the stake; joining a job locks a part of it."""
-    from steelyard.chain.generated.structs import Purse
+    from steelyard.chain.generated.structs import Collateral
     from steelyard.cli.collateral import deposit
 
-    do(deposit(amount, Purse.STAKE))
+    do(deposit(amount, Collateral.STAKE))
 
 
 @app.command()
 def unstake(amount: Annotated[str, typer.Argument(help="Tokens, or `all` that is free.")] = "all") -> None:
     """Start unbonding stake that no job locks; `rewards claim` moves it after the delay."""
-    from steelyard.chain.generated.structs import Purse
+    from steelyard.chain.generated.structs import Collateral
     from steelyard.cli.collateral import unbond
 
-    do(unbond(amount, Purse.STAKE))
+    do(unbond(amount, Collateral.STAKE))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The demo's accounts: each with a keystore, a password and a home of its own."""
+"""The demo's accounts: each with its own keystore, password and home."""
 
 from __future__ import annotations
 

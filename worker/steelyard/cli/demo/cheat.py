@@ -15,7 +15,7 @@ from steelyard.cli.app import main
 from steelyard.cli.running import STAGED_FACTORIES
 from steelyard.content import cid_of_path
 from steelyard.core.aggregation import PostedResult, roots_of
-from steelyard.core.files import open_state, write_state
+from steelyard.core.state_file import open_state, write_state
 from steelyard.nodes.actions.aggregator import AggregatorActions
 from steelyard.nodes.context import NodeContext
 from steelyard.nodes.factories import NodeFactories

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from steelyard.chain.dev.devnet import DevChain
-from steelyard.chain.dev.tools import project_root
 from steelyard.cli.demo.accounts import SPONSOR, Actor
 from steelyard.cli.output import Output, facts
 from steelyard.errors import NodeError
+from steelyard.util.checkout import project_root
 
 SCRIPT = Path("scripts") / "verify_report.py"
 CHECK_S = 60.0

@@ -7,7 +7,6 @@ store added to the daemon, so nothing else is ever removed.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import shutil
@@ -19,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.content import StoreConfig
-from steelyard.content.disk import take_lock
 from steelyard.content.kubo.address import DaemonAddress
 from steelyard.errors import ContentError
+from steelyard.util.file_lock import open_lock, try_lock_file, wait_lock_file
 
 _PREFIX = "steelyard-demo-"
 _LOCK, _DAEMON = "running", "ipfs-daemon"
@@ -41,9 +40,9 @@ class DemoFolder:
 def own_folder(daemon: DaemonAddress | None) -> Iterator[DemoFolder]:
     """A new folder, removed at the end."""
     path = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = open_lock(path / _LOCK)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        wait_lock_file(lock)
         (path / _DAEMON).write_text(daemon.url if daemon else "")
         yield DemoFolder(path=path, lock=lock)
     finally:
@@ -94,6 +93,6 @@ def _locked(folder: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        yield take_lock(lock)
+        yield try_lock_file(lock)
     finally:
         os.close(lock)

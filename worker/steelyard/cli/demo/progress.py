@@ -16,7 +16,7 @@ ONCE = frozenset(
         "closed",
         "attestation",
         "post",
-        "held_by_all",
+        "threshold_held",
         "final",
         "void",
         "convicted",
@@ -111,7 +111,7 @@ def _post(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> str:
     return f"round {round_.number}: {round_.poster} posts a model of {len(e['included'])} updates"
 
 
-def _held_by_all(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> None:
+def _threshold_held(p: DemoProgress, _who: str, e: Mapping[str, Any]) -> None:
     round_ = p.round(e)
     round_.final_at = int(e["final_at"])
     round_.state = "held" if round_.state != "final" else round_.state
@@ -182,7 +182,7 @@ _HANDLERS = {
     "closed": _closed,
     "attestation": _attestation,
     "post": _post,
-    "held_by_all": _held_by_all,
+    "threshold_held": _threshold_held,
     "final": _final,
     "void": _void,
     "convicted": _convicted,

@@ -8,7 +8,7 @@ from typing import Any
 
 from steelyard.chain.client import ChainClient
 from steelyard.chain.generated import events as ev
-from steelyard.chain.generated.structs import Purse
+from steelyard.chain.generated.structs import Collateral
 from steelyard.chain.types import Event
 from steelyard.cli.demo.accounts import Actor
 from steelyard.cli.demo.progress import DemoProgress
@@ -108,7 +108,7 @@ def _round(
 def _convictions(
     events: Sequence[Event], numbers: Mapping[int, int], progress: DemoProgress
 ) -> list[dict[str, Any]]:
-    slashes = {each.at.transaction: each for each in events if isinstance(each, ev.Slashed)}
+    slashes = {each.position.transaction: each for each in events if isinstance(each, ev.Slashed)}
     return [
         {
             "round": numbers[each.serial],
@@ -117,10 +117,10 @@ def _convictions(
             "poster": each.poster,
             "prover": each.prover,
             "names": [progress.name(each.poster), progress.name(each.prover)],
-            "transaction": each.at.transaction,
-            "block": each.at.block,
-            "burned_units": slashes[each.at.transaction].burned,
-            "rewarded_units": slashes[each.at.transaction].rewarded,
+            "transaction": each.position.transaction,
+            "block": each.position.block,
+            "burned_units": slashes[each.position.transaction].burned,
+            "rewarded_units": slashes[each.position.transaction].rewarded,
         }
         for each in events
         if isinstance(each, ev.Convicted)
@@ -132,8 +132,8 @@ async def _account(
 ) -> dict[str, Any]:
     vault, registry = session.contracts.vault, session.contracts.registry
     account = await session.client.read(registry.account_of(actor.address))
-    stake = await session.client.read(vault.balance_of(actor.address, Purse.STAKE))
-    bond = await session.client.read(vault.balance_of(actor.address, Purse.BOND))
+    stake = await session.client.read(vault.balance_of(actor.address, Collateral.STAKE))
+    bond = await session.client.read(vault.balance_of(actor.address, Collateral.BOND))
     return {
         "name": actor.name,
         "role": actor.role,

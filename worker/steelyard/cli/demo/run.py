@@ -138,7 +138,7 @@ class Demo:
         """Workers first, which makes the last round final; then everybody else."""
         final_at = max(each.final_at or 0 for each in self._progress.rounds.values())
         client = sessions[SPONSOR].client
-        await client.clock.reach(final_at, time.monotonic() + self._settings.deadline_s)
+        await client.clock.wait_until(final_at, time.monotonic() + self._settings.deadline_s)
         workers = [actor for actor in actors if actor.role == "worker"]
         await asyncio.gather(*(_claim(sessions[actor.name]) for actor in workers))
         self._screen.say("the workers have claimed their rewards")

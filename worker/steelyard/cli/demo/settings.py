@@ -7,7 +7,8 @@ from pathlib import Path
 
 from steelyard.chain.dev.devnet import Kind
 from steelyard.content.kubo.address import DaemonAddress
-from steelyard.learning.job_setup import DEMO_ARCHITECTURE, DEMO_TRAINING
+from steelyard.learning.job_setup import DEMO_TRAINING
+from steelyard.learning.recipes.image_cnn import MNIST_ARCHITECTURE
 from steelyard.operations.description import DataSection, JobDescription
 from steelyard.operations.terms import TermsSection
 
@@ -40,7 +41,7 @@ def description() -> JobDescription:
     return JobDescription(
         name="MNIST, four shards",
         encoding="bfp8",
-        architecture=DEMO_ARCHITECTURE,
+        architecture=MNIST_ARCHITECTURE,
         training={**DEMO_TRAINING.json(), "max_rows": EPOCH_ROWS},
         data=DataSection(shards=WORKERS, alpha=0.5, seed=1),
         terms=TermsSection(

@@ -37,8 +37,9 @@ def deploy_contracts(chain: DevChain, folder: Path) -> dict[str, Any]:
     """Deploy all contracts and write the deployment file atomically.  Returns its content."""
     from web3 import HTTPProvider, Web3
 
-    from steelyard.chain.deploy import Web3Creator, deploy
+    from steelyard.chain.deploy import deploy
     from steelyard.chain.deployment_plan import DeploymentSettings
+    from steelyard.chain.web3_creator import Web3Creator
 
     settings = DeploymentSettings(minimum_window_s=MINIMUM_WINDOW_S, unbonding_s=UNBONDING_S)
     deployed = deploy(Web3Creator(Web3(HTTPProvider(chain.url)), chain.accounts[0]), settings)

@@ -80,7 +80,7 @@ def _read(
     what = functions.get((target, data[:4]), "transfer") if target else "deploy"
     serials = [
         (type(event).__name__, getattr(event, "serial", 0))
-        for event in client.registry.events(receipt["logs"])
+        for event in client.decoder.events(receipt["logs"])
     ]
     known = [rounds[serial] for name, serial in serials if serial in rounds and name == ROUND_OF.get(what)]
     return Transaction(

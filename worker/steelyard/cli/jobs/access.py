@@ -49,10 +49,10 @@ async def access_document(session: ChainSession, job: int) -> dict[str, Any]:
 def _entry(entry: AccessGranted | AccessWithdrawn) -> dict[str, Any]:
     granted = isinstance(entry, AccessGranted)
     return {
-        "block": entry.at.block,
+        "block": entry.position.block,
         "act": "granted" if granted else "withdrawn",
         "worker": entry.worker,
         "shard": entry.shard,
         "envelope": str(envelope_cid(entry)) if isinstance(entry, AccessGranted) else None,
-        "transaction": entry.at.transaction,
+        "transaction": entry.position.transaction,
     }

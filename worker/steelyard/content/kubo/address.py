@@ -74,7 +74,7 @@ def _named_in(parts: SplitResult) -> str:
 
 
 def header_of(secret: str) -> str:
-    """What `Authorization` says for a secret as `ipfs --api-auth` takes it.
+    """The `Authorization` header for a secret as `ipfs --api-auth` takes it.
 
     basic:USER:PASSWORD, basic:BASE64, bearer:TOKEN, or a token alone; nothing for "".  Raises ConfigError.
     """
@@ -95,7 +95,7 @@ def find(given: str, environ: Mapping[str, str]) -> str:
     """The address of the daemon's RPC, unchecked.
 
     given, else IPFS_API, else what a running daemon wrote to $IPFS_PATH/api or ~/.ipfs/api.
-    Raises ConfigError where none of them says anything.
+    Raises ConfigError if none of them says anything.
     """
     if given or environ.get("IPFS_API"):
         return given or environ["IPFS_API"]

@@ -1,4 +1,4 @@
-"""What an IPFS daemon's refusals mean for a person."""
+"""Errors of an IPFS daemon, with remedies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this store has put or drawn into the daemon: enough to take it out again, after a crash too."""
+"""Records of what this store put into the daemon: enough to take it out again, after a crash too."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard.content.cid import Cid
+from steelyard.core.cid import Cid
 from steelyard.errors import ContentError, DiskFull
-from steelyard.util.sqlite import open_shared
+from steelyard.util.sqlite import open_shared, transaction
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS roots(
@@ -30,7 +30,7 @@ class LedgerRow:
     """A file or directory that is in the daemon, or was being put there."""
 
     cid: Cid
-    published: bool  # pinned there to be handed out; else only fetched through it
+    published: bool  # pinned there to be served; else only fetched through it
     blocks: tuple[Cid, ...]  # of which it is made, as far as they are known
     since: float  # Unix seconds
 
@@ -65,7 +65,7 @@ class DaemonLedger:
         self._do("DELETE FROM roots WHERE cid = ?", (cid.to_bytes(),))
 
     def row(self, cid: Cid) -> LedgerRow | None:
-        """What is known of one."""
+        """The row of one CID, if any."""
         found = self._do("SELECT * FROM roots WHERE cid = ?", (cid.to_bytes(),))
         return _row(found[0]) if found else None
 
@@ -75,13 +75,11 @@ class DaemonLedger:
 
     def _owner(self) -> str:
         """A name of this store, for pins of its own in a daemon that others use too."""
-        with self._lock, self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            found = self._db.execute("SELECT name FROM owner").fetchone()
+        with self._lock, self._errors(), transaction(self._db) as db:
+            found = db.execute("SELECT name FROM owner").fetchone()
             if found is None:
                 found = (uuid.uuid4().hex[:16],)
-                self._db.execute("INSERT INTO owner VALUES(?)", found)
-            self._db.execute("COMMIT")
+                db.execute("INSERT INTO owner VALUES(?)", found)
             return str(found[0])
 
     def _do(self, sql: str, args: tuple[object, ...]) -> list[tuple[bytes, int, bytes, float]]:

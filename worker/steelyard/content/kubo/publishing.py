@@ -1,7 +1,7 @@
 """Into the daemon and out of it again: a file's blocks, and one pin of our own that keeps them.
 
 Several stores, and the user, may share one daemon, and it has one pin for a CID, whoever asked for it. So a
-store pins a directory of its own with one link, to what it hands out: nobody else's pin is ever taken away,
+store pins a directory of its own with one link, to what it serves: nobody else's pin is ever taken away,
 and removing blocks is refused while anybody's pin keeps them.
 """
 
@@ -13,14 +13,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from steelyard.content.cid import DAG_PB, RAW, Cid
 from steelyard.content.dagpb import DIRECTORY, DagNode, Link, encode_node
-from steelyard.content.kubo.calls import Calls
+from steelyard.content.kubo.client import KuboClient
 from steelyard.content.kubo.ledger import DaemonLedger, LedgerRow
-from steelyard.content.kubo.streams import Streams
 from steelyard.content.layout import DagBlock, Layout
 from steelyard.content.local_store import LocalStore
 from steelyard.content.threads import in_thread
+from steelyard.core.cid import DAG_PB, RAW, Cid
 from steelyard.errors import ContentError, ContentMissing, DaemonError
 
 PIN_NAME = "steelyard"
@@ -34,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Parts:
-    """What a file or directory is made of."""
+    """The files and directory blocks below one CID."""
 
     files: list[tuple[Cid, Layout]] = field(default_factory=list)
     nodes: list[DagBlock] = field(default_factory=list)  # of directories
@@ -60,29 +59,28 @@ class _Parts:
 class Publisher:
     """Moves what one shelf holds into one daemon."""
 
-    def __init__(self, shelf: LocalStore, ledger: DaemonLedger, calls: Calls, streams: Streams) -> None:
+    def __init__(self, shelf: LocalStore, ledger: DaemonLedger, daemon: KuboClient) -> None:
         self._shelf = shelf
         self._ledger = ledger
-        self._calls = calls
-        self._streams = streams
+        self._daemon = daemon
         self._locks: dict[Cid, asyncio.Lock] = {}
 
     async def publish(self, cid: Cid) -> None:
         """Put a held file or directory into the daemon and pin it.
 
-        Raises ContentMissing where not all of it is held, DaemonError, DiskFull.
+        Raises ContentMissing if not all of it is held, DaemonError, DiskFull.
         """
         async with self._locks.setdefault(cid, asyncio.Lock()):
             parts = await in_thread(self._parts, cid)
             await in_thread(self._ledger.publishing, cid, await in_thread(parts.blocks))
             pin = self._pin_of(cid)
-            await self._calls.put_block(pin.cid, pin.data)
+            await self._daemon.put_block(pin.cid, pin.data)
             patience = _PIN_S + parts.size / _SLOWEST
-            if await self._calls.has(cid) and await self._calls.pin(pin.cid, PIN_NAME, _QUICK_PIN_S):
+            if await self._daemon.has(cid) and await self._daemon.pin(pin.cid, PIN_NAME, _QUICK_PIN_S):
                 return
             for _ in range(2):  # again where another store of this daemon took a shared block out meanwhile
                 await self._push(parts)
-                if await self._calls.pin(pin.cid, PIN_NAME, patience):
+                if await self._daemon.pin(pin.cid, PIN_NAME, patience):
                     return
             raise DaemonError(
                 f"the IPFS daemon took {cid} and did not pin it within {patience:g} s",
@@ -98,7 +96,7 @@ class Publisher:
         self._locks.pop(cid, None)
 
     async def tidy(self, older_than: float) -> None:
-        """Take out what is no longer handed out here, and what only came through the daemon on its way here.
+        """Take out what is no longer served here, and what only came through the daemon on its way here.
 
         older_than: Unix seconds; what came later stays.  Raises DaemonError.
         """
@@ -111,7 +109,7 @@ class Publisher:
         await self.tidy(time.time() - _UNDER_WAY_S)
         for cid in await in_thread(self._shelf.index.provided):
             row = await in_thread(self._ledger.row, cid)
-            if row is None or not row.published or not await self._calls.is_pinned(self._pin_of(cid).cid):
+            if row is None or not row.published or not await self._daemon.is_pinned(self._pin_of(cid).cid):
                 try:
                     await self.publish(cid)
                 except ContentError as error:
@@ -128,21 +126,21 @@ class Publisher:
         for row in rows:
             pin = self._pin_of(row.cid)
             if row.published:
-                await self._calls.unpin(pin.cid)
+                await self._daemon.unpin(pin.cid)
                 blocks.add(pin.cid)
             blocks |= set(row.blocks)
             blocks |= set() if row.published else await in_thread(self._known_blocks, row.cid)
-        await self._streams.remove(sorted(await self._loose(blocks)))
+        await self._daemon.remove(sorted(await self._loose(blocks)))
         for row in rows:
             await in_thread(self._ledger.forget, row.cid)
 
     async def _loose(self, blocks: set[Cid]) -> set[Cid]:
         """Those that are in none of the user's own files in the daemon, which no pin need keep."""
-        root = await self._calls.files_root()
+        root = await self._daemon.files_root()
         if root == _NO_FILES:
             return blocks
         try:
-            return blocks - await self._streams.below(root, blocks)
+            return blocks - await self._daemon.below(root, blocks)
         except DaemonError as error:
             log.warning("unpinned, and left to the daemon's own collection: %s", error)
             return set()
@@ -151,15 +149,15 @@ class Publisher:
         for cid, layout in parts.files:
             await self._push_file(cid, layout)
         for block in parts.nodes:
-            await self._calls.put_block(block.cid, block.data)
+            await self._daemon.put_block(block.cid, block.data)
 
     async def _push_file(self, cid: Cid, layout: Layout) -> None:
-        found = await self._calls.add(self._shelf.folder.file(cid), layout.size)
+        found = await self._daemon.add(self._shelf.folder.file(cid), layout.size)
         if found == str(cid):
             return
         # A daemon that cannot make nodes of 1024 links has the right leaves; the nodes are known here.
         for block in await in_thread(lambda: layout.tree()[2]):
-            await self._calls.put_block(block.cid, block.data)
+            await self._daemon.put_block(block.cid, block.data)
 
     def _parts(self, root: Cid) -> _Parts:
         parts, rest, seen = _Parts(), [root], {root}
@@ -185,7 +183,7 @@ class Publisher:
             return set()
 
     def _pin_of(self, cid: Cid) -> DagBlock:
-        """The directory that this store pins for what it hands out."""
+        """The directory that this store pins for what it serves."""
         name = f"{PIN_NAME}-{self._ledger.owner}"
         data = encode_node(DagNode(DIRECTORY, (Link(cid, name, 0),)))
         return DagBlock(Cid.of_block(DAG_PB, data), data)

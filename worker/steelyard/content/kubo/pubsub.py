@@ -1,4 +1,4 @@
-"""Messages over an IPFS daemon's pub/sub, where it was started with --enable-pubsub-experiment."""
+"""Messages over an IPFS daemon's pub/sub, if it was started with --enable-pubsub-experiment."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 
-from steelyard.content.gateway_rules import TokenBucket
-from steelyard.content.gossip import MAX_MESSAGE, MessageVerdict, Take
+from steelyard.content.gossip import MAX_MESSAGE, Handler, MessageVerdict
+from steelyard.content.rate_limit import TokenBucket
 
 _CALL_S = 5.0
 _LINE = 8 * 1024  # bytes of one message as the daemon tells it
@@ -46,8 +46,8 @@ class PubSub:
         self._own = ""  # peer id of the daemon: other nodes may use it too
         self._ignored: OrderedDict[str, float] = OrderedDict()  # peer id -> monotonic seconds
 
-    def subscribe(self, topic: str, take: Take) -> None:
-        """Listen, again and again where the daemon is away or has no pub/sub."""
+    def subscribe(self, topic: str, take: Handler) -> None:
+        """Listen; retries if the daemon is away or has no pub/sub."""
         task = asyncio.create_task(self._listen(topic, take), name="pubsub")
         self._tasks.add(task)
 
@@ -66,7 +66,7 @@ class PubSub:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._session.close()
 
-    async def _listen(self, topic: str, take: Take) -> None:
+    async def _listen(self, topic: str, take: Handler) -> None:
         said = False
         while True:
             try:
@@ -83,13 +83,13 @@ class PubSub:
             await asyncio.sleep(_AGAIN_S)
 
     async def _id(self) -> str:
-        """The daemon's own peer id. ValueError where it tells none."""
+        """The daemon's own peer id. ValueError if it tells none."""
         async with asyncio.timeout(_CALL_S), self._session.post(f"{self._url}/id") as response:
             told = json.loads((await response.content.read(64 * 1024)).decode("utf-8"))
         return str(told.get("ID", "")) if isinstance(told, dict) else ""
 
     async def _lines(self, topic: str) -> AsyncIterator[bytes]:
-        """What the daemon tells, a line a message; the beginning of one that is too long for a hint."""
+        """Lines of the daemon, one a message; the beginning of one that is too long for a hint."""
         async with self._post("pubsub/sub", arg=_multibase(topic)) as response:
             if response.status != 200:
                 raise ValueError(f"{response.status} {(await response.content.read(300))!r}")
@@ -101,7 +101,7 @@ class PubSub:
                     line = b""
                 line = (line + rest)[: _LINE + 1]
 
-    async def _read(self, line: bytes, take: Take) -> None:
+    async def _read(self, line: bytes, take: Handler) -> None:
         """One message. Its sender is dropped where it is bad or one of a flood; a flood of many waits."""
         sender, data = parse(line)
         if not sender or self._is_ignored(sender):

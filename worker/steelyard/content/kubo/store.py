@@ -10,19 +10,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self
 
-from steelyard.content.cid import RAW, Cid
-from steelyard.content.config import StoreConfig
 from steelyard.content.embedded import EmbeddedStore
 from steelyard.content.kubo.address import DaemonAddress
-from steelyard.content.kubo.calls import Calls
+from steelyard.content.kubo.client import KuboClient
 from steelyard.content.kubo.ledger import DaemonLedger
 from steelyard.content.kubo.publishing import Publisher
-from steelyard.content.kubo.streams import Streams
 from steelyard.content.kubo.swarm import PER_REPLY, Swarm, peer_of
 from steelyard.content.layout import Layout
 from steelyard.content.peer_client import Put
-from steelyard.content.store import ContentStore, Freed
+from steelyard.content.store import ContentStore, Freed, StoreConfig
 from steelyard.content.threads import in_thread
+from steelyard.core.cid import RAW, Cid
 from steelyard.errors import ConfigError, ContentError
 
 _EMPTY = Cid.of_block(RAW, b"")
@@ -36,8 +34,7 @@ class KuboStore(EmbeddedStore):
         if config.ipfs is None:
             raise ConfigError("no IPFS daemon is named", remedy="give the address of its RPC with --ipfs")
         self._address = DaemonAddress.parse(config.ipfs, config.ipfs_auth)
-        self._calls: Calls | None = None
-        self._streams: Streams | None = None
+        self._daemon: KuboClient | None = None
         self._ledger: DaemonLedger | None = None
         self._swarm: Swarm | None = None
         self._publisher_or_none: Publisher | None = None
@@ -46,13 +43,12 @@ class KuboStore(EmbeddedStore):
     async def __aenter__(self) -> Self:
         await super().__aenter__()
         try:
-            self._calls = calls = await in_thread(Calls, self._address)
-            self.peer_id, addresses = await calls.identity()
-            self._streams = streams = Streams(self._address)
+            self._daemon = daemon = await in_thread(KuboClient, self._address)
+            self.peer_id, addresses = await daemon.identity()
             self._ledger = ledger = await in_thread(DaemonLedger, self._config.root / "daemon.sqlite")
-            self._publisher_or_none = Publisher(self._shelf, ledger, calls, streams)
-            self._exchange = Through(streams, ledger)
-            self._join(streams, addresses)
+            self._publisher_or_none = Publisher(self._shelf, ledger, daemon)
+            self._exchange = DaemonSource(daemon, ledger)
+            self._join(daemon, addresses)
             if self._config.serve:
                 await self._publisher_or_none.repair()
         except BaseException:
@@ -64,20 +60,17 @@ class KuboStore(EmbeddedStore):
         self._exchange = self._publisher_or_none = None
         await super().__aexit__()
         swarm, self._swarm = self._swarm, None
-        streams, self._streams = self._streams, None
-        calls, self._calls = self._calls, None
+        daemon, self._daemon = self._daemon, None
         ledger, self._ledger = self._ledger, None
         if swarm is not None:
             await swarm.close()
-        if streams is not None:
-            await streams.close()
-        if calls is not None:
-            await calls.close()
+        if daemon is not None:
+            await daemon.close()
         if ledger is not None:
             await in_thread(ledger.close)
 
     async def provide(self, cid: Cid) -> None:
-        """Hand it out by the gateway, and put it into the daemon, pinned.
+        """Serve it on the gateway, and put it into the daemon, pinned.
 
         A store that serves does so even where the daemon fails, which is told by DaemonError or DiskFull:
         `provide` again, or the next start, makes it good.
@@ -89,7 +82,7 @@ class KuboStore(EmbeddedStore):
         await super().provide(cid)
 
     async def withhold(self, cid: Cid) -> None:
-        """Hand it out no longer: its pin goes, and its blocks, unless somebody else's pin keeps them.
+        """Stop serving it: its pin goes, and its blocks, unless somebody else's pin keeps them.
 
         Where the daemon is away that is made good later, and DaemonError says so now.
         """
@@ -106,13 +99,13 @@ class KuboStore(EmbeddedStore):
         """Take everything of this store out of the daemon; the folder keeps its files."""
         await self._publisher.clear()
 
-    def _join(self, streams: Streams, addresses: list[str]) -> None:
+    def _join(self, daemon: KuboClient, addresses: list[str]) -> None:
         """Tell other stores of the daemon, and have it connect to theirs."""
         private = self._config.allow_private
         if self._config.exchange:
             fit = [text for text in addresses if peer_of(text, allow_private=private) == self.peer_id]
             self._peers.swarm = tuple(fit[:PER_REPLY])
-            self._swarm = Swarm(streams, self.peer_id, allow_private=private)
+            self._swarm = Swarm(daemon, self.peer_id, allow_private=private)
             self._peers.hear_swarm = self._swarm.hear
 
     @property
@@ -122,24 +115,24 @@ class KuboStore(EmbeddedStore):
         return self._publisher_or_none
 
 
-class Through:
+class DaemonSource:
     """The daemon as a source of blocks; it notes what thereby comes to lie in the daemon."""
 
-    def __init__(self, streams: Streams, ledger: DaemonLedger) -> None:
-        self._streams = streams
+    def __init__(self, daemon: KuboClient, ledger: DaemonLedger) -> None:
+        self._daemon = daemon
         self._ledger = ledger
 
     async def block(self, cid: Cid, limit: int) -> bytes:
         """The block, checked, once somebody has it. Raises PeerMiss, PeerFault."""
         if cid == _EMPTY:
             return b""  # bitswap does not carry a block without bytes
-        data = await self._streams.block(cid, limit)
+        data = await self._daemon.block(cid, limit)
         await in_thread(self._ledger.fetching, cid)
         return data
 
     async def leaves(self, cid: Cid, layout: Layout, span: range, put: Put) -> None:
         """Leaves one after the other, unchecked. Raises PeerMiss, PeerFault."""
-        await self._streams.leaves(cid, layout, span, put)
+        await self._daemon.leaves(cid, layout, span, put)
 
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steelyard.content.kubo.streams import Streams
+from steelyard.content.kubo.client import KuboClient
 from steelyard.content.peer_addresses import is_address, is_public_host
 
 PER_REPLY = 8
@@ -37,8 +37,8 @@ class _Known:
 class Swarm:
     """A background task. `hear` takes hints; `close` ends it."""
 
-    def __init__(self, streams: Streams, own: str, *, allow_private: bool) -> None:
-        self._streams = streams
+    def __init__(self, daemon: KuboClient, own: str, *, allow_private: bool) -> None:
+        self._daemon = daemon
         self._own = own
         self._allow_private = allow_private
         self._known: dict[str, _Known] = {}
@@ -72,7 +72,7 @@ class Swarm:
     async def _dial(self, peer: str, known: _Known) -> None:
         known.due = time.monotonic() + _AGAIN_S
         for address in known.addresses:
-            if await self._streams.connect(address):
+            if await self._daemon.connect(address):
                 known.failures = 0
                 return
         known.failures += 1

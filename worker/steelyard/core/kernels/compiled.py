@@ -1,6 +1,6 @@
 # mypy: disable-error-code="no-any-return, assignment, arg-type, return-value, operator, untyped-decorator"
 # Scalars are NumPy's inside a kernel and Python's outside; Numba checks them against the signatures.
-"""The compiled kernels; those that decode are in `decoding.py`.
+"""The compiled kernels; those that encode and decode are in `block_codec.py`.
 
 `fallback.py` says what each does; the two are equal bit for bit.
 
@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numba import types
 
-from steelyard.core.kernels.arrays import Bools, Bytes, Int32, Int64, UInt64
-from steelyard.core.kernels.decoding import clip, decode, weighted_sums
+from steelyard.core.kernels.arrays import Bytes, Int32, Int64, UInt64
+from steelyard.core.kernels.block_codec import clip, decode, encode, weighted_sums
 from steelyard.core.kernels.jit import INT32_2D, INT64, READ_BYTES, compiled, inlined
 from steelyard.core.kernels.keccak import hash_items
 from steelyard.core.kernels.words import load_be32, store_be32
@@ -52,56 +52,6 @@ def energies(values: Int32, out: UInt64) -> None:
         high += low >> np.uint64(32)
         out[i, 0] = high >> np.uint64(32)
         out[i, 1] = (high << np.uint64(32)) | (low & np.uint64(0xFFFFFFFF))
-
-
-@inlined
-def _pack(row: Int32, encoding: int, largest: int, out: Bytes, at: int) -> None:
-    limit = 127 if encoding == 1 else 7
-    shift, half = 0, np.int64(0)
-    while (largest + half) >> shift > limit:
-        half = np.int64(1) << shift
-        shift += 1
-    out[at] = shift
-    mantissa = np.empty(32, np.int8)
-    for k in range(32):
-        magnitude = (abs(np.int64(row[k])) + half) >> shift
-        mantissa[k] = magnitude if row[k] >= 0 else -magnitude
-    if encoding == 1:
-        for k in range(32):
-            out[at + 1 + k] = np.uint8(mantissa[k])
-    else:
-        for k in range(16):
-            out[at + 1 + k] = np.uint8((mantissa[2 * k] & 15) << 4) | np.uint8(mantissa[2 * k + 1] & 15)
-
-
-@compiled(_I64(INT32_2D, _I64, types.boolean[::1], types.uint8[::1]))
-def _encode(values: Int32, encoding: int, send: Bools, out: Bytes) -> int:
-    size = 128 if encoding == 0 else (33 if encoding == 1 else 17)
-    at = 0
-    row = np.empty(32, np.int32)
-    for i in range(values.shape[0]):
-        largest = np.int64(0)
-        for k in range(32):
-            row[k] = values[i, k]
-            largest = max(largest, abs(np.int64(row[k])))
-        send[i] = send[i] and largest > 0
-        if not send[i]:
-            continue
-        if encoding == 0:
-            for k in range(32):
-                store_be32(out, at + 4 * k, row[k])
-        else:
-            _pack(row, encoding, largest, out, at)
-        at += size
-    return at
-
-
-def encode(values: Int32, encoding: int, send: Bools, out: Bytes, decoded: Int32) -> int:
-    """See `fallback.encode`."""
-    written: int = _encode(values, encoding, send, out)
-    decoded[:] = 0
-    decode(out, 0, encoding, np.flatnonzero(send), decoded, np.empty(send.shape[0], np.bool_))
-    return written
 
 
 @compiled(types.void(types.int32[:, ::1], _I64, INT32_2D, _VALUES))

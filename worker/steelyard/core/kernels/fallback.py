@@ -1,22 +1,24 @@
 """The kernels in NumPy alone: slow, portable, and equal to the compiled ones bit for bit.
 
-Used where Numba can't be imported, on big-endian machines, and with STEELYARD_KERNELS=numpy. The compiled
-versions (`compiled.py`, `keccak.py`) have the same names, arguments and results; the docstrings here are the
-contract of both.
+Used if Numba can't be imported, on big-endian machines, and with STEELYARD_KERNELS=numpy. The compiled
+versions (`compiled.py`) have the same names, arguments and results; the docstrings here are the contract of
+both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
+from steelyard.core.encoding_spec import ENCODINGS, MAX_SHIFT, EncodingSpec
 from steelyard.core.kernels.arrays import Bools, Bytes, Int32, Int64, UInt64
 
 NAME = "numpy"
 RATE = 136
 INT_MAX = 2**31 - 1
-MAX_SHIFT = 31
+ONE = 65536
 
 ROUND = [
     0x0000000000000001, 0x0000000000008082, 0x800000000000808A, 0x8000000080008000,
@@ -27,6 +29,45 @@ ROUND = [
     0x8000000080008081, 0x8000000000008080, 0x0000000080000001, 0x8000000080008008,
 ]  # fmt: skip
 ROTATE = [0, 1, 62, 28, 27, 36, 44, 6, 55, 20, 3, 10, 43, 25, 39, 41, 45, 15, 21, 8, 18, 2, 61, 56, 14]
+
+
+class Kernels(Protocol):
+    """The kernels that both implementations offer; the functions below document each."""
+
+    NAME: str
+
+    def hash_items(
+        self, data: Bytes, offset: int, size: int, prefix: int, where: Int64, out: Bytes, column: int
+    ) -> None: ...
+    def decode(
+        self, data: Bytes, offset: int, encoding: int, where: Int64, out: Int32, refused: Bools
+    ) -> None: ...
+    def energies(self, values: Int32, out: UInt64) -> None: ...
+    def encode(self, values: Int32, encoding: int, send: Bools, out: Bytes, decoded: Int32) -> int: ...
+    def weighted_sums(
+        self,
+        updates: Sequence[Bytes],
+        bitmap: int,
+        first: int,
+        encoding: int,
+        cursors: Int64,
+        weights: Int64,
+        factors: Int64,
+        total: Int64,
+    ) -> None: ...
+    def clip(self, values: Int32, factor: int) -> None: ...
+    def trimmed_sum(self, values: Int32, trim: int, network: Int32, total: Int64) -> None: ...
+    def server_step(
+        self,
+        total: Int64,
+        divisor: int,
+        state: Bytes,
+        momentum: Bytes,
+        beta: int,
+        lr: int,
+        out: Bytes,
+        out_momentum: Bytes,
+    ) -> None: ...
 
 
 # Where each word of a round's output comes from: the rotation's source, and its two right neighbours.
@@ -78,34 +119,37 @@ def hash_items(
     out[where, column : column + 32] = digest
 
 
-def _values(data: Bytes, offset: int, items: int, encoding: int) -> tuple[Int64, Bools]:
+def _values(data: Bytes, offset: int, items: int, spec: EncodingSpec) -> tuple[Int64, Bools]:
     """Decoded values (items, 32) and which blocks are refused; a refused block's values are zeros."""
-    size = (128, 33, 17)[encoding]
-    block = data[offset : offset + items * size].reshape(items, size)
-    if encoding == 0:
+    block = data[offset : offset + items * spec.size].reshape(items, spec.size)
+    if spec.lossless:
         raw = np.ascontiguousarray(block).view(">i4").astype(np.int64)
         return raw, np.zeros(items, np.bool_)
     shift = block[:, 0].astype(np.int64)
-    if encoding == 1:
-        mantissa = np.ascontiguousarray(block[:, 1:]).view(np.int8).astype(np.int64)
-        lowest = -128
-    else:
-        nibbles = np.stack([block[:, 1:] >> 4, block[:, 1:] & 15], axis=2).reshape(items, 32)
-        mantissa = (nibbles.astype(np.int64) ^ 8) - 8
-        lowest = -8
-    refused = (shift > MAX_SHIFT) | (mantissa == lowest).any(axis=1)
+    mantissa = _unpacked(np.ascontiguousarray(block[:, 1:]), spec.bits)
+    refused = (shift > MAX_SHIFT) | (mantissa < -spec.largest).any(axis=1)
     values = np.clip(mantissa << np.minimum(shift, MAX_SHIFT)[:, None], -INT_MAX, INT_MAX)
     values[refused] = 0
     return values, refused
 
 
+def _unpacked(body: Bytes, bits: int) -> Int64:
+    """Mantissas of a width. body: (items, 4 * bits). Returns (items, 32)."""
+    if bits == 8:
+        return body.view(np.int8).astype(np.int64)
+    digits = np.unpackbits(body, axis=1).reshape(-1, 32, bits).astype(np.int64)
+    weights = 1 << np.arange(bits - 1, -1, -1, dtype=np.int64)
+    weights[0] = -weights[0]  # two's complement
+    return digits @ weights
+
+
 def decode(data: Bytes, offset: int, encoding: int, where: Int64, out: Int32, refused: Bools) -> None:
     """Decode contiguous non-empty blocks.
 
-    Block i goes to out[where[i]] (32 values; zeros and refused[where[i]] = True where a decoder refuses it).
+    Block i goes to out[where[i]] (32 values; zeros and refused[where[i]] = True if a decoder refuses it).
     Rows of `out` and `refused` that are not in `where` are left alone.
     """
-    values, bad = _values(data, offset, where.shape[0], encoding)
+    values, bad = _values(data, offset, where.shape[0], ENCODINGS[encoding])
     out[where] = values
     refused[where] = bad
 
@@ -122,41 +166,39 @@ def energies(values: Int32, out: UInt64) -> None:
 def encode(values: Int32, encoding: int, send: Bools, out: Bytes, decoded: Int32) -> int:
     """Encode the rows that are not zeros and that `send` allows, one after the other.
 
-    values: (rows, 32) within ±(2^31 - 1). send: (rows,), cleared where a block turns out empty. out: room for
-    rows blocks. decoded: (rows, 32), what a decoder makes of each row. Returns the bytes written.
+    values: (rows, 32) within ±(2^31 - 1). send: (rows,), cleared where a block is empty. out: room for
+    rows blocks. decoded: (rows, 32), what a decoder reads in each row. Returns the bytes written.
     """
     send &= values.any(axis=1)
     decoded[:] = 0
     rows = values[send].astype(np.int64)
     if rows.shape[0] == 0:
         return 0
-    block = rows.astype(">i4").view(np.uint8) if encoding == 0 else _pack(rows, encoding)
+    spec = ENCODINGS[encoding]
+    block = rows.astype(">i4").view(np.uint8) if spec.lossless else _pack(rows, spec)
     flat = np.ascontiguousarray(block).reshape(-1)
     out[: flat.shape[0]] = flat
-    decoded[send] = _values(flat, 0, rows.shape[0], encoding)[0]
+    decoded[send] = _values(flat, 0, rows.shape[0], spec)[0]
     return int(flat.shape[0])
 
 
-def _pack(rows: Int64, encoding: int) -> Bytes:
-    limit = 127 if encoding == 1 else 7
+def _pack(rows: Int64, spec: EncodingSpec) -> Bytes:
     magnitude = np.abs(rows)
     largest = magnitude.max(axis=1)
     shift = np.zeros(rows.shape[0], np.int64)
     for e in range(1, MAX_SHIFT + 1):
         half = (np.int64(1) << (e - 2)) if e > 1 else np.int64(0)
-        shift[(largest + half) >> (e - 1) > limit] = e
+        shift[(largest + half) >> (e - 1) > spec.largest] = e
     halves: Int64 = np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 0)[:, None]
     mantissa = np.sign(rows) * ((magnitude + halves) >> shift[:, None])
-    if encoding == 1:
-        body = mantissa.astype(np.int8).view(np.uint8)
-    else:
-        nibble = (mantissa & 15).astype(np.uint8)
-        body = (nibble[:, 0::2] << 4) | nibble[:, 1::2]
+    places = np.arange(spec.bits - 1, -1, -1, dtype=np.int64)
+    digits = (mantissa[:, :, None] >> places & 1).astype(np.uint8)
+    body = np.packbits(digits.reshape(rows.shape[0], -1), axis=1)
     return np.concatenate([shift.astype(np.uint8)[:, None], body], axis=1)
 
 
 def _clipped(values: Int64, factor: int) -> Int64:
-    if factor == 65536:
+    if factor == ONE:
         return values
     product = values * factor
     clipped: Int64 = np.sign(product) * ((np.abs(product) + 32768) >> 16)
@@ -175,18 +217,18 @@ def weighted_sums(
 ) -> None:
     """Sum `weight * clipped value` over update files, for the blocks first, first + 1, ... of `total`.
 
-    updates: each file's bytes, of a length that was checked. bitmap: where their bitmaps start. cursors:
-    (updates,), where each one's first non-empty block at or after `first` starts; moved past what was read.
+    updates: each file's bytes, of a length that was checked. bitmap: offset of their bitmaps. cursors:
+    (updates,), offset of each one's first non-empty block at or after `first`; moved past what was read.
     total: (rows, 32), set.
     """
-    size, count = (128, 33, 17)[encoding], total.shape[0]
+    spec, count = ENCODINGS[encoding], total.shape[0]
     total[:] = 0
     for i, data in enumerate(updates):
         bits = np.unpackbits(data[bitmap + first // 8 : bitmap + (first + count + 7) // 8])
         where = np.flatnonzero(bits[first % 8 : first % 8 + count])
-        values, _ = _values(data, int(cursors[i]), where.shape[0], encoding)
+        values, _ = _values(data, int(cursors[i]), where.shape[0], spec)
         total[where] += _clipped(values, int(factors[i])) * weights[i]
-        cursors[i] += where.shape[0] * size
+        cursors[i] += where.shape[0] * spec.size
 
 
 def clip(values: Int32, factor: int) -> None:
@@ -218,13 +260,13 @@ def server_step(
     """Mean and server step of consecutive values.
 
     total: (values,) sums, each to be divided by `divisor`. state, momentum, out, out_momentum: big-endian
-    int32 bytes, 4 a value; the two momenta are empty where beta is 0.
+    int32 bytes, 4 a value; the two momenta are empty if beta is 0.
     """
     m = _rdiv(total, divisor)
     if beta > 0:
-        m = m + _rdiv(momentum.view(">i4").astype(np.int64) * beta, 65536)
+        m = m + _rdiv(momentum.view(">i4").astype(np.int64) * beta, ONE)
     m = np.clip(m, -INT_MAX, INT_MAX)
-    w = state.view(">i4").astype(np.int64) + _rdiv(m * lr, 65536)
+    w = state.view(">i4").astype(np.int64) + _rdiv(m * lr, ONE)
     out[:] = np.clip(w, -INT_MAX, INT_MAX).astype(">i4").view(np.uint8)
     if beta > 0:
         out_momentum[:] = m.astype(">i4").view(np.uint8)

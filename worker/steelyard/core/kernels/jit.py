@@ -1,4 +1,4 @@
-"""Numba with types, and a cache directory that works where the package can't be written to.
+"""Numba with types, and a cache directory that works if the package can't be written to.
 
 Cached machine code is loaded by unpickling, so the cache must belong to this user alone: a directory that
 somebody else owns, or that others can write to, is never used.
@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import numba
 from numba import types
 
+from steelyard.core.encoding_spec import ENCODINGS
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 READ_BYTES = types.Array(types.uint8, 1, "C", readonly=True)
@@ -26,13 +28,14 @@ INT64 = types.Array(types.int64, 1, "C", readonly=True)
 
 
 def cache_folder() -> Path | None:
-    """Where compiled kernels are kept: NUMBA_CACHE_DIR, else beside this file, else the user's cache.
+    """Folder of compiled kernels: NUMBA_CACHE_DIR, else beside this file, else the user's cache.
 
-    None where none of them may be used: each process then compiles for itself, in memory. Each version of the
+    None if none of them may be used: each process then compiles for itself, in memory. Each version of the
     sources has a folder of its own, as Numba does not notice changes of what a kernel calls.
     """
     here = Path(__file__).parent
-    digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(here.glob("*.py")))).hexdigest()[:12]
+    sources = [path.read_bytes() for path in sorted(here.glob("*.py"))]
+    digest = hashlib.sha256(b"".join((*sources, repr(ENCODINGS).encode()))).hexdigest()[:12]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     folders = [Path(chosen)] if chosen else [here / "__pycache__", home / "steelyard" / "kernels"]
@@ -54,7 +57,7 @@ def _usable(folder: Path) -> bool:
 
 
 def compiled(signature: Any) -> Callable[[F], F]:
-    """Compile a function for one signature at definition, or load it from the cache where there is one."""
+    """Compile a function for one signature at definition, or load it from the cache if there is one."""
 
     def decorate(function: F) -> F:
         cached = _FOLDER is not None
@@ -70,7 +73,7 @@ def compiled(signature: Any) -> Callable[[F], F]:
 
 
 def inlined(function: F) -> F:
-    """Compile a helper as part of each kernel that calls it; it has no cache entry to load of its own."""
+    """Compile a helper as part of each kernel that calls it; it has no cache entry of its own."""
     result: F = numba.njit(error_model="numpy", nogil=True)(function)
     return result
 

@@ -2,7 +2,7 @@
 """keccak-256 of many items at once: eight at a time, one in each lane of a vector of eight 64-bit words.
 
 The permutation is written as LLVM vector code, so that the machine's widest registers and its rotate
-instructions are used where it has them (AVX-512: one register for each of the 25 words); elsewhere LLVM
+instructions are used if it has them (AVX-512: one register for each of the 25 words); elsewhere LLVM
 splits the vectors.
 """
 

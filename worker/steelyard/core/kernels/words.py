@@ -91,7 +91,7 @@ store_be32 = _store(32, types.int32, swap=True)
 
 @intrinsic
 def any_lowest8(typing: Any, data: Any, at: Any) -> Any:  # noqa: ARG001
-    """Whether any of 32 bytes is -128."""
+    """True if any of 32 bytes is -128."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         source = context.make_array(signature.args[0])(context, builder, args[0]).data
@@ -120,7 +120,7 @@ def as_pointer(typing: Any, address: Any) -> Any:  # noqa: ARG001
 
 @intrinsic
 def prefetch(typing: Any, data: Any, at: Any) -> Any:  # noqa: ARG001
-    """Ask for the cache line of a byte, which need not exist."""
+    """Prefetch the cache line of a byte, which need not exist."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         source = context.make_array(signature.args[0])(context, builder, args[0]).data

@@ -1,14 +1,14 @@
-"""Loaders: from what a person has (files, folders, URLs, names of data sets) to labelled rows.
+"""Loaders: labelled rows from files, folders, URLs and names of data sets.
 
-    with opened("s3://bucket/claims.parquet", Wishes(label="fraud")) as source:
+    with open_source("s3://bucket/claims.parquet", SourceOptions(label="fraud")) as source:
         scan = source.scan()            # labels and shape, in one pass
         for rows in source.batches():   # the rows in the same order, a few MiB at a time
 
-What is remote is first brought to the disk. The libraries for it are in the extra `data`; none is imported
-before it is needed.
+Remote files are first downloaded to disk. The libraries for this are in the extra `data` and are imported
+when they are needed. `catalog.LOADERS` is the table of loaders.
 """
 
-from steelyard.learning.loaders.open_source import opened
+from steelyard.learning.loaders.open_source import open_source
 from steelyard.learning.loaders.source import Scan, Source, SourceOptions
 
-__all__ = ["Scan", "Source", "SourceOptions", "opened"]
+__all__ = ["Scan", "Source", "SourceOptions", "open_source"]

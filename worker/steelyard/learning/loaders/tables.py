@@ -1,7 +1,7 @@
 """Reading CSV and Parquet in batches: columns by name, text as text, numbers as float32.
 
-Parquet and CSV are parsed by Arrow, which runs nothing that a file says. Memory holds a block of CSV, or one
-row group's pages of the columns that are wanted.
+Arrow parses both and executes nothing from a file. Memory holds one block of CSV, or one row group's pages of
+the requested columns.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.errors import ConfigError
-from steelyard.learning.loaders.source import need
+from steelyard.learning.loaders.source import import_optional
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet")
 CSV_BLOCK = 2 << 20
-PARQUET_BUFFER = 1 << 18  # of each column that is read; else a whole row group is
-ROWS_AT_ONCE = 1024  # of Parquet; images make a row large
+PARQUET_BUFFER = 1 << 18  # bytes of each column; without it a whole row group is read
+ROWS_AT_ONCE = 1024  # of Parquet; a row with an image is large
 
 
 class TableFile:
@@ -31,7 +31,8 @@ class TableFile:
     def __init__(self, path: Path, delimiter: str = ",") -> None:
         if len(delimiter) != 1 or delimiter in '"\r\n' or not delimiter.isascii():
             raise ConfigError(
-                f"{delimiter!r} is no delimiter of CSV", remedy="give one character of ASCII, like ; or a tab"
+                f"{delimiter!r} is not a delimiter of CSV",
+                remedy="give one ASCII character, such as ; or a tab",
             )
         self.path = path
         self._parquet = path.suffix == ".parquet"
@@ -39,33 +40,33 @@ class TableFile:
 
     @cached_property
     def schema(self) -> Any:
-        """The Arrow schema; of CSV as its first block shows it. Raises ConfigError for an unreadable file."""
+        """The Arrow schema; that of CSV follows from its first block. Raises ConfigError if unreadable."""
         with _readable(self.path):
             if self._parquet:
-                return need("pyarrow.parquet").read_schema(self.path)
+                return import_optional("pyarrow.parquet").read_schema(self.path)
             with self._csv({}, None) as reader:
                 return reader.schema
 
     @property
     def names(self) -> list[str]:
-        """Of its columns."""
+        """Names of the columns, in the file's order."""
         return list(self.schema.names)
 
     def is_number(self, column: str) -> bool:
-        """Whether a column holds numbers (or truth values)."""
-        types, kind = need("pyarrow.types"), self.schema.field(column).type
+        """Whether a column holds numbers or truth values."""
+        types, kind = import_optional("pyarrow.types"), self.schema.field(column).type
         decimal = types.is_decimal(kind) or types.is_boolean(kind) or types.is_null(kind)
         return bool(types.is_integer(kind) or types.is_floating(kind) or decimal)
 
     def is_image(self, column: str) -> bool:
         """Whether a column holds encoded files: bytes, or `{bytes, path}` as Hugging Face writes them."""
-        types, kind = need("pyarrow.types"), self.schema.field(column).type
+        types, kind = import_optional("pyarrow.types"), self.schema.field(column).type
         if types.is_struct(kind):
             return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
         return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
     def class_names(self, column: str) -> tuple[str, ...]:
-        """The label names that Hugging Face's `ClassLabel` left in a Parquet file; empty where none are."""
+        """The label names of Hugging Face's `ClassLabel` in a Parquet file; empty if it has none."""
         try:
             described = json.loads((self.schema.metadata or {})[b"huggingface"])
             names = described["info"]["features"][column]["names"]
@@ -77,11 +78,11 @@ class TableFile:
     def batches(self, columns: Sequence[str], *, texts: Sequence[str] = ()) -> Iterator[Any]:
         """Record batches of these columns, in the file's order.
 
-        texts: those that CSV must not take for numbers.  Raises ConfigError where the file breaks off.
+        texts: columns to read as text, even if they hold numbers.  Raises ConfigError for a damaged file.
         """
         with _readable(self.path):
             if self._parquet:
-                with need("pyarrow.parquet").ParquetFile(
+                with import_optional("pyarrow.parquet").ParquetFile(
                     self.path, pre_buffer=False, buffer_size=PARQUET_BUFFER
                 ) as file:
                     yield from file.iter_batches(ROWS_AT_ONCE, columns=list(columns), use_threads=False)
@@ -90,19 +91,20 @@ class TableFile:
                 yield from reader
 
     def _types(self, columns: Sequence[str], texts: Sequence[str]) -> dict[str, Any]:
-        """CSV's first block may show integers where later ones have fractions: all are read as float64."""
-        arrow = need("pyarrow")
+        """All numbers of CSV are float64: later blocks may have fractions when the first has integers."""
+        arrow = import_optional("pyarrow")
         numbers = {
             name: arrow.float64() for name in columns if name not in texts and self.is_plain_number(name)
         }
         return {**numbers, **{name: arrow.string() for name in texts}}
 
     def is_plain_number(self, column: str) -> bool:
-        """Whether a column of CSV is of numbers, truth values not counted."""
-        return self.is_number(column) and not need("pyarrow.types").is_boolean(self.schema.field(column).type)
+        """Whether a column of CSV holds numbers and not truth values."""
+        types, kind = import_optional("pyarrow.types"), self.schema.field(column).type
+        return self.is_number(column) and not types.is_boolean(kind)
 
     def _csv(self, types: dict[str, Any], columns: list[str] | None) -> Any:
-        csv = need("pyarrow.csv")
+        csv = import_optional("pyarrow.csv")
         return csv.open_csv(
             self.path,
             read_options=csv.ReadOptions(block_size=CSV_BLOCK, use_threads=False),
@@ -113,21 +115,24 @@ class TableFile:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn Arrow's errors into ours, with the file's name."""
-    arrow = need("pyarrow")
+    """Convert Arrow's errors into ConfigError, with the file's name."""
+    arrow = import_optional("pyarrow")
     try:
         yield
     except (arrow.ArrowException, UnicodeError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # the system's, not the file's
+            raise  # an error of the operating system, not of the file
         raise ConfigError(
             f"{path} cannot be read: {str(error).splitlines()[0][:300]}",
-            remedy="mend the file; CSV needs a heading line, and --delimiter where that is no comma",
+            remedy="correct the file; CSV needs a header line, and --delimiter if that is not a comma",
         ) from error
 
 
-def column_of(table: TableFile, wanted: str, usual: Sequence[str], what: str, option: str) -> str:
-    """The column that is asked for, or the first usual one that there is. Raises ConfigError."""
+def column_of(table: TableFile, wanted: str, usual: Sequence[str], noun: str, option: str) -> str:
+    """The wanted column, or the first usual one that the table has. Raises ConfigError.
+
+    noun, option: of the column, for the error.
+    """
     names = table.names
     if wanted in names:
         return wanted
@@ -135,15 +140,15 @@ def column_of(table: TableFile, wanted: str, usual: Sequence[str], what: str, op
     if found:
         return found[0]
     shown = ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
-    said = f"there is no column {wanted!r}" if wanted else f"no column is called {' or '.join(usual)}"
+    problem = f"no column {wanted!r}" if wanted else f"no column is called {' or '.join(usual)}"
     raise ConfigError(
-        f"{table.path.name}: {said}", remedy=f"name the {what} with {option}; there are {shown}"
+        f"{table.path.name}: {problem}", remedy=f"name the {noun} with {option}; the columns are {shown}"
     )
 
 
-def coded(column: Any) -> tuple[list[str | None], NDArray[np.int64]]:
-    """A column's different values as text, and for each row which one it has."""
-    arrow = need("pyarrow")
+def encode_dictionary(column: Any) -> tuple[list[str | None], NDArray[np.int64]]:
+    """A column's distinct values as text, and the index of each row's value."""
+    arrow = import_optional("pyarrow")
     if column.type != arrow.string():
         column = _as_text(column)
     column = column.dictionary_encode(null_encoding="encode")
@@ -151,8 +156,8 @@ def coded(column: Any) -> tuple[list[str | None], NDArray[np.int64]]:
 
 
 def _as_text(column: Any) -> Any:
-    """Text; a whole number keeps no fraction, so that 1 is the same label in CSV and in Parquet."""
-    arrow, types = need("pyarrow"), need("pyarrow.types")
+    """As text; 1.0 becomes "1", so that it is the same label in CSV and in Parquet."""
+    arrow, types = import_optional("pyarrow"), import_optional("pyarrow.types")
     if types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if types.is_floating(column.type):

@@ -1,4 +1,4 @@
-"""The process that imports torchvision, reads one data set, and writes its rows as data files.
+"""The process that imports torchvision, reads one data set and writes its rows as data files.
 
 argv[-1]: JSON of `name`, `root`, `download`, `out` (a folder).  Prints one line of JSON: `names` or `error`.
 """
@@ -17,26 +17,26 @@ from steelyard.learning.data import Rows, write_rows
 
 
 def main() -> None:
-    """Answer what argv asks; what libraries print goes to standard error."""
-    asked = json.loads(sys.argv[-1])
+    """Answer the request in argv; output of libraries goes to standard error."""
+    request = json.loads(sys.argv[-1])
     with contextlib.redirect_stdout(sys.stderr):
-        answer = _answer(asked)
+        answer = _answer(request)
     sys.stdout.write(json.dumps(answer) + "\n")
 
 
-def _answer(asked: dict[str, Any]) -> dict[str, object]:
+def _answer(request: dict[str, Any]) -> dict[str, object]:
     try:
         from torchvision import datasets  # noqa: PLC0415 - only in this process
     except ImportError:
         return {"missing": True}
-    kind = getattr(datasets, asked["name"])
+    kind = getattr(datasets, request["name"])
     names: list[str] = []
     try:
         for part in ("train", "test"):
-            found = kind(asked["root"], train=part == "train", download=asked["download"])
+            found = kind(request["root"], train=part == "train", download=request["download"])
             names = [str(name) for name in found.classes]
             labels = np.asarray(found.targets).astype(np.uint8)
-            write_rows(Path(asked["out"]) / f"{part}.safetensors", Rows(_pixels(found.data), labels))
+            write_rows(Path(request["out"]) / f"{part}.safetensors", Rows(_pixels(found.data), labels))
     except (OSError, RuntimeError, ValueError, KeyError, EOFError) as error:
         return {"error": str(error)[:300]}
     return {"names": names}

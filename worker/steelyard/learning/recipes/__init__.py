@@ -1,7 +1,9 @@
-"""Recipes: what is trained and how. A manifest names one of them; no code comes with a manifest.
+"""Recipes: models and how they are trained. A manifest names one of them and carries no code.
 
-A recipe has two sides. Layout and first weights are NumPy, so that sponsors and verifiers need no torch; the
-learner imports torch, and only the training child makes one.
+A recipe has two sides. Layout and initial weights need only NumPy, so sponsors and verifiers can do without
+torch. The learner needs torch and exists only in the training process; the recipe names its class as text.
+
+To add a recipe, add one entry to `RECIPES`. The first entry for a kind of rows is the one suggested for them.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (ImageCnn(), 
 
 
 def recipe_named(name: str) -> Recipe:
-    """The recipe of this name. Raises TrainingError where this version has none."""
+    """The recipe of this name. Raises TrainingError if this version has none."""
     try:
         return RECIPES[name]
     except KeyError:
         raise TrainingError(
-            f"there is no recipe {name[:64]!a}; this version knows {', '.join(RECIPES)}",
+            f"no recipe is called {name[:64]!a}; this version has {', '.join(RECIPES)}",
             remedy="upgrade steelyard, or choose another job",
         ) from None

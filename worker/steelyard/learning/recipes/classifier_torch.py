@@ -1,8 +1,7 @@
-"""What the recipes' torch sides share: training and testing a classifier. Only the training child imports it.
+"""Training and testing a classifier, shared by the recipes' learners. Only the training process imports it.
 
-The loss adds the logarithm of the shard's label frequencies to the logits ("balanced softmax"): a member that
-holds few labels then does not push the others down, which is what makes plain averaging drift on skewed
-shards.
+The loss adds the logarithm of the shard's label frequencies to the logits ("balanced softmax"). A member that
+holds few labels then does not push the others down, which would cause client drift on skewed shards.
 """
 
 from __future__ import annotations
@@ -16,24 +15,24 @@ from torch.nn import functional
 
 from steelyard.errors import TrainingError
 from steelyard.learning.data import Kind, Rows
-from steelyard.learning.recipes.base import Evaluated, Intake, Options, Report, Trained, Weights
+from steelyard.learning.recipes.base import Evaluated, InputSpec, Options, Report, Trained, Weights
 from steelyard.learning.recipes.optimizers import clipped, optimizer
 
 _TEST_BATCH = 500
 
 
 class Classifier(ABC):
-    """A net from rows of one kind and shape to classes."""
+    """A network from rows of one kind and shape to classes."""
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
+    def __init__(self, input_spec: InputSpec) -> None:
+        self._input_spec = input_spec
 
     @abstractmethod
     def logits(self, tensors: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
-        """inputs: (batch, *row) of the kind's dtype. Returns float32 (batch, classes)."""
+        """inputs: (batch, *shape) of the kind's dtype. Returns float32 (batch, classes)."""
 
     def train(self, weights: Weights, rows: Rows, options: Options, report: Report) -> Trained:
-        """Train from `weights`. Raises TrainingError where the rows do not fit, Cancelled out of `report`."""
+        """Train from `weights`. Raises TrainingError if the rows do not fit, Cancelled if `report` does."""
         self._check(rows)
         tensors = [torch.from_numpy(array.copy()).requires_grad_() for array in weights.values()]
         inputs, labels = _as_tensors(rows)
@@ -58,7 +57,7 @@ class Classifier(ABC):
         )
 
     def evaluate(self, weights: Weights, rows: Rows, report: Report) -> Evaluated:
-        """Count right answers. Raises TrainingError where the rows do not fit."""
+        """Count correct predictions. Raises TrainingError if the rows do not fit."""
         self._check(rows)
         tensors = [torch.from_numpy(array.copy()) for array in weights.values()]
         inputs, labels = _as_tensors(rows)
@@ -73,24 +72,24 @@ class Classifier(ABC):
         return Evaluated(rows=len(rows), correct=correct, loss=total / len(rows))
 
     def _log_prior(self, labels: torch.Tensor) -> torch.Tensor:
-        counts = torch.bincount(labels, minlength=self._intake.classes).float() + 1
+        counts = torch.bincount(labels, minlength=self._input_spec.classes).float() + 1
         return torch.log(counts / counts.sum())
 
     def _check(self, rows: Rows) -> None:
-        self._intake.check(rows)
+        self._input_spec.check(rows)
         if rows.kind is Kind.FEATURES and not np.isfinite(rows.inputs).all():
             raise TrainingError(
-                "a feature is no finite number", remedy="use the data that the job's manifest names"
+                "a feature is not a finite number", remedy="use the data that the job's manifest names"
             )
 
 
 def _as_tensors(rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
-    """Inputs as they are, labels as int64; copies, since torch warns of read-only memory."""
+    """Inputs unchanged, labels as int64; copies, because torch warns of read-only memory."""
     return torch.from_numpy(np.array(rows.inputs)), torch.from_numpy(rows.labels.astype(np.int64))
 
 
 def _batches(rows: int, options: Options) -> Iterator[np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Row numbers of each batch, shuffled anew each epoch. A short last batch is left out."""
+    """Row numbers of each batch, shuffled each epoch. A short last batch is left out."""
     random = np.random.RandomState(options.seed)
     drawn = min(rows, options.max_rows or rows)
     size = min(options.batch_size, drawn)

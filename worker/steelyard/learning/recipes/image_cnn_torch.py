@@ -1,4 +1,4 @@
-"""The torch side of `image-cnn`. Only the training child imports this module."""
+"""The torch side of `image-cnn`. Only the training process imports this module."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
-from steelyard.learning.recipes.base import Intake
+from steelyard.learning.recipes.base import Architecture
 from steelyard.learning.recipes.classifier_torch import Classifier
-from steelyard.learning.recipes.image_cnn import ImageCnnArchitecture
+from steelyard.learning.recipes.image_cnn import ImageCnn, ImageCnnArchitecture
 
 
 class ImageCnnLearner(Classifier):
     """Trains and tests one architecture on the CPU."""
 
-    def __init__(self, intake: Intake, shape: ImageCnnArchitecture) -> None:
-        super().__init__(intake)
-        self._shape = shape
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__(ImageCnn().input_spec(architecture))
+        self._architecture = ImageCnnArchitecture.parse(architecture)
 
     def logits(self, tensors: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
         """inputs: uint8 (batch, channels, height, width). Returns float32 (batch, classes)."""
         conv1, bias1, conv2, bias2, linear, bias3 = tensors
         even = inputs[:, :, : inputs.shape[2] // 2 * 2, : inputs.shape[3] // 2 * 2]
-        x = even.float().sub_(self._shape.mean).div_(self._shape.deviation)
+        x = even.float().sub_(self._architecture.mean).div_(self._architecture.deviation)
         x = functional.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
         x = functional.relu(functional.conv2d(x, conv1, bias1))
         x = functional.relu(functional.max_pool2d(functional.conv2d(x, conv2, bias2), 2))

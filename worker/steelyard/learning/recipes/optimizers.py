@@ -1,6 +1,7 @@
-"""SGD and Adam over a list of tensors. Only the training child imports this module.
+"""SGD and Adam over a list of tensors. Only the training process imports this module.
 
-They are written out because torch.optim imports torch's compiler: a second of CPU and 100 MB in every worker.
+They are implemented here because torch.optim imports torch's compiler: a second of CPU and 100 MB in every
+worker.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ import torch
 from steelyard.learning.recipes.base import Options
 
 Update = Callable[[Sequence[torch.Tensor], float], None]
-"""Called with the gradients and how much of the round is done, 0 to 1; changes the tensors."""
+"""Called with the gradients and the fraction of the round that is done, 0 to 1. Changes the tensors."""
 
 _BETAS = (0.9, 0.999)
 _EPSILON = 1e-8
 
 
 def optimizer(tensors: Sequence[torch.Tensor], options: Options) -> Update:
-    """The optimizer that the options name, with its state at zero."""
+    """The optimizer that the options name, with zero state."""
     build = {"sgd": _sgd, "adam": _adam}[options.optimizer]
     return build(tensors, options)
 
 
 def clipped(gradients: Sequence[torch.Tensor], norm: float) -> Sequence[torch.Tensor]:
-    """The gradients, shortened together where their joint norm is above `norm`; 0 leaves them."""
+    """The gradients, scaled so that their joint norm is at most `norm`; 0 = unlimited."""
     if norm == 0:
         return gradients
     length = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
@@ -35,16 +36,16 @@ def clipped(gradients: Sequence[torch.Tensor], norm: float) -> Sequence[torch.Te
 
 
 def _sgd(tensors: Sequence[torch.Tensor], options: Options) -> Update:
-    """Nesterov's momentum, as torch.optim.SGD has it; plain where momentum is 0."""
-    speeds = [torch.zeros_like(tensor) for tensor in tensors]
+    """Nesterov momentum as in torch.optim.SGD; plain SGD if momentum is 0."""
+    velocities = [torch.zeros_like(tensor) for tensor in tensors]
 
     def update(gradients: Sequence[torch.Tensor], progress: float) -> None:
         rate = _rate(options, progress)
         with torch.no_grad():
-            for tensor, gradient, speed in zip(tensors, gradients, speeds, strict=True):
+            for tensor, gradient, velocity in zip(tensors, gradients, velocities, strict=True):
                 gradient = gradient.add(tensor, alpha=options.weight_decay)
-                speed.mul_(options.momentum).add_(gradient)
-                tensor.sub_(gradient.add_(speed, alpha=options.momentum), alpha=rate)
+                velocity.mul_(options.momentum).add_(gradient)
+                tensor.sub_(gradient.add_(velocity, alpha=options.momentum), alpha=rate)
 
     return update
 

@@ -2,22 +2,26 @@
 
     (value - mean) / deviation, within +-16 -> linear -> ReLU -> ... -> linear
 
-Mean and deviation of each column stand in the architecture as decimal strings; whoever published the rows
-computed them, so members and users of the model scale alike.
+Mean and deviation of each column are decimal strings in the architecture. The publisher of the rows computed
+them, so members and users of the model scale their rows identically.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
+from steelyard.jobs.tensor_spec import TensorSpec
 from steelyard.learning.data import Kind
-from steelyard.learning.recipes.base import Architecture, InitialTensor, Intake, Learner, Weights
+from steelyard.learning.recipes.base import NO_ARCHITECTURE, Architecture, InputSpec, Weights
 from steelyard.learning.recipes.layout import layout_of, refused, uniform
+from steelyard.learning.running_stats import RunningStats
 
 NAME = "tabular"
 
@@ -28,7 +32,7 @@ _DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,20})?(e-?[0-9]{1,2})?")
 
 @dataclass(frozen=True, kw_only=True)
 class TabularArchitecture:
-    """An architecture, checked."""
+    """A checked architecture."""
 
     columns: int
     classes: int
@@ -37,7 +41,7 @@ class TabularArchitecture:
     deviation: tuple[float, ...]
 
     @classmethod
-    def of(cls, architecture: Architecture) -> TabularArchitecture:
+    def parse(cls, architecture: Architecture) -> TabularArchitecture:
         """Raises TrainingError for a missing or unknown key, or a number out of range."""
         wanted = {"columns", "classes", "hidden", "mean", "deviation"}
         if set(architecture) != wanted:
@@ -62,11 +66,15 @@ class Tabular:
     """The recipe. Its torch side is in `tabular_torch`."""
 
     name = NAME
+    kind = Kind.FEATURES
+    learner = "steelyard.learning.recipes.tabular_torch:TabularLearner"
+    training: Mapping[str, Any] = {"batch_size": 32, "learning_rate": "0.05", "local_epochs": 5}
+    default_architecture = NO_ARCHITECTURE
 
-    def layout(self, architecture: Architecture) -> tuple[InitialTensor, ...]:
+    def layout(self, architecture: Architecture) -> tuple[TensorSpec, ...]:
         """The tensors in the order of the weight vector. Raises TrainingError over 2^27 parameters."""
-        shape = TabularArchitecture.of(architecture)
-        sizes = (shape.columns, *shape.hidden, shape.classes)
+        checked = TabularArchitecture.parse(architecture)
+        sizes = (checked.columns, *checked.hidden, checked.classes)
         shapes: list[tuple[str, tuple[int, ...]]] = []
         for number, (inputs, outputs) in enumerate(pairwise(sizes), 1):
             shapes += [(f"linear{number}.weight", (outputs, inputs)), (f"linear{number}.bias", (outputs,))]
@@ -76,20 +84,22 @@ class Tabular:
         """Uniform within 1 / sqrt(inputs of a neuron), from NumPy's frozen generator."""
         return uniform(self.layout(architecture), seed)
 
-    def intake(self, architecture: Architecture) -> Intake:
-        """The rows that it is for."""
-        shape = TabularArchitecture.of(architecture)
-        return Intake(kind=Kind.FEATURES, row=(shape.columns,), classes=shape.classes)
+    def input_spec(self, architecture: Architecture) -> InputSpec:
+        """Rows of the architecture's columns."""
+        checked = TabularArchitecture.parse(architecture)
+        return InputSpec(kind=self.kind, shape=(checked.columns,), classes=checked.classes)
 
-    def learner(self, architecture: Architecture) -> Learner:
-        """The torch side. Only the child calls this: it is what imports torch."""
-        from steelyard.learning.recipes.tabular_torch import TabularLearner  # noqa: PLC0415
-
-        return TabularLearner(self.intake(architecture), TabularArchitecture.of(architecture))
+    def suggest(self, rows: InputSpec, stats: RunningStats) -> Architecture:
+        """Two hidden layers; mean and deviation of each column."""
+        return {
+            "columns": rows.shape[0], "classes": rows.classes, "hidden": (64, 32),
+            "mean": tuple(decimal(value) for value in stats.mean),
+            "deviation": tuple(decimal(value) for value in stats.deviation),
+        }  # fmt: skip
 
 
 def decimal(value: float) -> str:
-    """A number as the architecture holds it: float32's shortest decimals."""
+    """A number as the architecture holds it: the shortest decimals that give its float32."""
     return str(np.float32(value)).replace("+", "")
 
 

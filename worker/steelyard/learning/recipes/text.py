@@ -2,19 +2,23 @@
 
     n bytes in a row, hashed into a bucket -> embedding -> mean over the text -> linear
 
-Letters of ASCII are made small first. It needs no vocabulary, so nothing about the words of one member's
-texts has to be told to another, and it takes any language that is written in UTF-8.
+ASCII letters are lower-cased first. It needs no vocabulary, so members exchange nothing about the words of
+their texts, and it takes any language that is written in UTF-8.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from steelyard.jobs.tensor_spec import TensorSpec
 from steelyard.learning.data import Kind
-from steelyard.learning.recipes.base import Architecture, InitialTensor, Intake, Learner, Weights
+from steelyard.learning.recipes.base import NO_ARCHITECTURE, Architecture, InputSpec, Weights
 from steelyard.learning.recipes.layout import layout_of, refused
+from steelyard.learning.running_stats import RunningStats
 
 NAME = "text"
 
@@ -29,7 +33,7 @@ LIMITS = {
 
 @dataclass(frozen=True, kw_only=True)
 class TextArchitecture:
-    """An architecture, checked."""
+    """A checked architecture."""
 
     length: int
     classes: int
@@ -38,7 +42,7 @@ class TextArchitecture:
     width: int
 
     @classmethod
-    def of(cls, architecture: Architecture) -> TextArchitecture:
+    def parse(cls, architecture: Architecture) -> TextArchitecture:
         """Raises TrainingError for a missing or unknown key, or a number out of range."""
         if set(architecture) != set(LIMITS):
             raise refused(NAME, f"keys {sorted(architecture)}", ", ".join(LIMITS))
@@ -55,14 +59,24 @@ class Text:
     """The recipe. Its torch side is in `text_torch`."""
 
     name = NAME
+    kind = Kind.TEXTS
+    learner = "steelyard.learning.recipes.text_torch:TextLearner"
+    training: Mapping[str, Any] = {
+        "batch_size": 32,
+        "learning_rate": "0.01",
+        "local_epochs": 5,
+        "optimizer": "adam",
+        "clip_norm": "0",
+    }
+    default_architecture = NO_ARCHITECTURE
 
-    def layout(self, architecture: Architecture) -> tuple[InitialTensor, ...]:
+    def layout(self, architecture: Architecture) -> tuple[TensorSpec, ...]:
         """The tensors in the order of the weight vector. Raises TrainingError over 2^27 parameters."""
-        shape = TextArchitecture.of(architecture)
+        checked = TextArchitecture.parse(architecture)
         shapes: dict[str, tuple[int, ...]] = {
-            "embedding.weight": (shape.buckets, shape.width),
-            "linear.weight": (shape.classes, shape.width),
-            "linear.bias": (shape.classes,),
+            "embedding.weight": (checked.buckets, checked.width),
+            "linear.weight": (checked.classes, checked.width),
+            "linear.bias": (checked.classes,),
         }
         return layout_of(NAME, shapes.items())
 
@@ -74,13 +88,11 @@ class Text:
         weights["embedding.weight"] = random.uniform(-0.5, 0.5, embedding.shape).astype(np.float32)
         return weights
 
-    def intake(self, architecture: Architecture) -> Intake:
-        """The rows that it is for."""
-        shape = TextArchitecture.of(architecture)
-        return Intake(kind=Kind.TEXTS, row=(shape.length,), classes=shape.classes)
+    def input_spec(self, architecture: Architecture) -> InputSpec:
+        """Texts of the architecture's length in bytes."""
+        checked = TextArchitecture.parse(architecture)
+        return InputSpec(kind=self.kind, shape=(checked.length,), classes=checked.classes)
 
-    def learner(self, architecture: Architecture) -> Learner:
-        """The torch side. Only the child calls this: it is what imports torch."""
-        from steelyard.learning.recipes.text_torch import TextLearner  # noqa: PLC0415
-
-        return TextLearner(self.intake(architecture), TextArchitecture.of(architecture))
+    def suggest(self, rows: InputSpec, _stats: RunningStats) -> Architecture:
+        """4-grams in 4096 buckets, 16 values each."""
+        return {"length": rows.shape[0], "classes": rows.classes, "ngram": 4, "buckets": 4096, "width": 16}

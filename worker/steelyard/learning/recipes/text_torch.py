@@ -1,4 +1,4 @@
-"""The torch side of `text`. Only the training child imports this module."""
+"""The torch side of `text`. Only the training process imports this module."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
-from steelyard.learning.recipes.base import Intake
+from steelyard.learning.recipes.base import Architecture
 from steelyard.learning.recipes.classifier_torch import Classifier
-from steelyard.learning.recipes.text import TextArchitecture
+from steelyard.learning.recipes.text import Text, TextArchitecture
 
 _BASE = 257
 _SPREAD = 2654435761  # 2^32 over the golden ratio, Knuth's multiplier
@@ -18,25 +18,28 @@ _SPREAD = 2654435761  # 2^32 over the golden ratio, Knuth's multiplier
 class TextLearner(Classifier):
     """Trains and tests one architecture on the CPU."""
 
-    def __init__(self, intake: Intake, shape: TextArchitecture) -> None:
-        super().__init__(intake)
-        self._shape = shape
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__(Text().input_spec(architecture))
+        self._architecture = TextArchitecture.parse(architecture)
 
     def logits(self, tensors: Sequence[torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
         """inputs: uint8 (batch, length). Returns float32 (batch, classes)."""
         embedding, linear, bias = tensors
-        buckets, there = self._hashed(inputs)
-        found = functional.embedding(buckets, embedding) * there.unsqueeze(2)
-        mean = found.sum(1) / there.sum(1, keepdim=True).clamp(min=1)
+        buckets, present = self._hashed(inputs)
+        embedded = functional.embedding(buckets, embedding) * present.unsqueeze(2)
+        mean = embedded.sum(1) / present.sum(1, keepdim=True).clamp(min=1)
         return functional.linear(mean, linear, bias)
 
     def _hashed(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The bucket of the n-gram from each place on, and 1 where there is one: both (batch, places)."""
-        small = inputs.long()
-        small = small + 32 * ((small >= ord("A")) & (small <= ord("Z"))).long()
-        places = self._shape.length - self._shape.ngram + 1
-        hashed = torch.zeros_like(small[:, :places])
-        for offset in range(self._shape.ngram):
-            hashed = (hashed * _BASE + small[:, offset : offset + places]) & 0xFFFFFFFF
-        there = (small[:, self._shape.ngram - 1 :] > 0).float()
-        return ((hashed * _SPREAD) & 0xFFFFFFFF) % self._shape.buckets, there
+        """The bucket of the n-gram at each position, and 1 if the text reaches that far, else 0.
+
+        Both are (batch, positions).
+        """
+        lower = inputs.long()
+        lower = lower + 32 * ((lower >= ord("A")) & (lower <= ord("Z"))).long()
+        positions = self._architecture.length - self._architecture.ngram + 1
+        hashed = torch.zeros_like(lower[:, :positions])
+        for offset in range(self._architecture.ngram):
+            hashed = (hashed * _BASE + lower[:, offset : offset + positions]) & 0xFFFFFFFF
+        present = (lower[:, self._architecture.ngram - 1 :] > 0).float()
+        return ((hashed * _SPREAD) & 0xFFFFFFFF) % self._architecture.buckets, present

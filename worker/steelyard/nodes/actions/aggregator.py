@@ -7,8 +7,8 @@ import asyncio
 from steelyard.chain.contracts import result_id
 from steelyard.chain.generated.structs import Result
 from steelyard.nodes.actions.dispatch import Handlers
-from steelyard.nodes.actions.types import Collect, Enlist, Publish
 from steelyard.nodes.context import NodeContext
+from steelyard.nodes.decisions.actions import Collect, Enlist, Publish
 from steelyard.nodes.files.result_files import ComputedResult
 from steelyard.nodes.state.local import RebuiltResult
 from steelyard.nodes.state.view import Opening

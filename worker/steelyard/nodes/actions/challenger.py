@@ -7,8 +7,8 @@ from steelyard.chain.proof_bytes import pack_malformed
 from steelyard.core.hashing import keccak
 from steelyard.errors import ChainError, NodeError, Unreachable
 from steelyard.nodes.actions.dispatch import Handlers
-from steelyard.nodes.actions.types import Convict, ConvictUpdate
 from steelyard.nodes.context import NodeContext
+from steelyard.nodes.decisions.actions import Convict, ConvictUpdate
 
 MIN_COMMIT_TIME = 0.25  # fraction of the challenge window; with less left, no commitment is sent first
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from steelyard.chain.calls import Call
 from steelyard.errors import NodeError
 from steelyard.nodes.actions.dispatch import Handlers
-from steelyard.nodes.actions.types import Adopt, Compute, Fetch, Prefetch, Rebuild, Upkeep
 from steelyard.nodes.context import NodeContext
+from steelyard.nodes.decisions.actions import Adopt, Compute, Fetch, Prefetch, Rebuild, Upkeep
 
 
 class CommonActions:

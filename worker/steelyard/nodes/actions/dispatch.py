@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from steelyard.errors import NodeError
-from steelyard.nodes.actions.types import Action
+from steelyard.nodes.decisions.actions import Action
 
 Handler = Callable[[Any], Awaitable[None]]
 Handlers = Mapping[type[Action], Handler]

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Protocol
 
 from steelyard.content import Cid
-from steelyard.core.encodings import Encoding
-from steelyard.core.files import WrittenUpdate, encode_update
+from steelyard.core.update_writer import WrittenUpdate, encode_update
 from steelyard.errors import NodeError
 from steelyard.jobs.manifest import DataFile, Manifest
 from steelyard.learning.trainer import EvalMetrics, TrainingProgress, TrainMetrics
 from steelyard.nodes.actions.dispatch import Handlers
-from steelyard.nodes.actions.types import Evaluate, Train
 from steelyard.nodes.context import NodeContext
 from steelyard.nodes.crashpoints import crashpoint
+from steelyard.nodes.decisions.actions import Evaluate, Train
 from steelyard.nodes.job_info import fetch
 from steelyard.nodes.private_rows import PrivateRows
 from steelyard.nodes.state.local import RebuiltResult
@@ -175,7 +174,7 @@ class TrainingActions:
                 f"the parent result 0x{opening.parent.hex()[:16]} has no state to train on: {parent.why}",
                 remedy="wait for another result",
             )
-        path, lossy = own_update(context, opening.serial), step.encoding is not Encoding.RAW32
+        path, lossy = own_update(context, opening.serial), not step.encoding.spec.lossless
         written = await asyncio.to_thread(
             encode_update,
             path,
@@ -185,8 +184,8 @@ class TrainingActions:
             block_count=step.block_count,
             local=local,
             base=parent.state,
-            kept=self._previous_residual(opening.serial),
-            new_kept=self._residual(opening.serial) if lossy else None,
+            residual=self._previous_residual(opening.serial),
+            new_residual=self._residual(opening.serial) if lossy else None,
         )
         return written, await context.store.cid_of(path)
 

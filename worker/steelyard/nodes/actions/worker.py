@@ -11,8 +11,8 @@ from steelyard.content import Cid
 from steelyard.errors import NodeError
 from steelyard.nodes.actions.dispatch import Handlers
 from steelyard.nodes.actions.training import own_update, seat_of
-from steelyard.nodes.actions.types import Attest, Hold, Provide, Submit
 from steelyard.nodes.context import NodeContext
+from steelyard.nodes.decisions.actions import Attest, Hold, Provide, Submit
 from steelyard.nodes.state.view import update_cid
 
 
@@ -67,7 +67,7 @@ class WorkerActions:
         until = time.monotonic() + client.network.deadline_s
         first: int | None = None
         while True:
-            if await client.clock.reach(time_, until):
+            if await client.clock.wait_until(time_, until):
                 head = await client.head()
                 first = head.number if first is None else first
                 if head.number - first >= confirmations:

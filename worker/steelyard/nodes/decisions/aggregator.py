@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steelyard.nodes.actions.types import Action, Collect, Enlist, Publish
+from steelyard.nodes.decisions.actions import Action, Collect, Enlist, Publish
 from steelyard.nodes.decisions.common import Snapshot
 from steelyard.nodes.decisions.upkeep import ready_to_settle
 from steelyard.nodes.state import committee

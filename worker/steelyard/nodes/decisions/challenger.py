@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from steelyard.nodes.actions.types import Action, Convict, ConvictUpdate
+from steelyard.nodes.decisions.actions import Action, Convict, ConvictUpdate
 from steelyard.nodes.decisions.common import Snapshot
 from steelyard.nodes.state.local import ResultVerdict
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steelyard.chain.generated.structs import JobTerms
-from steelyard.nodes.actions.types import Action, Adopt, Compute, Fetch, Prefetch, Rebuild
+from steelyard.nodes.decisions.actions import Action, Adopt, Compute, Fetch, Prefetch, Rebuild
 from steelyard.nodes.state import committee
 from steelyard.nodes.state.committee import CommitteeWindows
 from steelyard.nodes.state.local import LocalState, ResultVerdict

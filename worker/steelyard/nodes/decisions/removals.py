@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from steelyard.nodes.actions.types import Action, Upkeep
+from steelyard.nodes.decisions.actions import Action, Upkeep
 from steelyard.nodes.decisions.common import Snapshot
 from steelyard.nodes.state.view import MemberSeat, Opening
 

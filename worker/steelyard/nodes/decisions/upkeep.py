@@ -6,7 +6,7 @@ attempt reverts in the simulation and costs nothing.
 
 from __future__ import annotations
 
-from steelyard.nodes.actions.types import Action, Upkeep
+from steelyard.nodes.decisions.actions import Action, Upkeep
 from steelyard.nodes.decisions.common import Snapshot
 from steelyard.nodes.decisions.removals import removal_actions
 from steelyard.nodes.state import committee

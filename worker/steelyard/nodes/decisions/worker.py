@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steelyard.nodes.actions.types import Action, Attest, Evaluate, Hold, Provide, Submit, Train
+from steelyard.nodes.decisions.actions import Action, Attest, Evaluate, Hold, Provide, Submit, Train
 from steelyard.nodes.decisions.common import Snapshot
 from steelyard.nodes.state import committee
 from steelyard.nodes.state.local import ResultVerdict

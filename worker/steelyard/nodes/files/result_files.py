@@ -10,11 +10,12 @@ from pathlib import Path
 
 from steelyard.content import Cid, ContentStore, cid_of_path
 from steelyard.core.aggregation import Inputs, PostedResult, Roots, aggregate
-from steelyard.core.files import atomic, open_state
+from steelyard.core.state_file import open_state
 from steelyard.core.trees import ZERO_ROOT
 from steelyard.errors import FormatError, NodeError
 from steelyard.nodes.job_info import JobInfo, fetch
 from steelyard.nodes.state.view import Post
+from steelyard.util.atomic import atomic
 
 CHUNK = 1 << 20  # bytes copied at a time
 

@@ -11,9 +11,8 @@ from pathlib import Path
 from steelyard.chain.generated.structs import Submission
 from steelyard.content import Cid, ContentStore
 from steelyard.core.encodings import Encoding
-from steelyard.core.files import open_update
 from steelyard.core.proofs import MalformedProof, malformed_proof
-from steelyard.core.update_file import HEADER, UpdateFile
+from steelyard.core.update_file import HEADER, UpdateFile, open_update
 from steelyard.errors import CidError, ContentTooLarge, FormatError
 from steelyard.nodes.crashpoints import crashpoint
 from steelyard.nodes.job_info import JobInfo, fetch

@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from steelyard.content import EmbeddedStore, StoreConfig
-from steelyard.content.gateway_rules import TokenBucket
 from steelyard.content.gossip import Gossip, MessageVerdict
 from steelyard.content.kubo.address import DaemonAddress
 from steelyard.content.kubo.pubsub import PubSub
+from steelyard.content.rate_limit import TokenBucket
 from steelyard.errors import ChainError, FormatError
 from steelyard.nodes.context import NodeContext
 from steelyard.nodes.gossip.hints import MAX_LIFE_S, Body, GossipTopic, Hint, checked_body, sign_hint

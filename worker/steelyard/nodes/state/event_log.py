@@ -12,6 +12,9 @@ import steelyard.chain.generated.events as chain_events
 from steelyard.chain.types import Event
 from steelyard.errors import JournalError
 
+_KEYS = {"position": "at"}  # fields whose key in the journal is another
+_NAMES = {key: name for name, key in _KEYS.items()}
+
 
 def dump(event: Event) -> tuple[str, str]:
     """Class name and JSON of a typed event."""
@@ -34,7 +37,8 @@ def load(name: str, body: str) -> Event:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        return {item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+        names = [item.name for item in dataclasses.fields(value)]
+        return {_KEYS.get(name, name): _plain(getattr(value, name)) for name in names}
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, tuple | list):
@@ -52,7 +56,8 @@ def _typed(kind: Any, value: Any) -> Any:
         return bytes.fromhex(value)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         hints = _hints(kind)
-        return kind(**{name: _typed(hints[name], item) for name, item in value.items()})
+        named = {_NAMES.get(key, key): item for key, item in value.items()}
+        return kind(**{name: _typed(hints[name], item) for name, item in named.items()})
     if typing.get_origin(kind) is tuple:
         inner = typing.get_args(kind)[0]
         return tuple(_typed(inner, item) for item in value)

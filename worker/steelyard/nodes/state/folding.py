@@ -75,7 +75,7 @@ def _joined(view: View, event: ev.Joined) -> None:
         weight=event.weight,
         shard=event.shard - 1 if event.shard else None,
         cid=data,
-        block=event.at.block,
+        block=event.position.block,
     )
 
 
@@ -105,9 +105,9 @@ def _opened(view: View, event: ev.RoundOpened) -> None:
         parent_serial=event.parent_serial,
         members=event.members,
         submit_by=event.submit_by,
-        block=event.at.block,
+        block=event.position.block,
         clock=event.submit_by,
-        opened_by_post=parent is not None and parent.transaction == event.at.transaction,
+        opened_by_post=parent is not None and parent.transaction == event.position.transaction,
     )
 
 
@@ -124,13 +124,13 @@ def _submitted(view: View, event: ev.Submitted) -> None:
         digest=event.digest,
     )
     opening.seed_recorded = (
-        opening.seed_recorded or 0 < event.at.block - opening.block <= committee.BLOCKHASHES
+        opening.seed_recorded or 0 < event.position.block - opening.block <= committee.BLOCKHASHES
     )
 
 
 def _closed(view: View, event: ev.SubmissionsClosed) -> None:
     opening = view.openings[event.serial]
-    opening.closed, opening.clock, opening.closing_block = True, None, event.at.block
+    opening.closed, opening.clock, opening.closing_block = True, None, event.position.block
 
 
 def _drawn(view: View, event: ev.CommitteeDrawn) -> None:
@@ -153,8 +153,8 @@ def _posted(view: View, event: ev.Posted) -> None:
         committee=committee.of(opening) or 0,
         committee_size=event.committee_size,
         hold_by=event.hold_by,
-        block=event.at.block,
-        transaction=event.at.transaction,
+        block=event.position.block,
+        transaction=event.position.transaction,
         skipped=_skipped(view, opening, event.result.poster),
     )
     opening.closed, opening.post = True, post
@@ -173,7 +173,7 @@ def _held(view: View, event: ev.Held) -> None:
         view.posts[event.id].hold_calls |= 1 << event.slot
 
 
-def _held_by_all(view: View, event: ev.HeldByAll) -> None:
+def _threshold_held(view: View, event: ev.ThresholdHeld) -> None:
     view.posts[event.id].final_at = event.final_at
 
 
@@ -255,7 +255,7 @@ _HANDLERS: dict[str, Callable[[View, Any], None]] = {
     "Posted": _posted,
     "Ready": _ready,
     "Held": _held,
-    "HeldByAll": _held_by_all,
+    "ThresholdHeld": _threshold_held,
     "ResultVoid": _result_void,
     "OpeningVoid": _opening_void,
     "Retried": _retried,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from steelyard.chain.generated import events as ev
 from steelyard.chain.generated.events import AccessGranted
 from steelyard.chain.generated.structs import Result, Submission
-from steelyard.content.cid import DAG_PB, RAW, Cid
+from steelyard.core.cid import DAG_PB, RAW, Cid
 from steelyard.nodes.state.access import AccessLog
 
 NOT_HELD, CONVICTED, PARENT_VOID = range(3)
