@@ -16,7 +16,7 @@ ifdef STORE
 export STORE
 endif
 
-.PHONY: help demo setup setup-dev setup-brownie setup-benchmarks setup-all check test test-unit test-contracts test-integration gas campaign soak faults clean
+.PHONY: help demo setup setup-dev setup-brownie setup-benchmarks setup-all docs check test test-unit test-contracts test-integration gas campaign soak faults clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-17s %s\n", $$1, $$2}' Makefile
@@ -40,7 +40,10 @@ setup-benchmarks: ## ... and what benchmarks/ compares with, Flower among it
 setup-all: ## ... and Slither and, where Go is at hand, geth: all that `make test` needs
 	@$(SETUP) node dev kernels brownie slither geth foreign
 
-check: setup-dev ## format, lint, types: seconds
+docs: setup-dev ## write docs/api.md from the docstrings of the public API
+	@$(BIN)/python scripts/build_api_docs.py
+
+check: setup-dev ## format, lint, types, docs/api.md: seconds
 	@scripts/check
 
 test: setup-all ## check, Slither, every test on every chain, the gas table, both demos

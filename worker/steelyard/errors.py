@@ -46,83 +46,93 @@ class SteelyardError(Exception):
 
 
 class ConfigError(SteelyardError):
+    """A flag, a setting or a file that a person wrote is wrong."""
+
     exit_code = 2
 
 
 class ExactError(SteelyardError):
+    """A value or a file that the protocol's number rules refuse."""
+
     exit_code = 3
 
 
 class QuantizeError(ExactError):
-    pass
+    """A tensor with a NaN or an infinity, of another shape, or too large."""
 
 
 class RuleError(ExactError):
-    pass
+    """An aggregation that is not defined: no update, or a weight or setting out of range."""
 
 
 class FormatError(ExactError):
-    pass
+    """Bytes of an update, state or proof that do not follow the protocol."""
 
 
 class ManifestError(SteelyardError):
+    """A job description that is malformed or disagrees with the chain."""
+
     exit_code = 4
 
 
 class ContentError(SteelyardError):
+    """Storing or fetching a file by its CID failed."""
+
     exit_code = 5
 
 
 class CidError(ContentError):
-    pass
+    """A string that is not an accepted CID."""
 
 
 class ContentMissing(ContentError):
-    pass
+    """No peer served the file in time."""
 
 
 class ContentCorrupt(ContentError):
-    pass
+    """Bytes that do not have their hash."""
 
 
 class ContentTooLarge(ContentError):
-    pass
+    """More bytes than the caller allows."""
 
 
 class DaemonError(ContentError):
-    pass
+    """The IPFS daemon does not answer, or refuses."""
 
 
 class ContentSealed(ContentError):
-    pass
+    """Encrypted content that no available key opens."""
 
 
 class DiskFull(ContentError):
-    pass
+    """No room to write."""
 
 
 class ChainError(SteelyardError):
+    """Reading from Ethereum or sending a transaction failed."""
+
     exit_code = 6
 
 
 class Unreachable(ChainError):
-    pass
+    """The RPC does not answer."""
 
 
 class WrongNetwork(ChainError):
-    pass
+    """Another chain id than configured, or no contract at an address."""
 
 
 class InsufficientFunds(ChainError):
-    pass
+    """The account cannot pay gas or tokens."""
 
 
 class SpendLimit(ChainError):
-    pass
+    """The operator's own ceiling of fee or spend per day is reached."""
 
 
 class TransactionTimeout(ChainError):
-    pass
+    """Not mined in time, after every replacement."""
 
 
 class Reverted(ChainError):
@@ -147,28 +157,36 @@ class Reverted(ChainError):
 
 
 class WalletError(SteelyardError):
+    """A keystore or its password cannot be used."""
+
     exit_code = 7
 
 
 class AccountMissing(WalletError):
-    pass
+    """No keystore has that name or address."""
 
 
 class WrongPassword(WalletError):
-    pass
+    """The password does not open the keystore."""
 
 
 class TrainingError(SteelyardError):
+    """The training process failed or broke its file contract."""
+
     exit_code = 8
 
 
 class NodeError(SteelyardError):
+    """A node cannot continue."""
+
     exit_code = 9
 
 
 class JournalError(NodeError):
-    pass
+    """The node's journal is unreadable, or another process uses it."""
 
 
 class Unverifiable(SteelyardError):
+    """Public data that a check needs has expired."""
+
     exit_code = 10

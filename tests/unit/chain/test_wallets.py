@@ -131,6 +131,16 @@ def test_without_any_source_the_password_is_missed_and_not_guessed(monkeypatch: 
         Passwords(prompt=False).get("alice")
 
 
+def test_a_known_password_is_of_one_account_and_shows_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "from environment")
+    known = Passwords.known("alice", "in memory")
+    assert (known.get("alice"), known.get("bob")) == ("in memory", "from environment")
+    assert "in memory" not in repr(known)
+    monkeypatch.delenv(VARIABLE)
+    with pytest.raises(WalletError, match="no password for bob"):
+        known.get("bob")
+
+
 def test_a_prompt_asks_twice_for_a_new_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     answers = iter(["one", "one", "one", "two"])

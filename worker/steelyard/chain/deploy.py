@@ -19,6 +19,7 @@ from eth_utils.address import to_canonical_address, to_checksum_address
 from steelyard.chain.abi_version import abi_fingerprint
 from steelyard.chain.artifacts import artifact
 from steelyard.chain.deployment_plan import PLAN, TOKEN, ContractAddress, Creation, DeploymentSettings
+from steelyard.chain.deployments import Deployment
 from steelyard.core.hashing import keccak
 from steelyard.errors import ChainError, ConfigError
 
@@ -80,6 +81,15 @@ class Deployed:
                 for name, each in self.contracts.items()
             },
         }
+
+    def deployment(self) -> Deployment:
+        """The addresses, as a `Network` takes them."""
+        return Deployment(
+            chain_id=self.chain_id,
+            block=min((each.block for each in self.contracts.values()), default=0),
+            contracts={name: each.address for name, each in self.contracts.items()},
+            token=self.token,
+        )
 
     def write(self, path: Path) -> None:
         """Write the document to `path`, making its folder."""

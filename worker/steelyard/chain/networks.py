@@ -40,6 +40,13 @@ class Network:
     outage_s: float = 120.0  # seconds to retry an RPC that does not answer
     deployment: Deployment | None = None
 
+    @classmethod
+    def of(cls, deployment: Deployment, rpc_url: str) -> Network:
+        """The known network of that chain id behind this RPC, or a new one with default settings."""
+        alike = next((each for each in KNOWN.values() if each.chain_id == deployment.chain_id), None)
+        network = alike or cls(name=f"chain-{deployment.chain_id}", chain_id=deployment.chain_id, rpc_url="")
+        return dataclasses.replace(network, rpc_url=rpc_url, deployment=deployment)
+
     @property
     def is_development(self) -> bool:
         """Whether the chain id is that of a development chain."""

@@ -55,11 +55,20 @@ class Passwords:
     prompt: bool = field(default_factory=_at_terminal)
     _typed: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    @classmethod
+    def known(cls, account: str, password: str) -> Passwords:
+        """The password of one account, in memory only; for other accounts the environment, no prompt."""
+        passwords = cls(prompt=False)
+        passwords._typed[account] = password
+        return passwords
+
     def get(self, account: str, *, confirm: bool = False) -> str:
         """The password of `account`; `confirm` asks twice at a prompt.
 
         Raises WalletError if there is none.
         """
+        if account in self._typed:
+            return self._typed[account]
         if self.file is not None:
             return self._from_file(self.file)
         if self.variable in os.environ:
@@ -69,8 +78,6 @@ class Passwords:
                 f"no password for {account}",
                 remedy=f"give --password-file, set {self.variable}, or run where a prompt is possible",
             )
-        if account in self._typed:
-            return self._typed[account]
         password = _ask(f"Password of {account}: ")
         if confirm and _ask("Once more: ") != password:
             raise WalletError("the two passwords differ", remedy="try again")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eth_utils.address import to_checksum_address
 
-from steelyard.chain.deploy import CreatedContract
+from steelyard.chain.deploy import CreatedContract, Deployed, deploy
+from steelyard.chain.deployment_plan import DeploymentSettings
 from steelyard.errors import ChainError, TransactionTimeout, Unreachable
+
+if TYPE_CHECKING:
+    from steelyard.chain.wallets import Wallet  # Brownie's environment, which also deploys, cannot import it
 
 
 class Web3Creator:
@@ -70,3 +74,22 @@ class Web3Creator:
         transaction["gas"] = eth.estimate_gas(transaction)
         del transaction["from"]
         return self._account.sign_transaction(transaction).raw_transaction
+
+
+def deploy_contracts(rpc_url: str, wallet: Wallet, settings: DeploymentSettings | None = None) -> Deployed:
+    """Deploy all contracts from a wallet, which must send nothing else meanwhile. Blocks until all are mined.
+
+    rpc_url: http(s). The wallet pays about 15 M gas. Raises ConfigError, ChainError, TransactionTimeout,
+    Unreachable.
+    """
+    from web3 import HTTPProvider, Web3  # noqa: PLC0415 - slow to import, and only deployers need it
+
+    return deploy(Web3Creator(Web3(HTTPProvider(rpc_url)), _Signer(wallet)), settings)
+
+
+class _Signer:
+    """A wallet as `Web3Creator` uses an account."""
+
+    def __init__(self, wallet: Wallet) -> None:
+        self.address = wallet.address
+        self.sign_transaction = wallet.sign

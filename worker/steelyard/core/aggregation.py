@@ -65,7 +65,7 @@ def compute(inputs: Inputs, *, out_state: Path, out_momentum: Path | None) -> We
     return table
 
 
-def aggregate(inputs: Inputs, *, out_state: Path, out_momentum: Path | None) -> AggregationResult:
+def aggregate(inputs: Inputs, *, out_state: Path, out_momentum: Path | None = None) -> AggregationResult:
     """Compute a round's result into new files, and everything that a post carries except the CID.
 
     out_momentum: given exactly if the step has momentum, else RuleError.

@@ -58,12 +58,17 @@ def open_inputs(
     step: AggregationConfig,
     *,
     state: Path,
-    momentum: Path | None,
+    momentum: Path | None = None,
     updates: Sequence[UpdateFile],
     weights: Sequence[int],
     energies: Sequence[int] | None = None,
 ) -> Inputs:
-    """Map the parent's files and put the inputs together."""
+    """Map the parent's files and put the inputs together.
+
+    state: of the parent result. momentum: given exactly if the step's beta is above 0. updates, weights,
+    energies: one for each included update, in slot order; see `Inputs`. Raises FormatError for a file of
+    another length, RuleError if the inputs do not fit the step.
+    """
     return Inputs(
         step=step,
         state=open_state(state, step.block_count),

@@ -30,7 +30,7 @@ class PostedResult:
     """New state and momentum of a result, right or wrong."""
 
     state: StateFile
-    momentum: StateFile | None
+    momentum: StateFile | None = None  # None if beta is 0
 
 
 def roots_of(inputs: Inputs, posted: PostedResult) -> Roots:

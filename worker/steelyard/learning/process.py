@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import steelyard
 from steelyard.errors import TrainingError
 from steelyard.jobs.canonical_json import check_depth
 
@@ -30,7 +29,7 @@ _LOG_TAIL = 2000
 _KILL_S = 10.0
 
 # -I excludes the environment and the working folder from sys.path; the package's folder is appended to it.
-_ROOT = str(Path(steelyard.__file__).resolve().parents[1])
+_ROOT = str(Path(__file__).resolve().parents[2])
 _BOOTSTRAP = "import sys; sys.path.append(sys.argv[1]); from steelyard.learning.child import main; main()"
 
 

@@ -34,7 +34,7 @@ class Verification:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pulled:
+class PulledModel:
     """A downloaded and checked model."""
 
     path: Path
@@ -87,7 +87,7 @@ async def pull_model(
     *,
     scratch: Path,
     timeout_s: float,
-) -> Pulled:
+) -> PulledModel:
     """Write a round's model as float32 safetensors, once its state file has the root that is on chain.
 
     number: None for the latest final round, 0 for the initial model.
@@ -103,7 +103,7 @@ async def pull_model(
             remedy="this model is not available; choose another round",
         )
     await asyncio.to_thread(state_to_safetensors, rebuilt.state, out, context.info.manifest.tensors)
-    return Pulled(
+    return PulledModel(
         path=out,
         number=post.number if post else 0,
         serial=post.serial if post else 0,
