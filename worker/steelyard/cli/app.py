@@ -11,13 +11,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-import steelyard
 from steelyard.cli import commands, failures
 from steelyard.cli.arguments import forward
 from steelyard.cli.output import Output
 from steelyard.cli.session import Session, begin
 from steelyard.cli.settings import Config
 from steelyard.errors import SteelyardError
+from steelyard.util.version import __version__
 
 EPILOG = (
     "Options of this page may also follow any command. Exit codes: 0 done, 1 the system refused, "
@@ -38,7 +38,7 @@ commands.install(app)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"steelyard {steelyard.__version__}")
+        typer.echo(f"steelyard {__version__}")
         raise typer.Exit
 
 
