@@ -2,7 +2,7 @@
 
     python benchmarks/content.py [--mb 400] [--runs 3]
 
-Between two embedded stores; and, where there is an `ipfs` program (STEELYARD_IPFS or on the PATH), between
+Between two embedded stores; and, if there is an `ipfs` program (STEELYARD_IPFS or on the PATH), between
 two IPFS daemons through two Kubo stores and by `ipfs get`, in turns. Daemons, stores and bytes are new in
 each run. Prints, for each transfer, seconds, MB/s (10^6 bytes), CPU seconds and idle and peak RssAnon (MB) of
 our processes. The time goes from the call of `get` to the file being in place, every byte checked.
@@ -106,7 +106,7 @@ def take(config: StoreConfig, cid: Cid, size: int, pipe: Connection) -> None:
 
 
 def taken(config: StoreConfig, cid: Cid, size: int) -> dict[str, float]:
-    """What a process that gets the file measures."""
+    """Measurements of a process that gets the file."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     child = context.Process(target=take, args=(config, cid, size, there))

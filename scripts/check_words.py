@@ -44,6 +44,7 @@ WORDS = {
 # ... that are good English elsewhere, so only as the name of a class or a module
 CLASSES = {
     "Board": "HttpGossip",
+    "HeldFile": "StoreTotals",
     "Moments": "RunningStats",
     "Situation": "Snapshot",
     "Parts": "NodeFactories, ClientDeps",

@@ -46,8 +46,8 @@ async def main() -> None:
     config = StoreConfig(root=Path(sys.argv[1]), allow_private=True, exchange=False)
     async with EmbeddedStore(config) as store:
         cid = await store.add_bytes(bytes(1 << 20))
-        gossip = PeerGossip(context_of(store, sys.argv[2], heard), [store.board])
-        store.board.subscribe(f"steelyard-1-{CHAIN}-{COORDINATOR}-{JOB}", gossip.handle)
+        gossip = PeerGossip(context_of(store, sys.argv[2], heard), [store.gossip])
+        store.gossip.subscribe(f"steelyard-1-{CHAIN}-{COORDINATOR}-{JOB}", gossip.handle)
         print(json.dumps({"url": store.url, "cid": str(cid)}), flush=True)
         while (line := await asyncio.to_thread(sys.stdin.readline)).strip():
             if line.startswith("begin"):

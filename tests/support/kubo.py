@@ -86,7 +86,7 @@ def daemons(folder: Path, count: int, *, pubsub: Collection[int] = ()) -> Iterat
 def one_daemon(
     repo: Path, *, host: str = "127.0.0.1", config: Mapping[str, Any] | None = None, token: str = ""
 ) -> Iterator[Daemon]:
-    """A daemon on a repository, made where there is none, at this address: to kill and to start again.
+    """A daemon on a repository, made if there is none, at this address: to kill and to start again.
 
     config: sections of its configuration to change where the repository is made; token: of its RPC.
     """

@@ -54,7 +54,7 @@ class Lan:
         return Path("/run/netns") / f"{self.tag}{self.hosts.index(host)}"
 
     def part(self, *hosts: str) -> None:
-        """Cut these hosts from each other; all still reach this machine. Without hosts: mend it."""
+        """Cut these hosts from each other; all still reach this machine. Without hosts: reconnect all."""
         for host in self.hosts:
             _do(
                 "bridge", "link", "set", "dev", self._port(host), "isolated", "on" if host in hosts else "off"
@@ -121,7 +121,7 @@ def _setns(descriptor: int) -> None:
 
 @contextmanager
 def inside(namespace: Path) -> Iterator[None]:
-    """What this thread starts is in that network."""
+    """Processes that this thread starts are in that network."""
     descriptor = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     enter(namespace)
     try:

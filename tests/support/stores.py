@@ -15,7 +15,7 @@ from steelyard.content.layout import LEAF_BYTES
 from support.kubo import Daemon
 
 MakeStore = Callable[..., Awaitable[EmbeddedStore]]
-SHORT_S = 1.0  # for what nobody hands out
+SHORT_S = 1.0  # for content that nobody serves
 
 
 def striped(seed: str, size: int) -> bytes:
@@ -25,10 +25,10 @@ def striped(seed: str, size: int) -> bytes:
 
 
 class Yard:
-    """Stores that reach each other, number n on daemon n where there are daemons, and a stranger.
+    """Stores that reach each other, number n on daemon n if there are daemons, and a stranger.
 
     apis: base URLs of the daemons' RPC, none for embedded stores; the last one is the stranger's. real: the
-    daemons behind them, none where they are played back; what is done with these is not recorded.
+    daemons behind them, none if they are played back; what is done with these is not recorded.
     """
 
     def __init__(

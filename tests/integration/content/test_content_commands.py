@@ -1,4 +1,4 @@
-"""`steelyard content` as a process: what it holds, pins, lets go, fetches from a peer and hands out."""
+"""`steelyard content` as a process: it holds, pins, releases, fetches from a peer and serves."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def content(tmp_path: Path) -> Run:
 
 @contextmanager
 def serving(home: Path, cwd: Path, *options: str) -> Iterator[str]:
-    """A process that hands out a home's content; yields its URL."""
+    """A process that serves a home's content; yields its URL."""
     words = command(home, "content", "serve", "--json", *options)
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=cwd) as process:
         try:

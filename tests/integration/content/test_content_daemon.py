@@ -1,4 +1,4 @@
-"""What a store on an IPFS daemon does beside what every store does: it leaves alone what is not its own."""
+"""Behaviour of a store on an IPFS daemon beyond the protocol: it never removes content of others."""
 
 from __future__ import annotations
 

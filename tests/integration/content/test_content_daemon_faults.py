@@ -97,7 +97,7 @@ async def test_a_port_of_something_else_is_said_with_the_remedy(
     tmp_path: Path, response: Callable[[], web.Response]
 ) -> None:
     async with fake(id=always(response)) as url:
-        with pytest.raises(DaemonError, match="is no IPFS daemon's RPC") as caught:
+        with pytest.raises(DaemonError, match="is not the RPC of an IPFS daemon") as caught:
             async with make_store(config(tmp_path, url)):
                 pass
     assert "Addresses.API" in caught.value.remedy
@@ -153,7 +153,7 @@ async def test_a_daemons_wrong_bytes_are_not_taken(tmp_path: Path) -> None:
         return response
 
     async with fake(get=block, cat=cat) as url, make_store(config(tmp_path, url)) as store:
-        with pytest.raises(ContentMissing, match="unlike the hash"):
+        with pytest.raises(ContentMissing, match="do not match the hash"):
             await store.get(cid, tmp_path / "out", max_bytes=1 << 30, timeout_s=1.5)
     assert not (tmp_path / "out").exists()
 
@@ -175,7 +175,7 @@ async def test_a_daemon_that_sends_without_end_costs_no_memory(tmp_path: Path) -
 
 
 async def pieces(whole: bytes, sizes: list[int], cuts: list[int]) -> list[bytes]:
-    """What comes of an answer that is sent in pieces cut at these places."""
+    """The buffers read from an answer that is sent in pieces, cut at these places."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -291,7 +291,7 @@ def test_a_password_in_an_address_is_kept_apart_and_not_repeated() -> None:
 async def test_a_daemon_that_wants_a_secret_says_so_with_the_remedy(tmp_path: Path, status: int) -> None:
     shut = always(lambda: web.Response(status=status, text="Access Denied"))
     async with fake(id=shut) as url:
-        with pytest.raises(DaemonError, match=r"without its secret, and no secret is given") as caught:
+        with pytest.raises(DaemonError, match=r"requires a secret, and no secret is given") as caught:
             async with make_store(config(tmp_path, url)):
                 pass
     assert "STEELYARD_IPFS_AUTH" in caught.value.remedy

@@ -1,4 +1,4 @@
-"""What needs a real IPFS daemon that dies, or files too large to record."""
+"""Tests that need a real IPFS daemon that dies, or files too large to record."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ async def test_a_flood_of_announcements_is_limited_and_files_still_come(
 async def test_private_addresses_are_never_called_unless_allowed(
     make_store: MakeStore, http: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """What a stranger names could be a service inside our network."""
+    """An address from an unknown peer could be a service inside our network."""
     async with Proxy(None) as inside:
         port = inside.url.rsplit(":", 1)[1]
         store = await make_store(exchange=True, allow_private=False)

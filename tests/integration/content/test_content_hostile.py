@@ -143,7 +143,7 @@ async def test_tricklers_that_take_every_lane_do_not_hold_up_an_honest_peer(
 
 
 class Planted:
-    """Hands out blocks that no honest store would make."""
+    """Serves blocks that no honest store would make."""
 
     def __init__(self) -> None:
         self.blocks: dict[str, bytes] = {}

@@ -1,4 +1,4 @@
-"""What killed demos have left in an IPFS daemon and on the disk: the next demo removes it, and no more."""
+"""Leftovers of killed demos in an IPFS daemon and on the disk: the next demo removes only them."""
 
 from __future__ import annotations
 

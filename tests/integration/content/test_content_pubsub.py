@@ -61,11 +61,11 @@ async def gossiping(url: str) -> AsyncIterator[PubSub]:
 
 @asynccontextmanager
 async def listening(yard: Yard, topic: str) -> AsyncIterator[tuple[asyncio.Queue[bytes], PubSub]]:
-    """What is heard of a topic on daemon 0, once daemon 1 knows of it, and the way to tell by daemon 1."""
-    async with gossiping(yard.apis[0]) as ears, gossiping(yard.apis[1]) as mouth:
-        found = await collect(ears, topic)
+    """Messages received on daemon 0, once daemon 1 knows of its subscription, and the gossip of daemon 1."""
+    async with gossiping(yard.apis[0]) as listener, gossiping(yard.apis[1]) as speaker:
+        found = await collect(listener, topic)
         await known(yard, topic)
-        yield found, mouth
+        yield found, speaker
 
 
 async def known(yard: Yard, topic: str) -> None:
@@ -111,18 +111,18 @@ async def connect(yard: Yard) -> None:
 @on_daemons
 async def test_messages_go_from_daemon_to_daemon(yard: Yard) -> None:
     messages = [bytes(range(256)), b"\xff" * MAX_MESSAGE, b"x"]
-    async with listening(yard, PLACE.name) as (found, mouth):
+    async with listening(yard, PLACE.name) as (found, speaker):
         for message in messages:
-            await mouth.publish(PLACE.name, message)
+            await speaker.publish(PLACE.name, message)
             async with asyncio.timeout(LONG_S):
                 assert await found.get() == message
 
 
 @on_daemons
 async def test_another_topic_is_not_heard(yard: Yard) -> None:
-    async with listening(yard, "steelyard-one") as (found, mouth):
-        await mouth.publish("steelyard-two", b"x")
-        await mouth.publish("steelyard-one", b"y")
+    async with listening(yard, "steelyard-one") as (found, speaker):
+        await speaker.publish("steelyard-two", b"x")
+        await speaker.publish("steelyard-one", b"y")
         async with asyncio.timeout(LONG_S):
             assert await found.get() == b"y"
 
@@ -158,19 +158,19 @@ async def test_a_forged_hint_costs_its_sender_the_connection_and_it_is_heard_no_
     heard: list[str] = []
     store = EmbeddedStore(StoreConfig(root=tmp_path / "store", serve=False, allow_private=True))
     sender = await own_id(yard, 1)
-    async with gossiping(yard.apis[0]) as ears, AsyncExitStack() as stack:
-        ears.subscribe(PLACE.name, PeerGossip(context_of(store, MEMBER.address, heard), []).handle)
+    async with gossiping(yard.apis[0]) as listener, AsyncExitStack() as stack:
+        listener.subscribe(PLACE.name, PeerGossip(context_of(store, MEMBER.address, heard), []).handle)
         await asyncio.sleep(QUIET_S)
-        all_that_comes, mouth = await stack.enter_async_context(listening(yard, PLACE.name))
-        await mouth.publish(PLACE.name, right)
+        all_that_comes, speaker = await stack.enter_async_context(listening(yard, PLACE.name))
+        await speaker.publish(PLACE.name, right)
         await until(lambda: heard == ["peer"])
         assert sender in await peers_of(yard, 0)
-        await mouth.publish(PLACE.name, forged)
+        await speaker.publish(PLACE.name, forged)
         await asyncio.sleep(QUIET_S)
         assert sender not in await peers_of(yard, 0)
         await connect(yard)
         await known(yard, PLACE.name)
-        await mouth.publish(PLACE.name, later)
+        await speaker.publish(PLACE.name, later)
         async with asyncio.timeout(LONG_S):
             assert [await all_that_comes.get() for _ in range(3)] == [right, forged, later]
         await asyncio.sleep(QUIET_S)
@@ -202,7 +202,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 class Told:
-    """What a daemon with pub/sub answered, told again line by line, and what it was asked."""
+    """Plays back the lines that a daemon with pub/sub sent, and records its requests."""
 
     def __init__(self, lines: list[bytes], status: int = 200) -> None:
         self._lines, self._status = lines, status

@@ -1,4 +1,4 @@
-"""What is played back in place of an IPFS daemon: nothing that was not recorded, and all that was."""
+"""Playback in place of an IPFS daemon: everything that was recorded and nothing else."""
 
 from __future__ import annotations
 

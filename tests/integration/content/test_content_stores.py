@@ -1,4 +1,4 @@
-"""What every content store promises: the embedded one, and one on IPFS daemons, real or recorded."""
+"""The promises of every content store: the embedded one, and one on IPFS daemons, real or recorded."""
 
 from __future__ import annotations
 

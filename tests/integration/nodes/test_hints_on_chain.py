@@ -65,7 +65,7 @@ class QuietStore(KuboStore):
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
-        self.board.client = None
+        self.gossip.client = None
         return self
 
 

@@ -2,7 +2,7 @@
 
 from steelyard.content.directories import cid_of_path
 from steelyard.content.embedded import EmbeddedStore
-from steelyard.content.store import FOREVER, ContentStore, Entry, Freed, HeldFile, StoreConfig
+from steelyard.content.store import FOREVER, ContentStore, Entry, Freed, StoreConfig, StoreTotals
 from steelyard.core.cid import Cid
 
 __all__ = [
@@ -12,8 +12,8 @@ __all__ = [
     "EmbeddedStore",
     "Entry",
     "Freed",
-    "HeldFile",
     "StoreConfig",
+    "StoreTotals",
     "cid_of_path",
     "make_store",
 ]

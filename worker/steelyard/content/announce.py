@@ -1,4 +1,4 @@
-"""Telling peers of this store and learning of others: enough that all nodes know one bootstrap address."""
+"""Announcements to peers, which answer with further peers: nodes need to know only one bootstrap address."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Announcer:
-    """A background loop over the operator's peers and the learned ones. `close` ends it."""
+    """A background loop over configured and learned peers. `close` ends it."""
 
     def __init__(self, client: PeerClient, peers: Peers, config: StoreConfig) -> None:
         self._client = client
@@ -36,13 +36,13 @@ class Announcer:
         self._hurry.set()
 
     async def close(self) -> None:
-        """End the loop and the calls under way."""
+        """End the loop and the running calls."""
         for task in (self._task, *self._calls.values()):
             task.cancel()
         await asyncio.gather(self._task, *self._calls.values(), return_exceptions=True)
 
     async def _run(self) -> None:
-        """Start the calls that are due; one that hangs holds up no other."""
+        """Start the calls that are due; they run concurrently."""
         while True:
             self._calls = {url: task for url, task in self._calls.items() if not _ended(task)}
             now = time.monotonic()
@@ -58,25 +58,25 @@ class Announcer:
                 self._due = {url: min(due, soon) for url, due in self._due.items()}
 
     async def _call(self, url: str) -> None:
-        """One announcement; the next one is due later each time, soon again where this one brought news."""
+        """Make one announcement. The pause before the next doubles; new peers reset it."""
         pause = min(self._every_s, 2.0 * self._pause.get(url, _SOON_S / 2))
         try:
             found, swarm = await self._client.announce(url, self._peers.own)
-        except PeerMiss:  # a plain gateway: it serves files and knows no peers
+        except PeerMiss:  # a plain gateway without exchange of peers
             pause = self._every_s
         except PeerFault as fault:
             self._peers.failed(url, fault.message)
         else:
             self._peers.answered(url)
-            if swarm and self._peers.hear_swarm is not None:
-                self._peers.hear_swarm(swarm)
+            if swarm and self._peers.on_swarm is not None:
+                self._peers.on_swarm(swarm)
             news = [peer for peer in found if self._peers.learn(peer)]
             pause = _SOON_S if news else pause
         self._pause[url], self._due[url] = pause, time.monotonic() + pause
 
 
 def _ended(task: asyncio.Task[None]) -> bool:
-    """Whether a call is over; an error that no peer can cause goes on to the owner."""
+    """Whether a call has ended. Raises its error, if it had one other than PeerMiss and PeerFault."""
     if task.done():
         task.result()
     return task.done()

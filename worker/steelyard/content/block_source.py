@@ -1,4 +1,4 @@
-"""Getting one file from whoever has it: the DAG first, then its leaves from several peers at once."""
+"""Blocks of one file from any peer that has them, and the layout of its DAG."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _AT_ONCE = 8
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 0.5
 _LONGEST_SEARCH_PAUSE_S = 2.0
-EXCHANGE = "ipfs"  # where a base URL of a peer would stand
+EXCHANGE = "ipfs"  # in place of a peer's base URL
 _PROFILE = "its publisher must add it with the unixfs-v1-2025 profile"
 
 
 @dataclass(slots=True)
 class FetchProgress:
-    """State of a fetch, for the error at its timeout."""
+    """Progress of a fetch, for the message at its timeout."""
 
     asked: set[str] = field(default_factory=set)
     faults: dict[str, str] = field(default_factory=dict)
@@ -34,8 +34,8 @@ class FetchProgress:
     leaves: int = 0
     searching: bool = False  # through an IPFS daemon
 
-    def tell(self) -> str:
-        """One line for a person."""
+    def summary(self) -> str:
+        """The progress in one line."""
         parts = [f"{len(self.asked)} peers asked" + (" and the IPFS daemon" if self.searching else "")]
         if self.leaves:
             parts.append(f"{self.leaves_done} of {self.leaves} MiB here")
@@ -44,17 +44,17 @@ class FetchProgress:
 
 
 class Exchange(Protocol):
-    """A source of blocks beside the peers: an IPFS daemon."""
+    """A source of blocks in addition to the peers: an IPFS daemon."""
 
     async def block(self, cid: Cid, limit: int) -> bytes:
-        """The block, checked, once somebody has it; waits on until then. Raises PeerMiss, PeerFault."""
+        """The block, checked; waits until it is found. Raises PeerMiss, PeerFault."""
 
     async def leaves(self, cid: Cid, layout: Layout, span: range, put: Put) -> None:
-        """Hand the leaves of `span`, unchecked, to `put` one by one. Raises PeerMiss, PeerFault."""
+        """Pass the leaves of `span`, unchecked, to `put`. Raises PeerMiss, PeerFault."""
 
 
 class BlockSource:
-    """Single blocks from the first peer that has them. Calls wait on: the caller sets the deadline."""
+    """Single blocks from the first peer that has them. Calls retry until the caller's deadline."""
 
     def __init__(
         self,
@@ -69,12 +69,12 @@ class BlockSource:
         self.hints = hints
         self.exchange = exchange
         self.progress = FetchProgress()
-        self.damage: ContentCorrupt | None = None  # found in the local store on the way
+        self.damage: ContentCorrupt | None = None  # found in the local store during the fetch
         self._last: tuple[Cid, bytes] | None = None
         self._on_miss = on_miss
 
     async def block(self, cid: Cid, limit: int) -> bytes:
-        """The block, checked; asks again and again until somebody serves it."""
+        """The block, checked; retries until a peer serves it."""
         if self._last is None or self._last[0] != cid:
             data = await (self._from_peers(cid, limit) if self.exchange is None else self._both(cid, limit))
             self._last = cid, data
@@ -92,7 +92,7 @@ class BlockSource:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def searched(self, cid: Cid, limit: int) -> bytes:
-        """The block through the exchange, asked again and again; forever if there is none."""
+        """The block through the exchange, with retries; waits forever if there is none."""
         pause, self.progress.searching = _FIRST_PAUSE_S, self.exchange is not None
         while self.exchange is not None:
             try:
@@ -114,7 +114,7 @@ class BlockSource:
             pause = min(_LONGEST_PAUSE_S, pause * 1.5)
 
     async def _race(self, cid: Cid, limit: int) -> bytes | None:
-        """Ask the peers one after the other, without waiting for the slow ones."""
+        """Ask the peers in order, starting the next one after _STAGGER_S if none has answered."""
         waiting = deque(self.peers.ranked(self.hints))
         running: set[asyncio.Task[bytes | None]] = set()
         try:
@@ -150,7 +150,7 @@ class BlockSource:
 
 
 async def layout_below(source: BlockSource, cid: Cid, root: DagNode, max_bytes: int) -> Layout:
-    """The layout of the file whose root node is `root`, its inner nodes fetched and checked on the way.
+    """The layout of the file whose root node is `root`, whose inner nodes are fetched and checked.
 
     Raises ContentTooLarge before anything of a larger file is fetched, ContentCorrupt if the DAG is not
     the one that the profile gives to its bytes: then the same bytes would have another CID.
@@ -165,7 +165,7 @@ async def layout_below(source: BlockSource, cid: Cid, root: DagNode, max_bytes: 
         await _walk(source, cid, root, level, root.file_size, leaves)
     layout = Layout(root.file_size, bytes(leaves)) if len(leaves) == 32 * leaf_count(root.file_size) else None
     if layout is None or layout.root() != cid:
-        raise ContentCorrupt(f"{cid} is no file of the profile", remedy=_PROFILE)
+        raise ContentCorrupt(f"{cid} is not a file of the profile", remedy=_PROFILE)
     return layout
 
 
@@ -187,7 +187,7 @@ async def _walk(
 
 
 def too_large(cid: Cid, size: int, max_bytes: int) -> ContentTooLarge:
-    """The error for a file of more bytes than the caller takes."""
+    """The error for a file over the caller's limit."""
     return ContentTooLarge(
         f"{cid} has {size} bytes, over the {max_bytes} that are expected here",
         remedy="ask for more only if you know what it is",

@@ -118,7 +118,7 @@ def split_path(path: str) -> tuple[str, ...]:
     parts = tuple(path.split("/")) if path else ()
     if len(parts) > MAX_DEPTH or not all(_is_safe(part) for part in parts):
         raise ContentError(
-            f"{path[:200]!r} is no path in a directory", remedy="join names by single slashes, without .."
+            f"{path[:200]!r} is not a path in a directory", remedy="join names by single slashes, without .."
         )
     return parts
 
@@ -142,7 +142,7 @@ def _scan_folder(folder: Path, depth: int) -> Tree:
         raise ContentError(f"cannot list {folder} ({error.strerror})", remedy="give a folder") from error
     for child in children:
         if child.is_symlink() or not (child.is_dir() or child.is_file()):
-            raise ContentError(f"{child} is no file or folder", remedy="remove it or copy its target")
+            raise ContentError(f"{child} is not a file or folder", remedy="remove it or copy its target")
         if not _is_safe(child.name):
             raise ContentError(f"{child!r} has a name that others cannot write", remedy="rename it")
         tree[PurePosixPath(child.name).name] = _scan_folder(child, depth + 1) if child.is_dir() else child

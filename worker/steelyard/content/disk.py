@@ -3,7 +3,7 @@
 A file becomes visible by one rename, when every byte of it has been checked.
 
     files/ab/bafk...      whole files, "ab" being the CID's last two characters
-    parts/bafk...         files on their way in
+    parts/bafk...         files being fetched
     locks/bafk...         held by the process that fetches
     tmp/                  files being hashed before they have a name
     index.sqlite          see index.py
@@ -57,12 +57,12 @@ class StoreFolder:
                 (root / name).mkdir(parents=True, exist_ok=True)
 
     def file(self, cid: Cid) -> Path:
-        """Where the whole file `cid` lies, if it does."""
+        """Path of the whole file `cid`."""
         text = str(cid)
         return self.root / "files" / text[-2:] / text
 
     def part(self, cid: Cid) -> Path:
-        """Where the file `cid` grows while it is fetched."""
+        """Path of the part file of `cid` during its fetch."""
         return self.root / "parts" / str(cid)
 
     @contextmanager
@@ -71,7 +71,9 @@ class StoreFolder:
         private = self._tmp / uuid.uuid4().hex
         with disk_errors(self.root):
             if not stat.S_ISREG(source.lstat().st_mode):
-                raise ContentError(f"{source} is no regular file", remedy="give the file itself, not a link")
+                raise ContentError(
+                    f"{source} is not a regular file", remedy="give the file itself, not a link"
+                )
             try:
                 _link_or_copy(source, private)
                 yield private
@@ -90,7 +92,7 @@ class StoreFolder:
                 private.unlink(missing_ok=True)
 
     def commit(self, private: Path, cid: Cid) -> None:
-        """Make a checked file visible under its CID, over whatever was there."""
+        """Make a checked file visible under its CID, replacing any earlier file."""
         target = self.file(cid)
         with disk_errors(target):
             target.parent.mkdir(exist_ok=True)
@@ -103,7 +105,7 @@ class StoreFolder:
             dest.parent.mkdir(parents=True, exist_ok=True)
             try:
                 _link_or_copy(self.file(cid), beside)
-                # A rename between two links to one file is no rename at all and leaves both behind.
+                # A rename between two links to one file does nothing and leaves both links.
                 beside.replace(dest)
             finally:
                 beside.unlink(missing_ok=True)
@@ -114,7 +116,7 @@ class StoreFolder:
             self.file(cid).unlink(missing_ok=True)
 
     def sweep(self, older_than: float) -> int:
-        """Delete what killed processes left: parts and temporary files last touched before a Unix time.
+        """Delete leftovers of killed processes: parts and temporary files last touched before a Unix time.
 
         Returns the bytes freed.
         """
@@ -159,7 +161,7 @@ def make_folder(folder: Path) -> None:
 
 
 def move_folder(source: Path, dest: Path) -> None:
-    """Give a finished folder its name, which nothing has yet (or an empty folder)."""
+    """Rename a finished folder to `dest`, which must not exist or be an empty folder."""
     with disk_errors(dest):
         source.replace(dest)
 
@@ -179,7 +181,7 @@ def read_leaf(path: Path, layout: Layout, index: int) -> bytes:
     except OSError as error:
         raise damaged(path, f"unreadable: {error.strerror}") from error
     if len(data) != want or hashlib.sha256(data).digest() != layout.leaf(index):
-        raise damaged(path, f"the {want} bytes from {index * LEAF_BYTES} are unlike their hash")
+        raise damaged(path, f"the {want} bytes from {index * LEAF_BYTES} do not match their hash")
     return data
 
 
@@ -190,11 +192,11 @@ def check(path: Path, layout: Layout) -> None:
     except ContentError as error:
         raise damaged(path, f"unreadable: {error.message}") from error
     if found != layout:
-        raise damaged(path, "its bytes are unlike their hash")
+        raise damaged(path, "its bytes do not match their hash")
 
 
 def damaged(path: Path, what: str) -> ContentCorrupt:
-    """The error for a file of the store that is no longer what was stored."""
+    """The error for a file of the store that is damaged."""
     return ContentCorrupt(
         f"stored file {path} is damaged ({what})",
         remedy="`get` fetches it again if a peer has it; check the disk and what writes to that file",
@@ -203,9 +205,9 @@ def damaged(path: Path, what: str) -> ContentCorrupt:
 
 @contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
-    """Hold the lock file `path` against other threads and processes; yields False where another has it.
+    """Hold the lock file `path` against other threads and processes; yields False if another holds it.
 
-    It is deleted while it is held, so whoever locks one must see that it is still the one at `path`.
+    It is deleted while it is held, so after locking, check that `path` is still the same file.
     """
     with disk_errors(path):
         fd = open_lock(path, 0o644)

@@ -1,4 +1,4 @@
-"""The default ContentStore: a folder, an HTTP gateway over what is provided, a client of others'."""
+"""The default ContentStore: a folder, an HTTP gateway for provided content, a client of other gateways."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from steelyard.content.listener import Server
 from steelyard.content.local_store import LocalStore
 from steelyard.content.peer_client import PeerClient
 from steelyard.content.peers import Peers
-from steelyard.content.store import FOREVER, ContentStore, Entry, Freed, HeldFile, StoreConfig
+from steelyard.content.store import FOREVER, ContentStore, Entry, Freed, StoreConfig, StoreTotals
 from steelyard.content.threads import in_thread
 from steelyard.core.cid import Cid
 from steelyard.errors import ContentError, ContentMissing
@@ -28,19 +28,19 @@ class EmbeddedStore(ContentStore):
     def __init__(self, config: StoreConfig) -> None:
         self._config = config
         self._peers = Peers(config.peers, allow_private=config.allow_private, limit=config.max_peers)
-        self._shelf_or_none: LocalStore | None = None
+        self._local_store_or_none: LocalStore | None = None
         self._client: PeerClient | None = None
         self._server: Server | None = None
         self._announcer: Announcer | None = None
-        self.board = HttpGossip(self._peers)
-        self._exchange: Exchange | None = None  # beside the peers, where there is one
+        self.gossip = HttpGossip(self._peers)
+        self._exchange: Exchange | None = None  # in addition to the peers, if there is one
 
     async def __aenter__(self) -> Self:
-        self._shelf_or_none = await in_thread(LocalStore, self._config.root)
+        self._local_store_or_none = await in_thread(LocalStore, self._config.root)
         try:
-            self._client = self.board.client = PeerClient(self._config)
+            self._client = self.gossip.client = PeerClient(self._config)
             if self._config.serve:
-                gateway = Gateway(self._shelf, self._peers, self.board, self._config)
+                gateway = Gateway(self._local_store, self._peers, self.gossip, self._config)
                 self._server = await Server.start(gateway, self._config)
                 self._peers.own = self._server.url
             if self._config.exchange:
@@ -54,10 +54,10 @@ class EmbeddedStore(ContentStore):
         for part in (self._announcer, self._server, self._client):
             if part is not None:
                 await part.close()
-        self._announcer = self._server = self._client = self.board.client = None
-        shelf, self._shelf_or_none = self._shelf_or_none, None
-        if shelf is not None:
-            await in_thread(shelf.close)
+        self._announcer = self._server = self._client = self.gossip.client = None
+        local_store, self._local_store_or_none = self._local_store_or_none, None
+        if local_store is not None:
+            await in_thread(local_store.close)
 
     @property
     def url(self) -> str | None:
@@ -71,17 +71,17 @@ class EmbeddedStore(ContentStore):
         return await in_thread(cid_of_path, path)
 
     async def add(self, path: Path, *, provide: bool = True, pin_until: float | None = None) -> Cid:
-        cid = await in_thread(self._shelf.add, path, provide=False, pin_until=pin_until)
+        cid = await in_thread(self._local_store.add, path, provide=False, pin_until=pin_until)
         return await self._provide_if(cid, provide)
 
     async def add_bytes(self, data: bytes, *, provide: bool = True, pin_until: float | None = None) -> Cid:
-        cid = await in_thread(self._shelf.add_bytes, data, provide=False, pin_until=pin_until)
+        cid = await in_thread(self._local_store.add_bytes, data, provide=False, pin_until=pin_until)
         return await self._provide_if(cid, provide)
 
     async def add_directory(
         self, source: Path | Mapping[str, Path], *, provide: bool = True, pin_until: float | None = None
     ) -> Cid:
-        cid = await in_thread(self._shelf.add_directory, source, provide=False, pin_until=pin_until)
+        cid = await in_thread(self._local_store.add_directory, source, provide=False, pin_until=pin_until)
         return await self._provide_if(cid, provide)
 
     async def provide(self, cid: Cid) -> None:
@@ -91,7 +91,7 @@ class EmbeddedStore(ContentStore):
         await self._set_provided(cid, provided=False)
 
     async def has(self, cid: Cid) -> bool:
-        return await in_thread(self._shelf.holds, cid)
+        return await in_thread(self._local_store.holds, cid)
 
     async def get(
         self,
@@ -105,12 +105,12 @@ class EmbeddedStore(ContentStore):
         provide: bool = False,
         pin_until: float | None = None,
     ) -> Path:
-        getter = self._getter
-        async with getter.session(cid, timeout_s, hints) as source:
-            found = await getter.at_path(cid, path, source)
-            await getter.file(found, max_bytes, source)
-            await in_thread(self._shelf.note, found, provide=False, pin_until=pin_until)
-            await in_thread(self._shelf.folder.export, found, dest)
+        fetcher = self._fetcher
+        async with fetcher.session(cid, timeout_s, hints) as source:
+            found = await fetcher.at_path(cid, path, source)
+            await fetcher.file(found, max_bytes, source)
+            await in_thread(self._local_store.note, found, provide=False, pin_until=pin_until)
+            await in_thread(self._local_store.folder.export, found, dest)
         await self._provide_if(found, provide)
         return dest
 
@@ -126,39 +126,39 @@ class EmbeddedStore(ContentStore):
         provide: bool = False,
         pin_until: float | None = None,
     ) -> Path:
-        getter = self._getter
-        async with getter.session(cid, timeout_s, hints) as source:
-            await getter.directory(cid, dest, max_bytes, max_files, source)
-            await in_thread(self._shelf.note, cid, provide=False, pin_until=pin_until)
+        fetcher = self._fetcher
+        async with fetcher.session(cid, timeout_s, hints) as source:
+            await fetcher.directory(cid, dest, max_bytes, max_files, source)
+            await in_thread(self._local_store.note, cid, provide=False, pin_until=pin_until)
         await self._provide_if(cid, provide)
         return dest
 
     async def listing(
         self, cid: Cid, *, timeout_s: float, path: str = "", hints: Sequence[str] = ()
     ) -> dict[str, Cid]:
-        getter = self._getter
-        async with getter.session(cid, timeout_s, hints) as source:
-            return await getter.names(await getter.at_path(cid, path, source), source)
+        fetcher = self._fetcher
+        async with fetcher.session(cid, timeout_s, hints) as source:
+            return await fetcher.names(await fetcher.at_path(cid, path, source), source)
 
     async def read(self, cid: Cid, offset: int, length: int) -> bytes:
-        return await in_thread(self._shelf.read, cid, offset, length)
+        return await in_thread(self._local_store.read, cid, offset, length)
 
     async def pin(self, cid: Cid, *, until: float = FOREVER) -> None:
-        if not await in_thread(self._shelf.index.kind, cid):
+        if not await in_thread(self._local_store.index.kind, cid):
             raise ContentMissing(f"{cid} is not held here", remedy="get or add it first")
-        await in_thread(self._shelf.index.pin, cid, until)
+        await in_thread(self._local_store.index.pin, cid, until)
 
     async def unpin(self, cid: Cid) -> None:
-        await in_thread(self._shelf.index.unpin, cid)
+        await in_thread(self._local_store.index.unpin, cid)
 
     async def ls(self) -> list[Entry]:
-        return await in_thread(self._shelf.index.entries)
+        return await in_thread(self._local_store.index.entries)
 
-    async def held(self) -> HeldFile:
-        return await in_thread(self._shelf.index.held)
+    async def held(self) -> StoreTotals:
+        return await in_thread(self._local_store.index.held)
 
     async def gc(self, *, grace_s: float = 3600.0) -> Freed:
-        return await in_thread(self._shelf.collect, grace_s)
+        return await in_thread(self._local_store.collect, grace_s)
 
     async def _provide_if(self, cid: Cid, wanted: bool) -> Cid:
         if wanted:
@@ -166,22 +166,22 @@ class EmbeddedStore(ContentStore):
         return cid
 
     async def _set_provided(self, cid: Cid, *, provided: bool) -> None:
-        if not await in_thread(self._shelf.index.set_provided, cid, provided=provided):
+        if not await in_thread(self._local_store.index.set_provided, cid, provided=provided):
             raise ContentMissing(f"{cid} is not held here", remedy="get or add it first")
 
     @property
-    def _shelf(self) -> LocalStore:
-        if self._shelf_or_none is None:
+    def _local_store(self) -> LocalStore:
+        if self._local_store_or_none is None:
             raise ContentError("the content store is not open", remedy="use it inside `async with`")
-        return self._shelf_or_none
+        return self._local_store_or_none
 
     @property
-    def _getter(self) -> Fetcher:
+    def _fetcher(self) -> Fetcher:
         if self._client is None:
             raise ContentError("the content store is not open", remedy="use it inside `async with`")
         hurry = self._announcer.hurry if self._announcer else _nothing
-        return Fetcher(self._shelf, self._client, self._peers, hurry, self._exchange)
+        return Fetcher(self._local_store, self._client, self._peers, hurry, self._exchange)
 
 
 def _nothing() -> None:
-    """No exchange of peers: a missing file hurries nobody."""
+    """Without exchange of peers, a missing file triggers no announcement."""

@@ -1,4 +1,4 @@
-"""From a CID to a file on disk: what is held is checked, the rest fetched, nothing half-done visible."""
+"""Fetches a CID to a file on disk: held bytes are checked, the rest fetched, no partial file visible."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LOCK_POLL_S = 0.02
 
 
 @dataclass(slots=True)
-class _Budget:
+class _Limits:
     """Remaining limits of one directory fetch."""
 
     room: int  # bytes
@@ -44,17 +44,17 @@ class _Budget:
 
 
 class Fetcher:
-    """Fetches into one shelf."""
+    """Fetches into one local store."""
 
     def __init__(
         self,
-        shelf: LocalStore,
+        local_store: LocalStore,
         client: PeerClient,
         peers: Peers,
         on_miss: Callable[[], None],
         exchange: Exchange | None = None,
     ) -> None:
-        self._shelf = shelf
+        self._local_store = local_store
         self._client = client
         self._peers = peers
         self._on_miss = on_miss
@@ -62,7 +62,7 @@ class Fetcher:
 
     @asynccontextmanager
     async def session(self, cid: Cid, timeout_s: float, hints: Sequence[str]) -> AsyncIterator[BlockSource]:
-        """A source of blocks until the deadline, which turns into ContentMissing."""
+        """A source of blocks. Raises ContentMissing at the deadline."""
         source = BlockSource(self._client, self._peers, hints, self._on_miss, self._exchange)
         try:
             async with asyncio.timeout(timeout_s):
@@ -71,12 +71,12 @@ class Fetcher:
             if source.damage is not None:
                 raise source.damage from None
             raise ContentMissing(
-                f"{cid} did not come within {timeout_s:g} s ({source.progress.tell()})",
+                f"{cid} did not arrive within {timeout_s:g} s ({source.progress.summary()})",
                 remedy="check that its publisher is up and among the peers, or allow more time",
             ) from None
 
     async def file(self, cid: Cid, max_bytes: int, source: BlockSource) -> Layout:
-        """Hold the file `cid`, checked. Only one process fetches it; the others wait for its bytes."""
+        """Fetch the file `cid` unless it is held, and check it. One process fetches; others wait."""
         layout = await self._held(cid, max_bytes, source)
         if layout is None:
             async with self._lock(cid):
@@ -95,28 +95,28 @@ class Fetcher:
         return cid
 
     async def names(self, cid: Cid, source: BlockSource) -> dict[str, Cid]:
-        """The names in a directory, which is then held (its listing, not its files)."""
-        names = await in_thread(self._shelf.names, cid)
+        """The names in a directory, which is stored (its listing, not its files)."""
+        names = await in_thread(self._local_store.names, cid)
         if names is None:
             if cid.codec == RAW:
                 raise ContentError(f"{cid} is a file, not a directory", remedy="get it without a path")
             block = await source.block(cid, MAX_NODE_BYTES)
             names = entries(cid, block)
-            await in_thread(self._shelf.index.put_directory, cid, block, provide=False)
+            await in_thread(self._local_store.index.put_directory, cid, block, provide=False)
         return names
 
     async def directory(
         self, cid: Cid, dest: Path, max_bytes: int, max_files: int, source: BlockSource
     ) -> None:
-        """Write the directory to the new folder `dest`, which appears when all of it is there."""
+        """Write the directory to the new folder `dest`, which appears when it is complete."""
         beside = dest.with_name(f".{dest.name[:100]}.{uuid.uuid4().hex[:8]}")
         try:
-            await self._tree(cid, beside, _Budget(max_bytes, max_files), 0, source)
+            await self._tree(cid, beside, _Limits(max_bytes, max_files), 0, source)
             await in_thread(move_folder, beside, dest)
         finally:
             await in_thread(shutil.rmtree, beside, ignore_errors=True)
 
-    async def _tree(self, cid: Cid, folder: Path, budget: _Budget, depth: int, source: BlockSource) -> None:
+    async def _tree(self, cid: Cid, folder: Path, budget: _Limits, depth: int, source: BlockSource) -> None:
         if depth > MAX_DEPTH:
             raise ContentTooLarge(f"directory {cid} lies over {MAX_DEPTH} deep", remedy="flatten it")
         await in_thread(make_folder, folder)
@@ -127,23 +127,23 @@ class Fetcher:
             else:
                 layout = await self.file(child, budget.room, source)
                 budget.spend(cid, layout.size)
-                await in_thread(self._shelf.folder.export, child, folder / name)
+                await in_thread(self._local_store.folder.export, child, folder / name)
 
     async def _is_directory(self, cid: Cid, source: BlockSource) -> bool:
         if cid.codec == RAW:
             return False
-        kind = await in_thread(self._shelf.index.kind, cid)
+        kind = await in_thread(self._local_store.index.kind, cid)
         if kind is not None:
             return kind == "directory"
         return decode_node(await source.block(cid, MAX_NODE_BYTES)).kind == DIRECTORY
 
     async def _held(self, cid: Cid, max_bytes: int, source: BlockSource) -> Layout | None:
-        """The layout of what is here, every byte checked; damage is noted and the file counts as not held."""
-        layout = await in_thread(self._shelf.index.layout, cid)
+        """The layout of a held file, every byte checked; None if it is not held or damaged."""
+        layout = await in_thread(self._local_store.index.layout, cid)
         if layout is not None and layout.size > max_bytes:
             raise too_large(cid, layout.size, max_bytes)
         try:
-            return await in_thread(self._shelf.verified, cid)
+            return await in_thread(self._local_store.verified, cid)
         except ContentCorrupt as error:
             source.damage = error
             return None
@@ -153,20 +153,20 @@ class Fetcher:
             data = await source.block(cid, LEAF_BYTES)
             if len(data) > max_bytes:
                 raise too_large(cid, len(data), max_bytes)
-            self._shelf.folder.need_room(len(data))
-            await in_thread(self._shelf.add_bytes, data, provide=False, pin_until=None)
+            self._local_store.folder.need_room(len(data))
+            await in_thread(self._local_store.add_bytes, data, provide=False, pin_until=None)
             return hash_leaves(iter((data,)))
         root = decode_node(await source.block(cid, MAX_NODE_BYTES))
         if root.kind == DIRECTORY:
             raise ContentError(f"{cid} is a directory", remedy="get it as a directory, or name a file in it")
         layout = await layout_below(source, cid, root, max_bytes)
         await self._leaves(cid, layout, source)
-        await in_thread(self._shelf.add_part, cid, layout)
+        await in_thread(self._local_store.add_part, cid, layout)
         return layout
 
     async def _leaves(self, cid: Cid, layout: Layout, source: BlockSource) -> None:
-        path = self._shelf.folder.part(cid)
-        self._shelf.folder.need_room(layout.size, path)
+        path = self._local_store.folder.part(cid)
+        self._local_store.folder.need_room(layout.size, path)
         try:
             with PartFile(path, layout) as part:
                 missing = await in_thread(part.missing)
@@ -177,7 +177,7 @@ class Fetcher:
 
     @asynccontextmanager
     async def _lock(self, cid: Cid) -> AsyncIterator[None]:
-        path = self._shelf.folder.lock(self._shelf.folder.part(cid))
+        path = self._local_store.folder.lock(self._local_store.folder.part(cid))
         while True:
             with try_lock(path) as mine:
                 if mine:

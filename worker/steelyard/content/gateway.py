@@ -1,8 +1,8 @@
 """The embedded store's HTTP side: a trustless gateway over what is provided, and the exchange of peers.
 
-`/ipfs/<cid>?format=raw` gives one block, `/ipfs/<cid>` a whole file or a range of it,
-`/ipfs/<directory>/<path>` what lies in a directory; `/peers` takes and gives addresses, `/hints/<topic>`
-takes messages. What is held but not provided looks exactly like what is not held. Every leaf is checked
+`/ipfs/<cid>?format=raw` returns one block, `/ipfs/<cid>` a whole file or a range of it,
+`/ipfs/<directory>/<path>` what lies in a directory; `/peers` receives and returns addresses, `/hints/<topic>`
+receives messages. What is held but not provided looks exactly like what is not held. Every leaf is checked
 before it is sent.
 """
 
@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from steelyard.content import http_gossip as boards
+from steelyard.content import http_gossip
 from steelyard.content.dagpb import MAX_NODE_BYTES
 from steelyard.content.directories import split_path, step
 from steelyard.content.gateway_rules import (
@@ -45,37 +45,37 @@ _WRITE = 256 * 1024
 
 
 class Gateway:
-    """Serves one shelf. `app` is the aiohttp application."""
+    """Serves one local store over HTTP. `app` is the aiohttp application."""
 
     def __init__(
-        self, shelf: LocalStore, peers: Peers, board: boards.HttpGossip, config: StoreConfig
+        self, local_store: LocalStore, peers: Peers, gossip: http_gossip.HttpGossip, config: StoreConfig
     ) -> None:
-        self._shelf = shelf
+        self._local_store = local_store
         self._peers = peers
         self._send_s = config.send_s
         self._streams = asyncio.Semaphore(config.max_streams)
         self._budget = TokenBucket()
         self._exchange = config.exchange
         self.app = web.Application(client_max_size=_MAX_BODY)
-        self.app.router.add_route("GET", "/ipfs/{path:.+}", self._get)  # aiohttp adds no HEAD of itself here
+        self.app.router.add_route("GET", "/ipfs/{path:.+}", self._get)  # aiohttp does not add HEAD here
         self.app.router.add_route("HEAD", "/ipfs/{path:.+}", self._get)
         self.app.router.add_route("OPTIONS", "/ipfs/{path:.+}", self._options)
         self.app.router.add_post("/peers", self._announce)
-        self.app.router.add_post(boards.PATH, board.receive)
+        self.app.router.add_post(http_gossip.PATH, gossip.receive)
 
     async def _options(self, _request: web.Request) -> web.Response:
         return web.Response(status=204, headers=COMMON)
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
-        """Any request under /ipfs/, its errors turned into statuses."""
+        """Any request under /ipfs/, with errors as HTTP statuses."""
         try:
             raw = wants_raw(request)
             if request.match_info["path"] == _PROBE:
                 return web.Response(body=b"", headers=COMMON | {"Content-Type": RAW_TYPE})
             cid = await self._resolve(request.match_info["path"])
             return await (self._block(request, cid) if raw else self._file(request, cid))
-        except (TimeoutError, ConnectionError):  # the client does not take what it asked for, or went away
-            _break_off(request)
+        except (TimeoutError, ConnectionError):  # the client reads too slowly, or disconnected
+            _abort(request)
             return refuse(408, "too slow")
         except ContentMissing as error:
             return refuse(404, error.message)
@@ -90,7 +90,7 @@ class Gateway:
         root, _, rest = path.rstrip("/").partition("/")
         cid = Cid.parse(root)
         for name in split_path(rest):
-            block = await in_thread(self._shelf.public_block, cid)
+            block = await in_thread(self._local_store.public_block, cid)
             if block is None or len(block) > MAX_NODE_BYTES:
                 raise ContentMissing(f"{cid} is not here")
             cid = step(cid, block, name)
@@ -99,7 +99,7 @@ class Gateway:
     async def _block(self, request: web.Request, cid: Cid) -> web.StreamResponse:
         headers = block_headers(request, cid)
         async with self._turn():
-            data = await in_thread(self._shelf.public_block, cid)
+            data = await in_thread(self._local_store.public_block, cid)
             if data is None:
                 raise ContentMissing(f"{cid} is not here")
             if is_unchanged(request, headers["Etag"]):
@@ -111,9 +111,9 @@ class Gateway:
             return response
 
     async def _file(self, request: web.Request, cid: Cid) -> web.StreamResponse:
-        layout = await in_thread(self._shelf.public_layout, cid)
+        layout = await in_thread(self._local_store.public_layout, cid)
         if layout is None:
-            if await in_thread(self._shelf.public_block, cid) is None:
+            if await in_thread(self._local_store.public_block, cid) is None:
                 raise ContentMissing(f"{cid} is not here")
             raise Unsupported("not a whole file: ask for ?format=raw, or for a path in the directory")
         headers = file_headers(request, cid)
@@ -135,15 +135,15 @@ class Gateway:
     async def _stream(
         self, request: web.Request, response: web.StreamResponse, cid: Cid, layout: Layout, span: range
     ) -> web.StreamResponse:
-        """Send a range leaf by leaf. Damage found on the way breaks the connection off."""
+        """Send a range leaf by leaf. If the stored file is damaged, the connection is aborted."""
         async with self._turn():
             for index in range(span.start // LEAF_BYTES, -(-span.stop // LEAF_BYTES)):
                 try:
-                    leaf = await in_thread(self._shelf.leaf, cid, layout, index)
+                    leaf = await in_thread(self._local_store.leaf, cid, layout, index)
                 except ContentCorrupt:
                     if not response.prepared:
                         raise
-                    _break_off(request)
+                    _abort(request)
                     return response
                 base = index * LEAF_BYTES
                 part = memoryview(leaf)[max(0, span.start - base) : span.stop - base]
@@ -158,7 +158,7 @@ class Gateway:
         return response
 
     async def _announce(self, request: web.Request) -> web.Response:
-        """A peer tells its base URL and learns those that we reached. Only ever a hint."""
+        """Receive a peer's base URL, which is not trusted, and return the peers that answered this store."""
         if not self._exchange:
             return refuse(404, "no exchange of peers here")
         if not self._budget.take(request.remote or ""):
@@ -187,6 +187,6 @@ class Gateway:
             self._streams.release()
 
 
-def _break_off(request: web.Request) -> None:
+def _abort(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.abort()

@@ -1,4 +1,7 @@
-"""Short public messages between stores: hints. They may come late, twice or never; nothing relies on them."""
+"""The Gossip protocol: short public messages between stores (hints), over HTTP or pub/sub.
+
+A message may arrive late, twice or never; nothing relies on its arrival.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +16,21 @@ class MessageVerdict(Enum):
     """The receiver's verdict on a message."""
 
     TAKEN = "taken"
-    PASSED_OVER = "passed over"  # known, expired, or more than there is time for: nobody's fault
-    REFUSED = "refused"  # malformed, forged or one of a flood: its sender loses the connection
+    PASSED_OVER = "passed over"  # known, expired, or over the rate handled here: no penalty
+    REFUSED = "refused"  # malformed, forged or over the rate limit: the sender is disconnected
 
 
 Handler: TypeAlias = Callable[[bytes], Awaitable[MessageVerdict]]
 
 
 class Gossip(Protocol):
-    """One way for messages. Nothing here raises for what a network or a peer does."""
+    """A channel for messages. No method raises for a failure of the network or of a peer."""
 
-    def subscribe(self, topic: str, take: Handler) -> None:
-        """Hand every message of a topic to `take` from now on."""
+    def subscribe(self, topic: str, handler: Handler) -> None:
+        """Call `handler` with every message of a topic from now on."""
 
     async def publish(self, topic: str, data: bytes) -> None:
-        """Tell others, as far as that goes within a few seconds."""
+        """Send a message to others, within a few seconds; delivery is not guaranteed."""
 
     async def close(self) -> None:
-        """Handler and tell no more."""
+        """Stop receiving and sending."""

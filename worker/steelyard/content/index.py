@@ -1,4 +1,4 @@
-"""The embedded store's index: which files it holds, which blocks lie in them, what is served and pinned.
+"""The embedded store's index: which files it holds, which blocks are in them, what is served and pinned.
 
 One SQLite file, shared by all processes on the store's folder. A write waits up to `BUSY_S` for theirs.
 """
@@ -17,7 +17,7 @@ from typing import Any
 from steelyard.content import index_sql as queries
 from steelyard.content.dagpb import decode_node
 from steelyard.content.layout import Layout
-from steelyard.content.store import Entry, Freed, HeldFile
+from steelyard.content.store import Entry, Freed, StoreTotals
 from steelyard.core.cid import RAW, Cid
 from steelyard.errors import ContentError, DiskFull
 from steelyard.util.sqlite import open_shared, transaction
@@ -50,7 +50,7 @@ class Index:
             self._db.close()
 
     def put_file(self, cid: Cid, layout: Layout, place: Callable[[], None], *, provide: bool) -> None:
-        """Record a file as `place` puts it into the folder. Being served is only ever added here."""
+        """Record a file and move it into the folder with `place`. This can set `provided`, never unset it."""
         key, (_, _, inner) = cid.to_bytes(), layout.tree()
         rows: list[tuple[bytes, bytes, int, bytes | None]] = []
         rows += [(Cid(RAW, layout.leaf(i)).to_bytes(), key, i, None) for i in range(len(layout))]
@@ -137,11 +137,11 @@ class Index:
     def collect(
         self, grace_s: float, on_disk: Callable[[], list[Cid]], remove: Callable[[Cid], None]
     ) -> Freed:
-        """Forget what no pin keeps and is older than `grace_s`; `remove` deletes its file, and files unknown.
+        """Delete entries that no pin keeps and older than `grace_s`; `remove` deletes files without entry.
 
-        Forgotten first, deleted after: a kill in between leaves a file that nobody knows, which the next call
+        The entries go first: a kill in between leaves a file without an entry, which the next call
         deletes, and never an entry without its file. Each step is one transaction, as adding is: nothing that
-        another process adds meanwhile can fall to it.
+        another process adds meanwhile is deleted.
         """
         now = time.time()
         with self._write():
@@ -173,11 +173,11 @@ class Index:
             for cid, kind, size, added, until in self._all(sql, ())
         ]
 
-    def held(self) -> HeldFile:
+    def held(self) -> StoreTotals:
         """Counts and bytes of what is held."""
         entries = self.entries()
         pinned = {row[0] for row in self._all(queries.PINNED, {"now": time.time()})}
-        return HeldFile(
+        return StoreTotals(
             files=sum(entry.kind == "file" for entry in entries),
             directories=sum(entry.kind == "directory" for entry in entries),
             held_bytes=sum(entry.size for entry in entries),

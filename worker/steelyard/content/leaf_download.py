@@ -20,11 +20,11 @@ _SPAN = 16  # leaves asked for in one request, once a peer has shown that it del
 _FIRST_SPAN = 2
 _SEARCHED_SPAN = 64  # ... through an exchange, to which every request is a new search
 _SEARCHED_LANES = 4
-_LANES = 6  # requests under way that move
-_MOST_LANES = 16  # with those that do not
+_LANES = 6  # running requests that deliver
+_MOST_LANES = 16  # including those that stalled
 _LANES_EACH = 2  # of them to one peer
 _SLOW_S = 1.5  # seconds without a leaf after which others may race for the same ones
-_LOOK_S = 0.25  # seconds between looks for peers that became free
+_LOOK_S = 0.25  # seconds between checks for peers that became free
 _MISS_PAUSE_S = 1.0
 
 
@@ -46,17 +46,17 @@ class Download:
         self._cid = cid
         self._layout = layout
         self._part = part
-        # leaf -> who fetches it, since when (monotonic seconds); a leaf that has come is gone from here
+        # leaf -> who fetches it, since when (monotonic seconds); an arrived leaf is removed
         self._missing: dict[int, list[tuple[_Lane, float]]] = {leaf: [] for leaf in missing}
         self._lanes: dict[asyncio.Task[None], _Lane] = {}
         self._spans: dict[str, int] = {}  # url -> leaves in its next run
         self._blocks_only: set[str] = set()
         self._all_here = asyncio.Event()
         self._not_before: dict[str, float] = {}  # url -> monotonic seconds
-        self._tell()
+        self._update_progress()
 
     async def run(self) -> None:
-        """Until every leaf is in the part file. It waits for peers without end: the caller sets the deadline.
+        """Fetch until every leaf is in the part file. It retries without end: the caller sets the deadline.
 
         Raises DiskFull and ContentError from the disk.
         """
@@ -91,7 +91,7 @@ class Download:
                 self._lanes[asyncio.create_task(self._work(lane))] = lane
 
     def _search(self) -> None:
-        """The exchange takes part from when it has found who has the file's root."""
+        """Add the exchange, which takes part once it has found the file's root."""
         if self._source.exchange is not None:
             lane = _Lane(EXCHANGE, -_SLOW_S)
             self._lanes[asyncio.create_task(self._work_searching(lane, self._source.exchange))] = lane
@@ -104,7 +104,7 @@ class Download:
                 group.create_task(self._runs(each, exchange))
 
     async def _runs(self, lane: _Lane, exchange: Exchange) -> None:
-        """Run after run through the exchange, as long as something is missing."""
+        """Run after run through the exchange, until nothing is missing."""
         while self._missing:
             run = self._claim(lane)
             try:
@@ -156,16 +156,16 @@ class Download:
 
     async def _put(self, lane: _Lane, index: int, data: bytes | bytearray) -> None:
         if not await in_thread(self._part.put, index, data):
-            message = f"{lane.url} sent bytes unlike the hash of MiB {index} of {self._cid}"
+            message = f"{lane.url} sent bytes that do not match the hash of MiB {index} of {self._cid}"
             raise PeerFault(message, lied=True)
         lane.moved = time.monotonic()
         self._missing.pop(index, None)
         if not self._missing:
             self._all_here.set()
-        self._tell()
+        self._update_progress()
 
     def _claim(self, lane: _Lane) -> range:
-        """The next run for a peer: leaves that nobody fetches, else some that others are slow with."""
+        """The next run for a peer: unclaimed leaves, else leaves whose current peers are slow."""
         now = time.monotonic()
         span = _SEARCHED_SPAN if lane.url == EXCHANGE else self._spans.get(lane.url, _FIRST_SPAN)
         for racing in (False, True):
@@ -189,7 +189,7 @@ class Download:
             if leaf in self._missing:
                 self._missing[leaf] = [claim for claim in self._missing[leaf] if claim[0] is not lane]
 
-    def _tell(self) -> None:
+    def _update_progress(self) -> None:
         progress = self._source.progress
         progress.leaves = len(self._layout)
         progress.leaves_done = len(self._layout) - len(self._missing)

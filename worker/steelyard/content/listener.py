@@ -10,7 +10,7 @@ from steelyard.content.gateway import Gateway
 from steelyard.content.store import StoreConfig
 from steelyard.errors import ConfigError
 
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what is no address to call becomes one
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - replaced by an address that can be called
 _SHUTDOWN_S = 1.0
 _KEEPALIVE_S = 60.0
 

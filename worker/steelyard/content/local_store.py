@@ -36,19 +36,19 @@ class LocalStore:
         self.index.close()
 
     def add(self, path: Path, *, provide: bool, pin_until: float | None) -> Cid:
-        """Keep a file of the user's."""
+        """Store a file of the user's."""
         with self.folder.import_file(path) as private:
             return self._keep(private, provide, pin_until)
 
     def add_bytes(self, data: bytes, *, provide: bool, pin_until: float | None) -> Cid:
-        """Keep bytes as a file."""
+        """Store bytes as a file."""
         with self.folder.import_bytes(data) as private:
             return self._keep(private, provide, pin_until)
 
     def add_directory(
         self, source: Path | Mapping[str, Path], *, provide: bool, pin_until: float | None
     ) -> Cid:
-        """Keep a directory with all its files. Being served and pinned is the directory's alone."""
+        """Store a directory with all its files. Only the directory itself is provided and pinned."""
 
         def file(path: Path) -> tuple[Cid, int]:
             with self.folder.import_file(path) as private:
@@ -62,18 +62,18 @@ class LocalStore:
         return built.cid
 
     def add_part(self, cid: Cid, layout: Layout) -> None:
-        """Keep a file that was fetched whole; every leaf was checked as it came."""
+        """Store a fetched file; every leaf was checked on arrival."""
         part = self.folder.part(cid)
         self.index.put_file(cid, layout, lambda: self.folder.commit(part, cid), provide=False)
 
     def note(self, cid: Cid, *, provide: bool, pin_until: float | None) -> None:
-        """Serve and pin what is held, where asked to."""
+        """Mark held content as provided and pin it, if requested."""
         if provide:
             self.index.set_provided(cid, provided=True)
         self._pin(cid, pin_until)
 
     def holds(self, cid: Cid) -> bool:
-        """Whether it is here whole, a directory with all that is below it."""
+        """Whether it is held completely: a directory with all that is below it."""
         seen, rest = {cid}, [cid]
         while rest:
             here = rest.pop()
@@ -144,13 +144,13 @@ class LocalStore:
         return [cid for _, cid in self.folder.whole_files()]
 
     def _index_files(self) -> None:
-        """Find again what lies in the folder where the index was lost; none of it is served or pinned."""
+        """Rebuild the index from the folder if it was lost; nothing is provided or pinned."""
         for path, cid in self.folder.whole_files():
             layout = disk.layout_of(path)
             if layout.root() == cid:
                 self.index.put_file(cid, layout, _in_place, provide=False)
             else:
-                log.error("%s is not what its name says: it is not held", path)
+                log.error("%s does not match its CID: it is not held", path)
 
     def _keep(self, private: Path, provide: bool, pin_until: float | None) -> Cid:
         cid = self._store(private, provide=provide).root()
@@ -178,14 +178,14 @@ class LocalStore:
 
     @contextmanager
     def _watch(self, cid: Cid) -> Iterator[None]:
-        """Where a stored file turns out damaged, stop serving it."""
+        """If a stored file is damaged, stop serving it."""
         try:
             yield
         except ContentCorrupt as error:
-            log.error("%s", error)  # noqa: TRY400 - it is handled, and says all there is to know
+            log.error("%s", error)  # noqa: TRY400 - it is handled, and the message is complete
             self.index.set_damaged(cid)
             raise
 
 
 def _in_place() -> None:
-    """The file lies where it belongs."""
+    """The file is already in place."""

@@ -1,4 +1,4 @@
-"""A file on its way in: written leaf by leaf, in any order, each leaf checked first."""
+"""A file being fetched: written leaf by leaf, in any order, each leaf checked first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from steelyard.content.layout import LEAF_BYTES, Layout
 
 
 class PartFile:
-    """The growing file. `put` may come from any thread; one that comes after the end does nothing."""
+    """The growing file. `put` may come from any thread; after `__exit__` it does nothing."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._path = path
@@ -38,11 +38,11 @@ class PartFile:
             os.close(fd)
 
     def missing(self) -> list[int]:
-        """The leaves that are not in the file yet: a file cut at any byte goes on from here."""
+        """The leaves that are not in the file yet: an interrupted fetch resumes with these."""
         return [i for i in range(len(self._layout)) if self._fresh or not self._present(i)]
 
     def put(self, index: int, data: bytes | bytearray | memoryview) -> bool:
-        """Write leaf `index` if it is what its digest says; False if it is not."""
+        """Write leaf `index` if it matches its digest. Returns False if it does not."""
         if hashlib.sha256(data).digest() != self._layout.leaf(index):
             return False
         with self._lock, disk_errors(self._path):

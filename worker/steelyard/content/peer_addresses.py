@@ -1,4 +1,4 @@
-"""Which base URLs of peers we call: anyone may name one, so none may point inside our network."""
+"""Checks of base URLs of peers: anyone may send one, so none may point into a private network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HOST = re.compile(r"[A-Za-z0-9._:-]{1,150}")
 
 
 def normal_url(text: str) -> str | None:
-    """The one spelling of a peer's base URL, or None where it is no plain http or https base URL."""
+    """The one spelling of a peer's base URL, or None if it is not a plain http or https base URL."""
     if len(text) > _MAX_URL or not text.isascii() or not text.isprintable():
         return None
     try:
@@ -49,7 +49,7 @@ def is_address(host: str) -> bool:
 
 
 def is_public_host(host: str) -> bool:
-    """False for an address inside our network. A name passes here and is judged when it is resolved."""
+    """False for an address inside our network. Names pass; they are checked when resolved."""
     if is_address(host):
         return _is_public(host)
     return host != "localhost" and not host.endswith((".localhost", ".local", ".internal"))
@@ -76,7 +76,7 @@ class GuardedResolver(AbstractResolver):
         return public
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Close the inner resolver."""
         await self._inner.close()
 
 

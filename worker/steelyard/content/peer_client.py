@@ -1,4 +1,4 @@
-"""One peer over HTTP: blocks and ranges of files, every byte checked, nothing believed."""
+"""One peer over HTTP: blocks and ranges of files, every byte checked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PeerMiss(ContentError):
 
 
 class PeerFault(ContentError):
-    """The peer stalled, broke off or, where `lied` is set, sent bytes unlike their hash."""
+    """The peer stalled, disconnected or, if `lied` is set, sent bytes that do not match their hash."""
 
     def __init__(self, message: str, *, lied: bool = False) -> None:
         super().__init__(message)
@@ -74,13 +74,13 @@ class PeerClient:
             async with asyncio.timeout(leaf_s):
                 data = await read_all(response.content, limit, url)
         if not cid.matches(data):
-            raise PeerFault(f"{url} sent {len(data)} bytes unlike the hash of {cid}", lied=True)
+            raise PeerFault(f"{url} sent {len(data)} bytes that do not match the hash of {cid}", lied=True)
         return bytes(data)
 
     async def leaves(
         self, url: str, cid: Cid, layout: Layout, span: range, put: Put, patience: float = 1.0
     ) -> None:
-        """Hand the leaves of `span`, unchecked, to `put` one after the other.
+        """Pass the leaves of `span`, unchecked, to `put` one by one.
 
         Raises PeerMiss, PeerFault, NoRanges if the peer answers no range request, and what `put` raises.
         """
@@ -102,7 +102,7 @@ class PeerClient:
         return await self.block(url, Cid(RAW, layout.leaf(index)), layout.leaf_size(index), patience)
 
     async def announce(self, url: str, own: str | None) -> tuple[list[str], list[str]]:
-        """Tell a peer of us (where `own` is given); take the peers that it knows and its daemon's addresses.
+        """Announce `own` to a peer, if given. Returns the peers that it knows and its daemon's addresses.
 
         Raises PeerMiss, PeerFault.
         """
@@ -116,8 +116,8 @@ class PeerClient:
             raise PeerFault(f"{url}: {type(error).__name__} {error}") from error
         return parse_peers(data), parse_peers(data, "swarm", optional=True)
 
-    async def tell(self, url: str, data: bytes) -> None:
-        """Hand a short message over; what is answered does not matter. Raises PeerMiss, PeerFault."""
+    async def send(self, url: str, data: bytes) -> None:
+        """Send a short message; the body of the answer is ignored. Raises PeerMiss, PeerFault."""
         request = self._session.post(url, data=data, allow_redirects=False)
         try:
             async with asyncio.timeout(self._stall_s), request as response:
@@ -159,7 +159,7 @@ async def read_all(content: aiohttp.StreamReader, limit: int, url: str) -> bytes
 
 
 class Body:
-    """A body read into buffers of our own; what a chunk has beyond one buffer goes into the next."""
+    """A body read into buffers of our own; the rest of a chunk goes into the next buffer."""
 
     def __init__(self, content: aiohttp.StreamReader, url: str) -> None:
         self._content = content
@@ -173,7 +173,7 @@ class Body:
             if not self._rest:
                 chunk, _ = await self._content.readchunk()
                 if not chunk and self._content.at_eof():
-                    raise PeerFault(f"{self._url} broke off {len(view)} bytes early")
+                    raise PeerFault(f"{self._url} disconnected {len(view)} bytes early")
                 self._rest = memoryview(chunk)
             count = min(len(view), len(self._rest))
             view[:count] = self._rest[:count]

@@ -1,4 +1,4 @@
-"""Whom to ask for a file: the operator's peers and learned ones that answered; none is trusted."""
+"""The table of peers: those the operator configured and learned ones that answered; none is trusted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from steelyard.content.peer_addresses import host_of, is_address, is_public_host, normal_url
 from steelyard.errors import ConfigError
 
-LIE_S = 600.0  # seconds without a call to a peer whose bytes were unlike their hash
+LIE_S = 600.0  # seconds that a peer is blocked after it sent bytes that do not match their hash
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
 _PATIENCE_DOUBLINGS = 4
@@ -24,30 +24,30 @@ class _Peer:
     url: str
     chosen: bool  # by the operator
     answered: bool = False
-    score: float = 0.0  # moving average, 1 for each success, 0 for each file it lacks or fails to give
+    score: float = 0.0  # moving average, 1 for each success, 0 for each file it lacks or fails to serve
     faults: int = 0  # since the last success
     lied: bool = False
     blocked_until: float = 0.0  # monotonic seconds
 
 
 class Peers:
-    """The base URLs that one store knows. Not thread-safe: it lives on the store's event loop."""
+    """The base URLs that one store knows. Not thread-safe: use it on the store's event loop."""
 
     def __init__(self, chosen: Sequence[str], *, allow_private: bool, limit: int) -> None:
         self._allow_private = allow_private
         self._limit = max(limit, len(chosen))
         self._peers: dict[str, _Peer] = {}
         self.own: str | None = None
-        self.swarm: tuple[str, ...] = ()  # multiaddrs of the own IPFS daemon, told with the peers
-        self.hear_swarm: Callable[[list[str]], None] | None = None  # takes those of others
+        self.swarm: tuple[str, ...] = ()  # multiaddrs of the own IPFS daemon, sent with the peers
+        self.on_swarm: Callable[[list[str]], None] | None = None  # receives those of others
         for text in chosen:
             url = normal_url(text)
             if url is None:
-                raise ConfigError(f"peer {text[:200]!r} is no base URL", remedy="give http://host:port")
+                raise ConfigError(f"peer {text[:200]!r} is not a base URL", remedy="give http://host:port")
             self._peers[url] = _Peer(url, chosen=True)
 
     def learn(self, text: str) -> bool:
-        """Take a hint; False if it is unfit, known or our own, or better peers fill the table."""
+        """Add a base URL. Returns False if it is unfit, known or our own, or better peers fill the table."""
         url = normal_url(text)
         if url is None or url == self.own or url in self._peers:
             return False
@@ -59,7 +59,7 @@ class Peers:
         return True
 
     def ranked(self, hints: Sequence[str] = ()) -> list[str]:
-        """Whom to ask: those without a fault first, and among them `hints`; without those in a pause."""
+        """Peers to ask, in order: those without a fault first, of them `hints`; none that is paused."""
         for hint in hints[: self._limit]:
             self.learn(hint)
         wanted = {url for url in map(normal_url, hints) if url}
@@ -71,19 +71,19 @@ class Peers:
             and peer.url != self.own
             and (peer.answered or peer.chosen or peer.url in wanted)
         ]
-        # Who failed last comes after who was never tried, or a few bad peers could hold every place.
+        # A peer that failed comes after those never tried: else a few bad peers would come first always.
         ready.sort(key=lambda peer: (min(peer.faults, 3), peer.url not in wanted, -peer.score))
         return [peer.url for peer in ready]
 
     def contacts(self) -> list[str]:
-        """Whom to tell of us and ask for peers: the operator's, new ones, then those that answered."""
+        """Peers to announce to, in order: configured ones, new ones, then those that answered."""
         now = time.monotonic()
         ready = [p for p in self._peers.values() if p.blocked_until <= now and p.url != self.own]
         ready.sort(key=lambda peer: (not peer.chosen, peer.answered))
         return [peer.url for peer in ready]
 
     def shared(self, limit: int = 32) -> list[str]:
-        """Peers worth telling others of: reached, and not in a pause."""
+        """Peers to name to others: reached, and not paused."""
         now = time.monotonic()
         good = [
             peer
@@ -96,23 +96,26 @@ class Peers:
         return [peer.url for peer in good[:limit]]
 
     def answered(self, url: str) -> None:
-        """It is there and speaks our protocol."""
+        """Record that the peer answered in our protocol."""
         if peer := self._peers.get(url):
             peer.answered = True
 
     def served(self, url: str) -> None:
-        """It gave right bytes."""
+        """Record that the peer served correct bytes."""
         if peer := self._peers.get(url):
             peer.answered, peer.faults, peer.blocked_until = True, 0, 0.0
             peer.score += 0.2 * (1.0 - peer.score)
 
     def missed(self, url: str) -> None:
-        """It does not have a file: no fault."""
+        """Record that the peer does not have a file, which is not a fault."""
         if peer := self._peers.get(url):
             peer.score -= 0.05 * peer.score
 
     def failed(self, url: str, why: str, *, lied: bool = False) -> None:
-        """It stalled, broke off or lied: pause it, longer each time."""
+        """Record that the peer stalled, disconnected or sent corrupt data; pause it, longer each time.
+
+        lied: it sent bytes that do not match their hash; it is blocked for LIE_S.
+        """
         peer = self._peers.get(url)
         if peer is None:
             return
@@ -124,7 +127,7 @@ class Peers:
             del self._peers[url]
 
     def patience(self, url: str) -> float:
-        """How many times the usual time to give it: slow but honest peers get more at each try."""
+        """Factor on a peer's time limits, doubled with each failure so that slow but honest peers succeed."""
         peer = self._peers.get(url)
         return 2.0 ** min(peer.faults, _PATIENCE_DOUBLINGS) if peer else 1.0
 
@@ -133,7 +136,7 @@ class Peers:
         return set(self._peers)
 
     def _is_fit(self, host: str) -> bool:
-        """Not inside our network, not a name that the operator trusts, not one host over and over."""
+        """Whether a host is public, not a name that the operator configured, and below the limit per host."""
         named = any(peer.chosen and host_of(peer.url) == host for peer in self._peers.values())
         same = sum(not peer.chosen and host_of(peer.url) == host for peer in self._peers.values())
         return is_public_host(host) and not (named and not is_address(host)) and same < _PER_HOST

@@ -25,7 +25,7 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class HeldFile:
+class StoreTotals:
     """How much a store holds. Bytes count each file once."""
 
     files: int
@@ -52,7 +52,7 @@ class StoreConfig:
     listen: str = "127.0.0.1:0"  # host:port of the gateway; port 0 takes a free one
     public_url: str | None = None  # base URL given to others, if it differs from `listen`
     peers: tuple[str, ...] = ()  # base URLs of stores or trustless gateways that the operator chose
-    exchange: bool = True  # tell peers of this store and learn of others from them
+    exchange: bool = True  # announce this store to peers and learn further ones from them
     allow_private: bool = False  # learn loopback and private addresses too: demo and tests
     max_peers: int = 64
     ipfs: str | None = None  # RPC of an IPFS daemon, multiaddr or URL; None = the embedded store alone
@@ -66,15 +66,15 @@ class StoreConfig:
 
 
 class ContentStore(Protocol):
-    """Files and directories by CID: kept, served or withheld, and fetched from others.
+    """Files and directories by CID: stored, served or withheld, and fetched from others.
 
     A call that goes to the network ends by its `timeout_s`, whatever peers do, and checks every block
     against its CID before the bytes are visible. Errors are ContentError's subclasses: ContentMissing
-    (nobody served it in time), ContentTooLarge, ContentCorrupt, DiskFull, CidError.
+    (no peer served it in time), ContentTooLarge, ContentCorrupt, DiskFull, CidError.
     """
 
     async def __aenter__(self) -> ContentStore:
-        """Open the store and begin to serve, where it is configured to."""
+        """Open the store and begin to serve, if it is configured to."""
 
     async def __aexit__(self, *exc: object) -> None:
         """Stop serving and close."""
@@ -84,12 +84,12 @@ class ContentStore(Protocol):
         """The base URL at which others fetch from this store; None if it does not serve."""
 
     async def cid_of(self, path: Path) -> Cid:
-        """The CID of a file or directory, only hashed: nothing is stored, nobody is handed anything."""
+        """The CID of a file or directory, only hashed: nothing is stored or served."""
 
     async def add(self, path: Path, *, provide: bool = True, pin_until: float | None = None) -> Cid:
         """Keep a file and, unless `provide` is false, serve it.
 
-        The bytes are hard-linked where the file system can, else copied: do not change the file afterwards.
+        The bytes are hard-linked if the file system can, else copied: do not change the file afterwards.
         """
 
     async def add_bytes(self, data: bytes, *, provide: bool = True, pin_until: float | None = None) -> Cid:
@@ -110,7 +110,7 @@ class ContentStore(Protocol):
         """Stop serving it; it stays held."""
 
     async def has(self, cid: Cid) -> bool:
-        """Whether the whole of it is held here."""
+        """Whether all of it is held here."""
 
     async def get(
         self,
@@ -127,8 +127,8 @@ class ContentStore(Protocol):
         """Put the file `cid`, or the file at `path` in the directory `cid`, at `dest`, and keep it.
 
         What is held is verified and linked; the rest comes from `hints` (base URLs) and the known peers,
-        several at once, to disk, and a later call goes on where this one was cut. It waits for a file that
-        nobody serves yet. `dest` appears whole or not at all; treat it as read-only.
+        several at once, to disk, and a later call resumes an interrupted one. It waits for a file that
+        no peer serves yet. `dest` appears whole or not at all; treat it as read-only.
         """
 
     async def get_directory(
@@ -148,7 +148,7 @@ class ContentStore(Protocol):
     async def listing(
         self, cid: Cid, *, timeout_s: float, path: str = "", hints: Sequence[str] = ()
     ) -> dict[str, Cid]:
-        """The names in a directory and their CIDs, fetched if need be."""
+        """The names in a directory and their CIDs, fetched if necessary."""
 
     async def read(self, cid: Cid, offset: int, length: int) -> bytes:
         """Up to `length` bytes of a held file from `offset`, verified. For small ranges: it is one buffer.
@@ -160,16 +160,16 @@ class ContentStore(Protocol):
         """Keep it, and all in it, until a Unix time at the least; an earlier time never shortens a pin."""
 
     async def unpin(self, cid: Cid) -> None:
-        """Let the next collection have it."""
+        """Remove its pin; the next collection may delete it."""
 
     async def ls(self) -> list[Entry]:
         """All that is held, by CID."""
 
-    async def held(self) -> HeldFile:
+    async def held(self) -> StoreTotals:
         """How much is held."""
 
     async def gc(self, *, grace_s: float = 3600.0) -> Freed:
         """Remove what no unexpired pin keeps and was added or fetched longer than `grace_s` ago."""
 
     def add_peers(self, urls: Sequence[str]) -> None:
-        """Learn base URLs of others' stores: hints, bounded in number, never trusted."""
+        """Add base URLs of others' stores: bounded in number, never trusted."""

@@ -1,4 +1,4 @@
-"""Blocking work of the store off the event loop, on threads that nothing else can fill up."""
+"""Blocking work of the store off the event loop, on a thread pool of its own."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ _POOL = ThreadPoolExecutor(max_workers=8, thread_name_prefix="steelyard-content"
 
 
 async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Call a function that waits for the disk or hashes. Cancelling stops the waiting, not the function."""
+    """Call a function that waits for the disk or hashes. Cancelling ends the wait, not the function."""
     return await asyncio.get_running_loop().run_in_executor(_POOL, partial(function, *args, **kwargs))

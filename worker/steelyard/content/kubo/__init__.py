@@ -1,1 +1,1 @@
-"""A content store on an IPFS daemon (Kubo): what is provided lies in the daemon, pinned."""
+"""A content store on an IPFS daemon (Kubo): provided content is pinned in the daemon."""

@@ -1,4 +1,4 @@
-"""Where the IPFS daemon's RPC is: as a setting says, else as other IPFS programs find it."""
+"""Address of the IPFS daemon's RPC: from a setting, else found as other IPFS programs do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MULTIADDR = re.compile(r"/(ip4|ip6|dns|dns4|dns6)/([A-Za-z0-9.:-]+)/tcp/(\d{1,5
 _USER = re.compile(r"//[^/@]*@")
 _EXAMPLE = "give a multiaddr like /ip4/127.0.0.1/tcp/5001 or a URL like http://127.0.0.1:5001"
 _NO_SOCKETS = (
-    "only TCP is spoken here: put an address on loopback first in the daemon's Addresses.API "
+    "only TCP is supported: put an address on loopback first in the daemon's Addresses.API "
     '(`ipfs config --json Addresses.API \'["/ip4/127.0.0.1/tcp/5001", "/unix/..."]\'`)'
 )
 _SECRETS = "write it as its AuthSecret: basic:USER:PASSWORD or bearer:TOKEN"
@@ -23,20 +23,20 @@ _SECRETS = "write it as its AuthSecret: basic:USER:PASSWORD or bearer:TOKEN"
 
 @dataclass(frozen=True, slots=True)
 class DaemonAddress:
-    """One place in the two spellings that are needed."""
+    """One address in the two forms that are needed."""
 
     multiaddr: str  # /ip4/127.0.0.1/tcp/5001/http
     url: str  # http://127.0.0.1:5001
-    auth: str = field(default="", repr=False)  # what its `Authorization` header says, secret
+    auth: str = field(default="", repr=False)  # its `Authorization` header, secret
 
     @property
     def headers(self) -> dict[str, str]:
-        """For each request."""
+        """Headers for each request."""
         return {"Authorization": self.auth} if self.auth else {}
 
     @classmethod
     def parse(cls, text: str, auth: str = "") -> DaemonAddress:
-        """An address that a person wrote; one with a user and a password in it brings its `auth` along.
+        """An address that a person wrote; one with a user and a password in it overrides `auth`.
 
         Raises ConfigError, which shows no password.
         """
@@ -53,7 +53,7 @@ class DaemonAddress:
         except ValueError:
             host, given = None, None
         if parts.scheme not in ("http", "https") or not host or parts.path.rstrip("/") not in ("", "/api/v0"):
-            raise ConfigError(f"{text[:200]!r} is no address of an IPFS daemon", remedy=_EXAMPLE)
+            raise ConfigError(f"{text[:200]!r} is not an address of an IPFS daemon", remedy=_EXAMPLE)
         kind = "ip6" if ":" in host else "ip4" if re.fullmatch(r"[0-9.]+", host) else "dns"
         port = given or (443 if parts.scheme == "https" else 80)
         return cls._of(kind, host, port, parts.scheme, text, _named_in(parts) or auth)
@@ -83,7 +83,7 @@ def header_of(secret: str) -> str:
         kind, rest = "bearer", kind
     plain = rest.isprintable() and (rest.isascii() or (kind == "basic" and ":" in rest))
     if kind not in ("basic", "bearer") or not plain or (colon and not rest):
-        raise ConfigError("the secret of the IPFS daemon's RPC is of no known kind", remedy=_SECRETS)
+        raise ConfigError("the secret of the IPFS daemon's RPC is of an unknown kind", remedy=_SECRETS)
     if not rest:
         return ""
     if kind == "bearer":
@@ -95,7 +95,7 @@ def find(given: str, environ: Mapping[str, str]) -> str:
     """The address of the daemon's RPC, unchecked.
 
     given, else IPFS_API, else what a running daemon wrote to $IPFS_PATH/api or ~/.ipfs/api.
-    Raises ConfigError if none of them says anything.
+    Raises ConfigError if none of them is set.
     """
     if given or environ.get("IPFS_API"):
         return given or environ["IPFS_API"]

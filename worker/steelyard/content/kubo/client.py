@@ -45,7 +45,7 @@ class KuboClient:
 
     async def identity(self) -> tuple[str, list[str]]:
         """The daemon's peer id and its addresses. Raises DaemonError if something else answers."""
-        found = await self._library.call("tell who it is", self._rpc.id)
+        found = await self._library.call("report its identity", self._rpc.id)
         peer_id = self._text(found, "ID")
         return peer_id, [str(address) for address in found["Addresses"] or ()]
 
@@ -60,7 +60,7 @@ class KuboClient:
                 cid_version=1,
                 raw_leaves=True,
                 pin=False,
-                # Daemons that know no such option ignore it: the CID shows whether it was heeded.
+                # Daemons without these options ignore them: the CID shows whether they were applied.
                 opts={"max-file-links": str(LINKS), "hash": "sha2-256", "quieter": "true"},
                 deadline_s=CALL_S + size / _SLOWEST,
             )
@@ -75,7 +75,7 @@ class KuboClient:
             raise failures.refused(self._address, "take a block", f"{cid} became {became}")
 
     async def has(self, cid: Cid) -> bool:
-        """Whether the block is in the daemon's repository; nobody else is asked."""
+        """Whether the block is in the daemon's repository; no other peer is asked."""
         opts = {"offline": "true"}
         return await self._library.succeeds("look for a block", self._rpc.block.stat, str(cid), opts=opts)
 
@@ -95,29 +95,29 @@ class KuboClient:
         return await self._library.succeeds("unpin", self._rpc.pin.rm, str(cid))
 
     async def repo(self) -> dict[str, Any]:
-        """Size and limit of its repository (RepoSize, StorageMax; bytes), and where it is."""
-        found = await self._library.call("tell its size", self._rpc.repo.stat)
+        """Size and limit of its repository (RepoSize, StorageMax; bytes) and its path (RepoPath)."""
+        found = await self._library.call("report its size", self._rpc.repo.stat)
         self._text(found, "RepoPath")
         return dict(found)
 
     async def files_root(self) -> str:
         """The CID of the user's own files in the daemon (MFS)."""
-        return self._text(await self._library.call("tell its files", self._rpc.files.stat, "/"), "Hash")
+        return self._text(await self._library.call("report its files", self._rpc.files.stat, "/"), "Hash")
 
     async def block(self, cid: Cid, limit: int) -> bytes:
-        """One block, equal to its hash, from whoever the daemon finds that has it: it waits on until then.
+        """One block, equal to its hash, from any provider that the daemon finds; waits until then.
 
-        Raises PeerMiss if the daemon gives up, PeerFault if it is away or its bytes are wrong.
+        Raises PeerMiss if the daemon gives up, PeerFault if it does not answer or its bytes are wrong.
         """
         async with self._http.post("block/get", arg=str(cid)) as response:
             await self._http.expect(response)
             data = await read_all(response.content, limit, self._address.url)
         if not cid.matches(data):
-            raise PeerFault(f"{self._address.url} sent bytes unlike the hash of {cid}", lied=True)
+            raise PeerFault(f"{self._address.url} sent bytes that do not match the hash of {cid}", lied=True)
         return data
 
     async def leaves(self, cid: Cid, layout: Layout, span: range, put: Put) -> None:
-        """Hand the leaves of `span`, unchecked, to `put` one after the other. Raises PeerMiss, PeerFault."""
+        """Pass the leaves of `span`, unchecked, to `put` in order. Raises PeerMiss, PeerFault."""
         first, end = span.start * LEAF_BYTES, min(layout.size, span.stop * LEAF_BYTES)
         path = f"/api/v0/cat?arg={cid}&offset={first}&length={end - first}"
         ahead = _Ahead(put)
@@ -194,7 +194,7 @@ class KuboClient:
 
 
 class _Ahead:
-    """Leaves are checked and written while the next ones come: on a busy machine a thread takes its time."""
+    """Leaves are checked and written while the next ones arrive: on a busy machine threads are slow."""
 
     def __init__(self, put: Put) -> None:
         self._put = put
@@ -212,5 +212,5 @@ class _Ahead:
             await self._under_way.popleft()
 
     async def close(self) -> None:
-        """Wait for what an error left behind."""
+        """Wait for the tasks that an error left running."""
         await asyncio.gather(*self._under_way, return_exceptions=True)

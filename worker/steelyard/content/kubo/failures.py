@@ -10,7 +10,7 @@ _FULL = ("no space left on device", "disk quota exceeded", "file too large")
 
 
 def away(address: DaemonAddress, cause: str) -> DaemonError:
-    """Nobody listens, or the daemon went away in the middle."""
+    """The error for a daemon that does not listen, or closed the connection during a call."""
     return DaemonError(
         f"no IPFS daemon answers at {address.url} ({cause[:200]})",
         remedy="start it with `ipfs daemon`, or give its address with --ipfs",
@@ -18,22 +18,22 @@ def away(address: DaemonAddress, cause: str) -> DaemonError:
 
 
 def foreign(address: DaemonAddress, cause: str) -> DaemonError:
-    """Something else listens there."""
-    return DaemonError(f"{address.url} is no IPFS daemon's RPC ({cause[:200]})", remedy=_RPC)
+    """The error for an address at which another program answers."""
+    return DaemonError(f"{address.url} is not the RPC of an IPFS daemon ({cause[:200]})", remedy=_RPC)
 
 
 def locked(address: DaemonAddress, status: int) -> DaemonError:
-    """It wants a secret, or another one."""
-    said = "not with the secret that it was given" if address.auth else "and no secret is given"
+    """The error for a daemon that rejects the secret, or requires one."""
+    said = "and rejects the one that is given" if address.auth else "and no secret is given"
     return DaemonError(
-        f"the IPFS daemon at {address.url} lets nobody in without its secret, {said} (it answers {status})",
+        f"the IPFS daemon at {address.url} requires a secret, {said} (status {status})",
         remedy="put an AuthSecret of its API.Authorizations into STEELYARD_IPFS_AUTH or into the file that "
         "ipfs_auth_file names; its AllowedPaths must be /api/v0",
     )
 
 
 def late(address: DaemonAddress, what: str, seconds: float) -> DaemonError:
-    """It did not answer in time."""
+    """The error for a daemon that did not answer in time."""
     return DaemonError(
         f"the IPFS daemon at {address.url} did not {what} within {seconds:g} s",
         remedy="look at its log and load; restart it if it hangs",
@@ -41,11 +41,11 @@ def late(address: DaemonAddress, what: str, seconds: float) -> DaemonError:
 
 
 def refused(address: DaemonAddress, what: str, message: str) -> ContentError:
-    """It answered with an error of its own."""
+    """The error for a call that the daemon refused; DiskFull if it has no room."""
     if any(text in message.lower() for text in _FULL):
         return DiskFull(
             f"the IPFS daemon at {address.url} has no room to {what} ({message[:200]})",
-            remedy="free the disk of its repository (`ipfs repo stat` says where it is); nothing was lost",
+            remedy="free the disk of its repository (its path is in `ipfs repo stat`); nothing was lost",
         )
     return DaemonError(
         f"the IPFS daemon at {address.url} refused to {what}: {message[:300]}",

@@ -1,4 +1,4 @@
-"""Records of what this store put into the daemon: enough to take it out again, after a crash too."""
+"""Records of what this store put into the daemon: enough to remove it, also after a crash."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LedgerRow:
 
     cid: Cid
     published: bool  # pinned there to be served; else only fetched through it
-    blocks: tuple[Cid, ...]  # of which it is made, as far as they are known
+    blocks: tuple[Cid, ...]  # its blocks, as far as they are known
     since: float  # Unix seconds
 
 
@@ -51,17 +51,17 @@ class DaemonLedger:
             self._db.close()
 
     def publishing(self, cid: Cid, blocks: Sequence[Cid]) -> None:
-        """About to be put into the daemon and pinned."""
+        """Record that it is about to be put into the daemon and pinned."""
         joined = b"".join(block.to_bytes() for block in blocks)
         self._do("INSERT OR REPLACE INTO roots VALUES(?, 1, ?, ?)", (cid.to_bytes(), joined, time.time()))
 
     def fetching(self, cid: Cid) -> None:
-        """Came, or is about to come, through the daemon."""
+        """Record that it was, or is about to be, fetched through the daemon."""
         sql = "INSERT OR IGNORE INTO roots VALUES(?, 0, ?, ?)"
         self._do(sql, (cid.to_bytes(), cid.to_bytes(), time.time()))
 
     def forget(self, cid: Cid) -> None:
-        """Nothing of it is ours in the daemon any longer."""
+        """Delete the row: nothing of it is left in the daemon for this store."""
         self._do("DELETE FROM roots WHERE cid = ?", (cid.to_bytes(),))
 
     def row(self, cid: Cid) -> LedgerRow | None:
@@ -70,7 +70,7 @@ class DaemonLedger:
         return _row(found[0]) if found else None
 
     def rows(self) -> list[LedgerRow]:
-        """All of them."""
+        """All rows, by CID."""
         return [_row(found) for found in self._do("SELECT * FROM roots ORDER BY cid", ())]
 
     def _owner(self) -> str:

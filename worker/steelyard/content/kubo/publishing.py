@@ -1,8 +1,8 @@
-"""Into the daemon and out of it again: a file's blocks, and one pin of our own that keeps them.
+"""Publishes files to the daemon and withdraws them: a file's blocks, and one pin of our own that keeps them.
 
 Several stores, and the user, may share one daemon, and it has one pin for a CID, whoever asked for it. So a
-store pins a directory of its own with one link, to what it serves: nobody else's pin is ever taken away,
-and removing blocks is refused while anybody's pin keeps them.
+store pins a directory of its own with one link, to what it serves: it never removes a pin of others,
+and the daemon refuses to remove blocks that any pin keeps.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from steelyard.core.cid import DAG_PB, RAW, Cid
 from steelyard.errors import ContentError, ContentMissing, DaemonError
 
 PIN_NAME = "steelyard"
-_QUICK_PIN_S = 5.0  # where all of it should be in the daemon already
+_QUICK_PIN_S = 5.0  # if all of it should be in the daemon already
 _PIN_S = 60.0
-_UNDER_WAY_S = 600.0  # another process on this folder may just be publishing
+_UNDER_WAY_S = 600.0  # another process on this folder may be publishing
 _SLOWEST = 20e6  # bytes a second that a daemon reads while it pins, at the least
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class _Parts:
         found = [block.cid for block in self.nodes]
         for cid, layout in self.files:
             _, dag_size, inner = layout.tree()
-            # `add` leaves a directory with the file in it, which nothing refers to.
+            # `add` leaves a directory with the file in it, which nothing links to.
             left = encode_node(DagNode(DIRECTORY, (Link(cid, str(cid), dag_size),)))
             found.append(Cid.of_block(DAG_PB, left))
             found += [Cid(RAW, layout.leaf(i)) for i in range(len(layout))]
@@ -57,10 +57,10 @@ class _Parts:
 
 
 class Publisher:
-    """Moves what one shelf holds into one daemon."""
+    """Publishes files of one local store in one daemon."""
 
-    def __init__(self, shelf: LocalStore, ledger: DaemonLedger, daemon: KuboClient) -> None:
-        self._shelf = shelf
+    def __init__(self, local_store: LocalStore, ledger: DaemonLedger, daemon: KuboClient) -> None:
+        self._local_store = local_store
         self._ledger = ledger
         self._daemon = daemon
         self._locks: dict[Cid, asyncio.Lock] = {}
@@ -78,7 +78,7 @@ class Publisher:
             patience = _PIN_S + parts.size / _SLOWEST
             if await self._daemon.has(cid) and await self._daemon.pin(pin.cid, PIN_NAME, _QUICK_PIN_S):
                 return
-            for _ in range(2):  # again where another store of this daemon took a shared block out meanwhile
+            for _ in range(2):  # again if another store of this daemon removed a shared block meanwhile
                 await self._push(parts)
                 if await self._daemon.pin(pin.cid, PIN_NAME, patience):
                     return
@@ -88,7 +88,7 @@ class Publisher:
             )
 
     async def withdraw(self, cid: Cid) -> None:
-        """Take our pin away and remove the blocks that nobody else keeps. Raises DaemonError."""
+        """Remove our pin and the blocks that no other pin keeps. Raises DaemonError."""
         async with self._locks.setdefault(cid, asyncio.Lock()):
             row = await in_thread(self._ledger.row, cid)
             if row is not None:
@@ -96,18 +96,18 @@ class Publisher:
         self._locks.pop(cid, None)
 
     async def tidy(self, older_than: float) -> None:
-        """Take out what is no longer served here, and what only came through the daemon on its way here.
+        """Remove what is no longer served here, and what was only fetched through the daemon.
 
-        older_than: Unix seconds; what came later stays.  Raises DaemonError.
+        older_than: Unix seconds; newer content stays.  Raises DaemonError.
         """
-        provided = set(await in_thread(self._shelf.index.provided))
+        provided = set(await in_thread(self._local_store.index.provided))
         rows = [row for row in await in_thread(self._ledger.rows) if row.cid not in provided]
         await self._remove([row for row in rows if row.since < older_than])
 
     async def repair(self) -> None:
-        """Bring the daemon in line with the index: after a crash, or where its repository is a new one."""
+        """Bring the daemon in line with the index: after a crash, or if its repository is new."""
         await self.tidy(time.time() - _UNDER_WAY_S)
-        for cid in await in_thread(self._shelf.index.provided):
+        for cid in await in_thread(self._local_store.index.provided):
             row = await in_thread(self._ledger.row, cid)
             if row is None or not row.published or not await self._daemon.is_pinned(self._pin_of(cid).cid):
                 try:
@@ -116,7 +116,7 @@ class Publisher:
                     log.warning("%s is not in the IPFS daemon: %s", cid, error)
 
     async def clear(self) -> None:
-        """Take everything of this store out of the daemon. Raises DaemonError."""
+        """Remove everything of this store from the daemon. Raises DaemonError."""
         await self._remove(await in_thread(self._ledger.rows))
 
     async def _remove(self, rows: Sequence[LedgerRow]) -> None:
@@ -135,7 +135,7 @@ class Publisher:
             await in_thread(self._ledger.forget, row.cid)
 
     async def _loose(self, blocks: set[Cid]) -> set[Cid]:
-        """Those that are in none of the user's own files in the daemon, which no pin need keep."""
+        """The blocks that are not part of the user's own files in the daemon (MFS), which need no pin."""
         root = await self._daemon.files_root()
         if root == _NO_FILES:
             return blocks
@@ -152,7 +152,7 @@ class Publisher:
             await self._daemon.put_block(block.cid, block.data)
 
     async def _push_file(self, cid: Cid, layout: Layout) -> None:
-        found = await self._daemon.add(self._shelf.folder.file(cid), layout.size)
+        found = await self._daemon.add(self._local_store.folder.file(cid), layout.size)
         if found == str(cid):
             return
         # A daemon that cannot make nodes of 1024 links has the right leaves; the nodes are known here.
@@ -161,15 +161,16 @@ class Publisher:
 
     def _parts(self, root: Cid) -> _Parts:
         parts, rest, seen = _Parts(), [root], {root}
+        index = self._local_store.index
         while rest:
             cid = rest.pop()
-            layout = self._shelf.index.layout(cid) if self._shelf.index.kind(cid) == "file" else None
-            block = self._shelf.index.directory(cid) if layout is None else None
+            layout = index.layout(cid) if index.kind(cid) == "file" else None
+            block = index.directory(cid) if layout is None else None
             if layout is not None:
                 parts.files.append((cid, layout))
             elif block is not None:
                 parts.nodes.append(DagBlock(cid, block))
-                below = sorted(set(self._shelf.index.children(cid)) - seen)
+                below = sorted(set(index.children(cid)) - seen)
                 rest += below
                 seen |= set(below)
             else:

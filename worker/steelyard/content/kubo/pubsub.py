@@ -19,8 +19,8 @@ from steelyard.content.gossip import MAX_MESSAGE, Handler, MessageVerdict
 from steelyard.content.rate_limit import TokenBucket
 
 _CALL_S = 5.0
-_LINE = 8 * 1024  # bytes of one message as the daemon tells it
-_AGAIN_S = 30.0  # until a daemon without pub/sub, or one that went away, is asked again
+_LINE = 8 * 1024  # bytes of one message as the daemon sends it
+_AGAIN_S = 30.0  # until a daemon without pub/sub, or one that disconnected, is tried again
 _IGNORE_S = 600.0
 _MOST_IGNORED = 1024
 _ALL = "everybody"
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class PubSub:
-    """One daemon's topics. url: of its RPC, http://127.0.0.1:5001; auth: what `Authorization` says to it."""
+    """One daemon's topics. url: of its RPC, http://127.0.0.1:5001; auth: its `Authorization` header."""
 
     def __init__(self, url: str, auth: str = "") -> None:
         self._url = f"{url.rstrip('/')}/api/v0"
@@ -46,13 +46,13 @@ class PubSub:
         self._own = ""  # peer id of the daemon: other nodes may use it too
         self._ignored: OrderedDict[str, float] = OrderedDict()  # peer id -> monotonic seconds
 
-    def subscribe(self, topic: str, take: Handler) -> None:
-        """Listen; retries if the daemon is away or has no pub/sub."""
-        task = asyncio.create_task(self._listen(topic, take), name="pubsub")
+    def subscribe(self, topic: str, handler: Handler) -> None:
+        """Subscribe to a topic; retries if the daemon does not answer or has no pub/sub."""
+        task = asyncio.create_task(self._listen(topic, handler), name="pubsub")
         self._tasks.add(task)
 
     async def publish(self, topic: str, data: bytes) -> None:
-        """Tell the topic; a daemon that refuses or is away loses a hint."""
+        """Publish on a topic; if the daemon refuses or does not answer, the message is lost."""
         form = aiohttp.FormData()
         form.add_field("file", data, filename="hint")
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
@@ -60,36 +60,36 @@ class PubSub:
                 pass
 
     async def close(self) -> None:
-        """Listen no more."""
+        """End the subscriptions and close the connections."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._session.close()
 
-    async def _listen(self, topic: str, take: Handler) -> None:
-        said = False
+    async def _listen(self, topic: str, handler: Handler) -> None:
+        logged = False
         while True:
             try:
                 self._own = await self._id()
                 async for line in self._lines(topic):
-                    said = False
-                    await self._read(line, take)
-                why = "the daemon ended it"
+                    logged = False
+                    await self._read(line, handler)
+                why = "the daemon ended the subscription"
             except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
                 why = f"{type(error).__name__}: {error}"
-            if not said:
+            if not logged:
                 log.info("no pub/sub of the IPFS daemon (%s): hints go over HTTP alone", why[:200])
-                said = True
+                logged = True
             await asyncio.sleep(_AGAIN_S)
 
     async def _id(self) -> str:
-        """The daemon's own peer id. ValueError if it tells none."""
+        """The daemon's own peer id. Raises ValueError if the answer is not JSON."""
         async with asyncio.timeout(_CALL_S), self._session.post(f"{self._url}/id") as response:
-            told = json.loads((await response.content.read(64 * 1024)).decode("utf-8"))
-        return str(told.get("ID", "")) if isinstance(told, dict) else ""
+            answer = json.loads((await response.content.read(64 * 1024)).decode("utf-8"))
+        return str(answer.get("ID", "")) if isinstance(answer, dict) else ""
 
     async def _lines(self, topic: str) -> AsyncIterator[bytes]:
-        """Lines of the daemon, one a message; the beginning of one that is too long for a hint."""
+        """Lines of the daemon, one per message; of a line that is too long for a message, its beginning."""
         async with self._post("pubsub/sub", arg=_multibase(topic)) as response:
             if response.status != 200:
                 raise ValueError(f"{response.status} {(await response.content.read(300))!r}")
@@ -101,8 +101,11 @@ class PubSub:
                     line = b""
                 line = (line + rest)[: _LINE + 1]
 
-    async def _read(self, line: bytes, take: Handler) -> None:
-        """One message. Its sender is dropped where it is bad or one of a flood; a flood of many waits."""
+    async def _read(self, line: bytes, handler: Handler) -> None:
+        """Handle one message.
+
+        A sender of invalid or too many messages is dropped; over the total rate limit, messages are skipped.
+        """
         sender, data = parse(line)
         if not sender or self._is_ignored(sender):
             return
@@ -110,12 +113,12 @@ class PubSub:
             await asyncio.sleep(0.2)
             return
         fair = self._each.take(sender)
-        bad = not fair or data is None or await take(data) is MessageVerdict.REFUSED
+        bad = not fair or data is None or await handler(data) is MessageVerdict.REFUSED
         if bad and sender != self._own:
             await self._drop(sender)
 
     async def _drop(self, sender: str) -> None:
-        """Hear this peer no more for a while, and end the daemon's connection with it."""
+        """Ignore this peer for _IGNORE_S and end the daemon's connection with it."""
         self._ignored[sender] = time.monotonic() + _IGNORE_S
         if len(self._ignored) > _MOST_IGNORED:
             self._ignored.popitem(last=False)
@@ -133,13 +136,13 @@ class PubSub:
 
 
 def parse(line: bytes) -> tuple[str, bytes | None]:
-    """Peer id and message of one line of the daemon; None for one that no hint can be, "" for no sender."""
+    """Peer id and message of one line of the daemon; None for an invalid message, "" for a missing sender."""
     if len(line) > _LINE:
-        told_by = _SENDER.match(line)
-        return (told_by[1].decode() if told_by else ""), None
+        named = _SENDER.match(line)
+        return (named[1].decode() if named else ""), None
     try:
-        told = json.loads(line.decode("utf-8"))  # bytes would be read as UTF-16 too
-        sender, text = told["from"], told["data"]
+        answer = json.loads(line.decode("utf-8"))  # bytes would be read as UTF-16 too
+        sender, text = answer["from"], answer["data"]
         if not (isinstance(sender, str) and sender.isalnum() and len(sender) < 128):
             return "", None
         if not (isinstance(text, str) and text.startswith("u")) or len(text) > 2 * MAX_MESSAGE:

@@ -27,7 +27,7 @@ _EMPTY = Cid.of_block(RAW, b"")
 
 
 class KuboStore(EmbeddedStore):
-    """A ContentStore whose provided files lie in an IPFS daemon too. Enter it before use."""
+    """A ContentStore whose provided files are in an IPFS daemon too. Enter it before use."""
 
     def __init__(self, config: StoreConfig) -> None:
         super().__init__(config)
@@ -46,7 +46,7 @@ class KuboStore(EmbeddedStore):
             self._daemon = daemon = await in_thread(KuboClient, self._address)
             self.peer_id, addresses = await daemon.identity()
             self._ledger = ledger = await in_thread(DaemonLedger, self._config.root / "daemon.sqlite")
-            self._publisher_or_none = Publisher(self._shelf, ledger, daemon)
+            self._publisher_or_none = Publisher(self._local_store, ledger, daemon)
             self._exchange = DaemonSource(daemon, ledger)
             self._join(daemon, addresses)
             if self._config.serve:
@@ -72,8 +72,8 @@ class KuboStore(EmbeddedStore):
     async def provide(self, cid: Cid) -> None:
         """Serve it on the gateway, and put it into the daemon, pinned.
 
-        A store that serves does so even where the daemon fails, which is told by DaemonError or DiskFull:
-        `provide` again, or the next start, makes it good.
+        If the daemon fails, its gateway serves it anyway, and DaemonError or DiskFull is raised:
+        another `provide`, or the next start, repeats the rest.
         """
         publisher = self._publisher
         if self.url is not None:
@@ -82,31 +82,31 @@ class KuboStore(EmbeddedStore):
         await super().provide(cid)
 
     async def withhold(self, cid: Cid) -> None:
-        """Stop serving it: its pin goes, and its blocks, unless somebody else's pin keeps them.
+        """Stop serving it: remove its pin, and its blocks unless another pin keeps them.
 
-        Where the daemon is away that is made good later, and DaemonError says so now.
+        If the daemon does not answer, DaemonError is raised and the removal is repeated later.
         """
         await super().withhold(cid)
         await self._publisher.withdraw(cid)
 
     async def gc(self, *, grace_s: float = 3600.0) -> Freed:
-        """Remove what nothing keeps, from the daemon too; nothing there that is not of this store."""
+        """Remove what nothing keeps, from the daemon too, but only blocks of this store."""
         freed = await super().gc(grace_s=grace_s)
         await self._publisher.tidy(time.time() - grace_s)
         return freed
 
     async def clear(self) -> None:
-        """Take everything of this store out of the daemon; the folder keeps its files."""
+        """Remove everything of this store from the daemon; the folder keeps its files."""
         await self._publisher.clear()
 
     def _join(self, daemon: KuboClient, addresses: list[str]) -> None:
-        """Tell other stores of the daemon, and have it connect to theirs."""
+        """Announce the daemon to other stores, and connect it to theirs."""
         private = self._config.allow_private
         if self._config.exchange:
             fit = [text for text in addresses if peer_of(text, allow_private=private) == self.peer_id]
             self._peers.swarm = tuple(fit[:PER_REPLY])
             self._swarm = Swarm(daemon, self.peer_id, allow_private=private)
-            self._peers.hear_swarm = self._swarm.hear
+            self._peers.on_swarm = self._swarm.learn
 
     @property
     def _publisher(self) -> Publisher:
@@ -116,7 +116,7 @@ class KuboStore(EmbeddedStore):
 
 
 class DaemonSource:
-    """The daemon as a source of blocks; it notes what thereby comes to lie in the daemon."""
+    """The daemon as a source of blocks; it records in the ledger what the daemon fetched."""
 
     def __init__(self, daemon: KuboClient, ledger: DaemonLedger) -> None:
         self._daemon = daemon
@@ -125,7 +125,7 @@ class DaemonSource:
     async def block(self, cid: Cid, limit: int) -> bytes:
         """The block, checked, once somebody has it. Raises PeerMiss, PeerFault."""
         if cid == _EMPTY:
-            return b""  # bitswap does not carry a block without bytes
+            return b""  # bitswap does not transfer an empty block
         data = await self._daemon.block(cid, limit)
         await in_thread(self._ledger.fetching, cid)
         return data

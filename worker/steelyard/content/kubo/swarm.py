@@ -1,7 +1,7 @@
 """Connecting the daemon to the daemons behind other nodes' stores.
 
-Stores tell each other the addresses of their daemons beside the peers that they know. These are hints of
-strangers: few are kept, one is dialled at a time, and none inside our network unless that is allowed.
+Stores exchange the addresses of their daemons together with their peers. The addresses are untrusted: few are
+stored, one is dialled at a time, and private ones are refused unless that is allowed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Known:
 
 
 class Swarm:
-    """A background task. `hear` takes hints; `close` ends it."""
+    """A background task. `learn` adds addresses; `close` ends it."""
 
     def __init__(self, daemon: KuboClient, own: str, *, allow_private: bool) -> None:
         self._daemon = daemon
@@ -44,8 +44,8 @@ class Swarm:
         self._known: dict[str, _Known] = {}
         self._task = asyncio.create_task(self._run())
 
-    def hear(self, addresses: Sequence[str]) -> None:
-        """Addresses that somebody names, of which the fit ones are dialled."""
+    def learn(self, addresses: Sequence[str]) -> None:
+        """Add addresses received from a peer; those that are allowed are dialled."""
         for address in addresses[:PER_REPLY]:
             peer = peer_of(address, allow_private=self._allow_private)
             if peer is None or peer == self._own:

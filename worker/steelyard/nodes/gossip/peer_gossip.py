@@ -182,7 +182,7 @@ async def running_gossip(context: NodeContext, listener: FanoutListener) -> Asyn
     if not context.config.hints:
         yield
         return
-    channels: list[Gossip] = [context.store.board] if isinstance(context.store, EmbeddedStore) else []
+    channels: list[Gossip] = [context.store.gossip] if isinstance(context.store, EmbeddedStore) else []
     daemon = _pubsub(context.config.store)
     if daemon is not None:
         channels.append(daemon)

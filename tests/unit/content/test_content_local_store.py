@@ -25,10 +25,10 @@ BODY = bytes(range(256)) * 4096 * 3 + b"tail"  # three leaves and a bit
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[LocalStore]:
-    shelf = LocalStore(tmp_path / "store")
-    yield shelf
-    shelf.close()
+def store(tmp_path: Path) -> Iterator[LocalStore]:
+    store = LocalStore(tmp_path / "store")
+    yield store
+    store.close()
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-def keep(shelf: LocalStore, path: Path, *, provide: bool = True) -> Cid:
-    return shelf.add(path, provide=provide, pin_until=None)
+def keep(store: LocalStore, path: Path, *, provide: bool = True) -> Cid:
+    return store.add(path, provide=provide, pin_until=None)
 
 
 def stored_files(root: Path) -> list[Path]:
@@ -47,32 +47,32 @@ def stored_files(root: Path) -> list[Path]:
 
 
 def test_bytes_lie_on_disk_once_however_often_they_are_added(
-    shelf: LocalStore, source: Path, tmp_path: Path
+    store: LocalStore, source: Path, tmp_path: Path
 ) -> None:
-    cid = keep(shelf, source)
-    assert keep(shelf, source) == cid
-    assert shelf.add_bytes(BODY, provide=True, pin_until=None) == cid
-    shelf.folder.export(cid, tmp_path / "out")
-    shelf.folder.export(cid, tmp_path / "out")
-    assert (tmp_path / "out").samefile(shelf.folder.file(cid))
+    cid = keep(store, source)
+    assert keep(store, source) == cid
+    assert store.add_bytes(BODY, provide=True, pin_until=None) == cid
+    store.folder.export(cid, tmp_path / "out")
+    store.folder.export(cid, tmp_path / "out")
+    assert (tmp_path / "out").samefile(store.folder.file(cid))
     assert len(stored_files(tmp_path / "store")) == 1
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_the_users_file_is_linked_not_copied(shelf: LocalStore, source: Path) -> None:
-    assert source.samefile(shelf.folder.file(keep(shelf, source)))
+def test_the_users_file_is_linked_not_copied(store: LocalStore, source: Path) -> None:
+    assert source.samefile(store.folder.file(keep(store, source)))
 
 
 def test_where_links_are_impossible_bytes_are_copied(
-    shelf: LocalStore, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: LocalStore, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr("steelyard.content.disk.os.link", refuse)
-    cid = keep(shelf, source)
-    assert not source.samefile(shelf.folder.file(cid))
-    shelf.folder.export(cid, tmp_path / "out")
+    cid = keep(store, source)
+    assert not source.samefile(store.folder.file(cid))
+    store.folder.export(cid, tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == BODY
 
 
@@ -81,73 +81,73 @@ def test_where_links_are_impossible_bytes_are_copied(
     [(0, 0), (0, 1), (LEAF_BYTES - 1, 2), (5, 3 * LEAF_BYTES), (0, 10**9), (len(BODY) - 1, 9), (10**9, 5)],
 )
 def test_any_range_reads_as_the_file_has_it(
-    shelf: LocalStore, source: Path, offset: int, length: int
+    store: LocalStore, source: Path, offset: int, length: int
 ) -> None:
-    assert shelf.read(keep(shelf, source), offset, length) == BODY[offset : offset + length]
+    assert store.read(keep(store, source), offset, length) == BODY[offset : offset + length]
 
 
-def test_a_negative_range_is_an_error(shelf: LocalStore, source: Path) -> None:
-    cid = keep(shelf, source)
+def test_a_negative_range_is_an_error(store: LocalStore, source: Path) -> None:
+    cid = keep(store, source)
     for offset, length in ((-1, 5), (0, -5)):
         with pytest.raises(ContentError):
-            shelf.read(cid, offset, length)
+            store.read(cid, offset, length)
 
 
 def test_every_block_of_a_provided_file_is_public_and_of_a_withheld_one_none(
-    shelf: LocalStore, source: Path
+    store: LocalStore, source: Path
 ) -> None:
-    cid = keep(shelf, source, provide=False)
+    cid = keep(store, source, provide=False)
     with source.open("rb") as stream:
         layout = read_layout(stream)
     blocks = [cid, *(Cid(0x55, layout.leaf(index)) for index in range(len(layout)))]
-    assert all(shelf.public_block(block) is None for block in blocks)
-    assert shelf.public_layout(cid) is None
-    shelf.index.set_provided(cid, provided=True)
-    found = [shelf.public_block(block) for block in blocks]
+    assert all(store.public_block(block) is None for block in blocks)
+    assert store.public_layout(cid) is None
+    store.index.set_provided(cid, provided=True)
+    found = [store.public_block(block) for block in blocks]
     assert all(data is not None and block.matches(data) for block, data in zip(blocks, found, strict=True))
-    shelf.index.set_provided(cid, provided=False)
-    assert all(shelf.public_block(block) is None for block in blocks)
+    store.index.set_provided(cid, provided=False)
+    assert all(store.public_block(block) is None for block in blocks)
 
 
-def test_a_leaf_shared_with_a_withheld_file_is_public_through_the_provided_one(shelf: LocalStore) -> None:
+def test_a_leaf_shared_with_a_withheld_file_is_public_through_the_provided_one(store: LocalStore) -> None:
     shared = os.urandom(LEAF_BYTES)
-    open_cid = shelf.add_bytes(shared + b"open", provide=True, pin_until=None)
-    held_back = shelf.add_bytes(shared + b"held back", provide=False, pin_until=None)
-    assert shelf.public_block(Cid.of_block(0x55, shared)) == shared
-    assert shelf.public_block(Cid.of_block(0x55, b"open")) == b"open"
-    assert shelf.public_block(Cid.of_block(0x55, b"held back")) is None
-    assert shelf.public_block(held_back) is None
-    assert shelf.public_block(open_cid) is not None
+    open_cid = store.add_bytes(shared + b"open", provide=True, pin_until=None)
+    held_back = store.add_bytes(shared + b"held back", provide=False, pin_until=None)
+    assert store.public_block(Cid.of_block(0x55, shared)) == shared
+    assert store.public_block(Cid.of_block(0x55, b"open")) == b"open"
+    assert store.public_block(Cid.of_block(0x55, b"held back")) is None
+    assert store.public_block(held_back) is None
+    assert store.public_block(open_cid) is not None
 
 
 def test_adding_again_without_providing_does_not_withdraw_what_is_public(
-    shelf: LocalStore, source: Path
+    store: LocalStore, source: Path
 ) -> None:
-    cid = keep(shelf, source)
-    keep(shelf, source, provide=False)
-    assert shelf.public_layout(cid) is not None
+    cid = keep(store, source)
+    keep(store, source, provide=False)
+    assert store.public_layout(cid) is not None
 
 
 def test_what_is_in_a_provided_directory_is_public_as_long_as_that_is(
-    shelf: LocalStore, source: Path
+    store: LocalStore, source: Path
 ) -> None:
-    root = shelf.add_directory({"a/b/c": source, "d": source}, provide=True, pin_until=None)
-    inner = shelf.names(root)
+    root = store.add_directory({"a/b/c": source, "d": source}, provide=True, pin_until=None)
+    inner = store.names(root)
     assert inner is not None
-    assert shelf.public_layout(inner["d"]) is not None
-    assert shelf.public_block(inner["a"]) is not None
-    shelf.index.set_provided(root, provided=False)
-    assert shelf.public_layout(inner["d"]) is None
-    assert shelf.public_block(inner["a"]) is None
-    assert shelf.public_block(root) is None
+    assert store.public_layout(inner["d"]) is not None
+    assert store.public_block(inner["a"]) is not None
+    store.index.set_provided(root, provided=False)
+    assert store.public_layout(inner["d"]) is None
+    assert store.public_block(inner["a"]) is None
+    assert store.public_block(root) is None
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "delete", "grow"])
 def test_a_damaged_file_is_named_when_it_is_read_and_no_longer_held(
-    shelf: LocalStore, tmp_path: Path, damage: str
+    store: LocalStore, tmp_path: Path, damage: str
 ) -> None:
-    cid = shelf.add_bytes(BODY, provide=True, pin_until=FOREVER)
-    path = shelf.folder.file(cid)
+    cid = store.add_bytes(BODY, provide=True, pin_until=FOREVER)
+    path = store.folder.file(cid)
     before = path.stat()
     if damage == "delete":
         path.unlink()
@@ -159,59 +159,59 @@ def test_a_damaged_file_is_named_when_it_is_read_and_no_longer_held(
         path.write_bytes(data if damage == "flip" else data[: LEAF_BYTES + 3])
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(ContentCorrupt, match=str(path)):
-        shelf.verified(cid)
-    assert not shelf.holds(cid)
-    assert shelf.public_layout(cid) is None
-    assert shelf.public_block(cid) is None
-    shelf.add_bytes(BODY, provide=False, pin_until=None)
-    assert shelf.verified(cid) is not None
-    assert shelf.public_layout(cid) is not None, "it is handed out as before"
+        store.verified(cid)
+    assert not store.holds(cid)
+    assert store.public_layout(cid) is None
+    assert store.public_block(cid) is None
+    store.add_bytes(BODY, provide=False, pin_until=None)
+    assert store.verified(cid) is not None
+    assert store.public_layout(cid) is not None, "it is served as before"
 
 
-def test_a_range_is_read_while_only_another_leaf_is_damaged(shelf: LocalStore) -> None:
-    cid = shelf.add_bytes(BODY, provide=True, pin_until=None)
-    with shelf.folder.file(cid).open("r+b") as stream:
+def test_a_range_is_read_while_only_another_leaf_is_damaged(store: LocalStore) -> None:
+    cid = store.add_bytes(BODY, provide=True, pin_until=None)
+    with store.folder.file(cid).open("r+b") as stream:
         stream.seek(LEAF_BYTES)
         stream.write(b"rot")
-    assert shelf.read(cid, 5, 100) == BODY[5:105]
+    assert store.read(cid, 5, 100) == BODY[5:105]
     with pytest.raises(ContentCorrupt):
-        shelf.read(cid, LEAF_BYTES - 1, 2)
+        store.read(cid, LEAF_BYTES - 1, 2)
 
 
 def test_collection_keeps_pins_what_they_hold_and_what_is_young(
-    shelf: LocalStore, source: Path, tmp_path: Path
+    store: LocalStore, source: Path, tmp_path: Path
 ) -> None:
-    pinned = shelf.add_bytes(b"pinned", provide=False, pin_until=FOREVER)
-    expired = shelf.add_bytes(b"expired", provide=True, pin_until=time.time() - 1)
-    loose = shelf.add_bytes(b"loose", provide=True, pin_until=None)
-    tree = shelf.add_directory({"x/y": source}, provide=False, pin_until=time.time() + 60)
-    assert shelf.collect(grace_s=60).entries == 0
-    freed = shelf.collect(grace_s=0)
+    pinned = store.add_bytes(b"pinned", provide=False, pin_until=FOREVER)
+    expired = store.add_bytes(b"expired", provide=True, pin_until=time.time() - 1)
+    loose = store.add_bytes(b"loose", provide=True, pin_until=None)
+    tree = store.add_directory({"x/y": source}, provide=False, pin_until=time.time() + 60)
+    assert store.collect(grace_s=60).entries == 0
+    freed = store.collect(grace_s=0)
     assert (freed.entries, freed.freed_bytes) == (2, len(b"expired") + len(b"loose"))
-    assert shelf.holds(pinned)
-    assert shelf.holds(tree)
-    assert not shelf.holds(expired)
-    assert not shelf.holds(loose)
-    assert not shelf.folder.file(loose).exists()
-    shelf.index.unpin(tree)
-    assert shelf.collect(grace_s=0).entries == 3
+    assert store.holds(pinned)
+    assert store.holds(tree)
+    assert not store.holds(expired)
+    assert not store.holds(loose)
+    assert not store.folder.file(loose).exists()
+    store.index.unpin(tree)
+    assert store.collect(grace_s=0).entries == 3
     assert len(stored_files(tmp_path / "store")) == 1
 
 
-def test_a_pin_is_lengthened_never_shortened(shelf: LocalStore) -> None:
-    cid = shelf.add_bytes(b"x", provide=False, pin_until=FOREVER)
-    shelf.index.pin(cid, time.time() - 5)
-    assert shelf.index.entries()[0].pinned_until == FOREVER
-    shelf.index.unpin(cid)
-    assert shelf.index.entries()[0].pinned_until is None
+def test_a_pin_is_lengthened_never_shortened(store: LocalStore) -> None:
+    cid = store.add_bytes(b"x", provide=False, pin_until=FOREVER)
+    store.index.pin(cid, time.time() - 5)
+    assert store.index.entries()[0].pinned_until == FOREVER
+    store.index.unpin(cid)
+    assert store.index.entries()[0].pinned_until is None
 
 
-def test_the_size_held_counts_each_file_once(shelf: LocalStore, source: Path) -> None:
-    shelf.add_bytes(b"12345", provide=False, pin_until=FOREVER)
-    root = shelf.add_directory({"a": source, "b": source}, provide=True, pin_until=None)
-    block = shelf.index.directory(root)
+def test_the_size_held_counts_each_file_once(store: LocalStore, source: Path) -> None:
+    store.add_bytes(b"12345", provide=False, pin_until=FOREVER)
+    root = store.add_directory({"a": source, "b": source}, provide=True, pin_until=None)
+    block = store.index.directory(root)
     assert block is not None
-    held = shelf.index.held()
+    held = store.index.held()
     assert (held.files, held.directories) == (2, 1)
     assert held.held_bytes == 5 + len(BODY) + len(block)
     assert held.pinned_bytes == 5
@@ -219,7 +219,7 @@ def test_the_size_held_counts_each_file_once(shelf: LocalStore, source: Path) ->
 
 
 @pytest.mark.parametrize("odd", ["missing", "folder", "link", "pipe"])
-def test_what_is_no_regular_file_is_not_added(shelf: LocalStore, tmp_path: Path, odd: str) -> None:
+def test_what_is_no_regular_file_is_not_added(store: LocalStore, tmp_path: Path, odd: str) -> None:
     path = tmp_path / odd
     if odd == "folder":
         path.mkdir()
@@ -228,11 +228,11 @@ def test_what_is_no_regular_file_is_not_added(shelf: LocalStore, tmp_path: Path,
     elif odd == "pipe":
         os.mkfifo(path)
     with pytest.raises(ContentMissing if odd == "missing" else ContentError):
-        keep(shelf, path)
+        keep(store, path)
 
 
 def test_leftovers_of_killed_processes_are_swept_but_not_what_is_in_use(
-    shelf: LocalStore, tmp_path: Path
+    store: LocalStore, tmp_path: Path
 ) -> None:
     parts = tmp_path / "store" / "parts"
     for name in ("dead", "alive"):
@@ -240,9 +240,9 @@ def test_leftovers_of_killed_processes_are_swept_but_not_what_is_in_use(
         os.utime(parts / name, (1, 1))
     (tmp_path / "store" / "tmp" / "old").write_bytes(bytes(100))
     os.utime(tmp_path / "store" / "tmp" / "old", (1, 1))
-    with try_lock(shelf.folder.lock(parts / "alive")) as mine:
+    with try_lock(store.folder.lock(parts / "alive")) as mine:
         assert mine
-        assert shelf.collect(grace_s=60).freed_bytes == 1100
+        assert store.collect(grace_s=60).freed_bytes == 1100
     assert [path.name for path in parts.iterdir()] == ["alive"]
 
 
@@ -265,43 +265,43 @@ def test_a_part_file_takes_right_leaves_only_and_knows_what_is_missing(tmp_path:
         assert again.missing() == []
 
 
-def test_directories_that_double_at_each_level_are_judged_in_no_time(shelf: LocalStore) -> None:
-    cid = shelf.add_bytes(b"x", provide=False, pin_until=None)
+def test_directories_that_double_at_each_level_are_judged_in_no_time(store: LocalStore) -> None:
+    cid = store.add_bytes(b"x", provide=False, pin_until=None)
     for _ in range(40):
         block = encode_node(DagNode(DIRECTORY, (Link(cid, "a", 1), Link(cid, "b", 1))))
         cid = Cid.of_block(0x70, block)
-        shelf.index.put_directory(cid, block, provide=False)
-    assert shelf.holds(cid)
-    shelf.index.set_provided(cid, provided=True)
-    assert shelf.public_block(Cid.of_block(0x55, b"x")) == b"x"
-    assert shelf.collect(grace_s=0).entries == 41
+        store.index.put_directory(cid, block, provide=False)
+    assert store.holds(cid)
+    store.index.set_provided(cid, provided=True)
+    assert store.public_block(Cid.of_block(0x55, b"x")) == b"x"
+    assert store.collect(grace_s=0).entries == 41
 
 
-def test_a_file_that_a_killed_process_placed_but_did_not_record_is_collected(shelf: LocalStore) -> None:
-    kept = shelf.add_bytes(b"kept", provide=False, pin_until=FOREVER)
+def test_a_file_that_a_killed_process_placed_but_did_not_record_is_collected(store: LocalStore) -> None:
+    kept = store.add_bytes(b"kept", provide=False, pin_until=FOREVER)
     orphan = Cid.of_block(0x55, b"orphan")
-    shelf.folder.file(orphan).parent.mkdir(exist_ok=True)
-    shelf.folder.file(orphan).write_bytes(b"orphan")
-    shelf.collect(grace_s=3600)
-    assert not shelf.folder.file(orphan).exists()
-    assert shelf.holds(kept)
+    store.folder.file(orphan).parent.mkdir(exist_ok=True)
+    store.folder.file(orphan).write_bytes(b"orphan")
+    store.collect(grace_s=3600)
+    assert not store.folder.file(orphan).exists()
+    assert store.holds(kept)
 
 
 def test_a_lost_index_is_made_anew_from_the_files(tmp_path: Path) -> None:
-    shelf = LocalStore(tmp_path / "store")
-    good = shelf.add_bytes(BODY, provide=True, pin_until=FOREVER)
-    bad = shelf.add_bytes(b"rots", provide=True, pin_until=FOREVER)
-    shelf.folder.file(bad).write_bytes(b"rotten")
-    shelf.close()
+    store = LocalStore(tmp_path / "store")
+    good = store.add_bytes(BODY, provide=True, pin_until=FOREVER)
+    bad = store.add_bytes(b"rots", provide=True, pin_until=FOREVER)
+    store.folder.file(bad).write_bytes(b"rotten")
+    store.close()
     for path in (tmp_path / "store").glob("index.sqlite*"):
         path.unlink()
     (tmp_path / "store" / "files" / "aa").mkdir(exist_ok=True)
     (tmp_path / "store" / "files" / "aa" / "stray").touch()
-    shelf = LocalStore(tmp_path / "store")
-    assert [entry.cid for entry in shelf.index.entries()] == [good]
-    assert shelf.verified(good) is not None
-    assert shelf.public_layout(good) is None
-    shelf.close()
+    store = LocalStore(tmp_path / "store")
+    assert [entry.cid for entry in store.index.entries()] == [good]
+    assert store.verified(good) is not None
+    assert store.public_layout(good) is None
+    store.close()
 
 
 def test_a_damaged_index_is_an_error_with_a_way_out(tmp_path: Path) -> None:
@@ -313,13 +313,13 @@ def test_a_damaged_index_is_an_error_with_a_way_out(tmp_path: Path) -> None:
 
 
 def _add_many(root: Path, worker: int, barrier: object) -> None:
-    shelf = LocalStore(root)
+    store = LocalStore(root)
     barrier.wait()  # type: ignore[attr-defined]
     for index in range(40):
-        shelf.add_bytes(f"shared {index}".encode() * 1000, provide=True, pin_until=None)
-        shelf.add_bytes(f"own {worker} {index}".encode(), provide=False, pin_until=FOREVER)
-        shelf.collect(grace_s=3600)
-    shelf.close()
+        store.add_bytes(f"shared {index}".encode() * 1000, provide=True, pin_until=None)
+        store.add_bytes(f"own {worker} {index}".encode(), provide=False, pin_until=FOREVER)
+        store.collect(grace_s=3600)
+    store.close()
 
 
 def test_processes_share_a_folder(tmp_path: Path) -> None:
@@ -333,11 +333,11 @@ def test_processes_share_a_folder(tmp_path: Path) -> None:
     for child in children:
         child.join(60)
         assert child.exitcode == 0
-    shelf = LocalStore(tmp_path / "store")
-    held = shelf.index.held()
+    store = LocalStore(tmp_path / "store")
+    held = store.index.held()
     assert held.files == 40 + 3 * 40
-    assert all(shelf.verified(entry.cid) is not None for entry in shelf.index.entries())
-    shelf.close()
+    assert all(store.verified(entry.cid) is not None for entry in store.index.entries())
+    store.close()
 
 
 FULL_DISK = """
@@ -346,13 +346,13 @@ from pathlib import Path
 from steelyard.content.local_store import LocalStore
 from steelyard.errors import DiskFull
 root, source = Path(sys.argv[1]), Path(sys.argv[2])
-shelf = LocalStore(root)
+store = LocalStore(root)
 try:
-    shelf.add(source, provide=True, pin_until=None)
+    store.add(source, provide=True, pin_until=None)
 except DiskFull as error:
     print(error)
     left = [p.name for p in root.rglob("*") if p.is_file() and "index" not in p.name]
-    print(left, shelf.index.held().files)
+    print(left, store.index.held().files)
 """
 
 
@@ -387,6 +387,6 @@ def test_a_full_disk_while_fetching_is_said(tmp_path: Path, monkeypatch: pytest.
             part.put(0, b"12345")
 
 
-def test_a_file_larger_than_the_free_space_is_refused_before_it_is_fetched(shelf: LocalStore) -> None:
+def test_a_file_larger_than_the_free_space_is_refused_before_it_is_fetched(store: LocalStore) -> None:
     with pytest.raises(DiskFull, match="bytes free"):
-        shelf.folder.need_room(1 << 60)
+        store.folder.need_room(1 << 60)
