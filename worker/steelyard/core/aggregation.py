@@ -68,7 +68,8 @@ def compute(inputs: Inputs, *, out_state: Path, out_momentum: Path | None) -> We
 def aggregate(inputs: Inputs, *, out_state: Path, out_momentum: Path | None = None) -> AggregationResult:
     """Compute a round's result into new files, and everything that a post carries except the CID.
 
-    out_momentum: given exactly if the step has momentum, else RuleError.
+    out_state, out_momentum: files to write, as long as the parent's. Raises RuleError unless out_momentum is
+    given exactly if the step has momentum, DiskFull.
     """
     table, trees = inputs.table(), ResultTrees(inputs)
     rows = rows_for(max(_summing_width(inputs), trees.width))

@@ -63,7 +63,10 @@ def encode(values: Int32, encoding: Encoding, send: Bools | None = None) -> Enco
 
 
 def encode_block(values: Int32, encoding: Encoding) -> bytes:
-    """One block of 32 values as bytes; empty for zeros."""
+    """One block of int32 values, (32,), as bytes; empty for zeros.
+
+    Returns 0 or `encoding.size` bytes. Raises FormatError for another shape or for -2^31.
+    """
     return encode(np.asarray(values, np.int32).reshape(1, -1), encoding).payload.tobytes()
 
 

@@ -126,7 +126,10 @@ def quantize(x: Float32, scale_bits: int, name: str = "tensor") -> Int32:
 
 
 def dequantize(q: Int32, scale_bits: int, name: str = "tensor") -> Float32:
-    """`q * 2^-scale_bits` rounded half to even to float32. Same shape as q."""
+    """`q * 2^-scale_bits` rounded half to even to float32.
+
+    q: int32, any shape. Returns float32 of that shape. Raises QuantizeError if scale_bits is not 0 to 30.
+    """
     _check_scale(scale_bits, name)
     return np.ldexp(q.astype(np.float64), -scale_bits).astype(np.float32)
 

@@ -71,7 +71,10 @@ class ArithmeticProof:
 
 
 def find_fault(posted: PostedResult, right: PostedResult) -> tuple[int, int] | None:
-    """First block and coordinate at which a posted state or momentum is wrong; None if both are right."""
+    """First wrong block and coordinate, 0 to 31, of a posted state or momentum; None if both are right.
+
+    posted, right: results of the same inputs; `right` is what `aggregate` gives.
+    """
     found = [first_difference(posted.state, right.state)]
     if posted.momentum is not None and right.momentum is not None:
         found.append(first_difference(posted.momentum, right.momentum))

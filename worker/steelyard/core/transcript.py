@@ -34,7 +34,10 @@ class PostedResult:
 
 
 def roots_of(inputs: Inputs, posted: PostedResult) -> Roots:
-    """Roots of a result with these new files; the posted ones exactly if the result can be rebuilt."""
+    """Roots of a result with these new files; the posted ones exactly if the result can be rebuilt.
+
+    posted: files as long as the parent's. Reads every file once.
+    """
     return _hashed(inputs, posted, ()).roots()
 
 

@@ -41,7 +41,7 @@ def hash_rows(rows: Bytes, prefix: int) -> Bytes:
 
 
 def block_leaf(block: bytes) -> bytes:
-    """Leaf of a block of any tree but the transcript's."""
+    """Leaf, 32 bytes, of a block of a state, momentum or update tree. block: its bytes, empty for zeros."""
     return keccak(bytes([LEAF]) + block)
 
 
@@ -188,7 +188,8 @@ def _join(hashes: Bytes, high: UInt64, low: UInt64) -> Bytes:
 def state_root(data: Bytes, block_count: int, chunk: int = 4096) -> bytes:
     """Root of a state or momentum tree.
 
-    data: (block_count * 128,), perhaps memory-mapped. chunk: blocks at a time.
+    data: uint8 (block_count * 128,), perhaps memory-mapped. chunk: blocks at a time. Returns 32 bytes.
+    Raises FormatError for another length.
     """
     if data.shape != (block_count * STATE_BLOCK,):
         raise FormatError(
@@ -228,7 +229,8 @@ def sealed_root(
 ) -> bytes:
     """The sealed root, which a worker publishes while submissions are open.
 
-    Addresses are 20 bytes; worker is the registered identity.
+    coordinator, worker: addresses of 20 bytes; worker is the registered identity. update_root: 32 bytes.
+    Returns 32 bytes. Raises FormatError for an address of another length.
     """
     for name, value in (("coordinator", coordinator), ("worker", worker)):
         if len(value) != 20:
@@ -240,7 +242,10 @@ def sealed_root(
 
 
 def path_root(leaf: bytes, index: int, path: tuple[bytes, ...]) -> bytes:
-    """Root that a leaf and its path lead to in a state, momentum or transcript tree."""
+    """Root that a leaf and its path lead to in a state, momentum or transcript tree.
+
+    leaf: 32 bytes. index: of the leaf. path: siblings of 32 bytes, the leaf's first. Returns 32 bytes.
+    """
     for sibling in path:
         pair = leaf + sibling if index % 2 == 0 else sibling + leaf
         leaf, index = keccak(bytes([NODE]) + pair), index // 2

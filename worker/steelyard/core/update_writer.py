@@ -50,7 +50,8 @@ def write_update(
 
     delta: (values,) or fewer than block_count * 32, within ±(2^31 - 1), padded with zeros here. new_residual:
     where to write `delta - decoded`, a file like a state, for the next round's error feedback. send:
-    (block_count,), False drops a block (block top-k).
+    (block_count,), False drops a block (block top-k). Raises FormatError for another shape or for -2^31,
+    DiskFull.
     """
     if delta.ndim != 1 or delta.shape[0] > block_count * BLOCK_VALUES:
         raise FormatError(
@@ -84,7 +85,8 @@ def encode_update(
 
     local: the trained weights, quantized, as a state file. base: the state that training began from.
     residual: what the last update left (None: zeros). new_residual: where to write what this one leaves; may
-    be the same path as `residual`.
+    be the same path as `residual`. send: (block_count,), False drops a block. Raises FormatError if a state
+    file has another length, DiskFull.
     """
     local_state, base_state = open_state(local, block_count), open_state(base, block_count)
     residual_state = None if residual is None else open_state(residual, block_count)

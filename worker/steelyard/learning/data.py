@@ -122,7 +122,10 @@ def _read_idx(path: Path, magic: int) -> Bytes:
 
 
 def write_rows(path: Path, rows: Rows) -> ShardFile:
-    """Write a data file; the same rows give the same bytes."""
+    """Write a data file; the same rows give the same bytes.
+
+    rows: labels uint8 (rows,), inputs as `Kind` says. Raises FormatError for another type, DiskFull.
+    """
     write_tensors(path, {rows.kind.value: np.ascontiguousarray(rows.inputs), "labels": rows.labels})
     return shard_file(path, len(rows))
 
