@@ -23,11 +23,12 @@ def steelyard(tmp_path: Path) -> Steelyard:
     """Run the command line in a home of its own: `steelyard("account", "list", password="x")`."""
 
     def run(
-        *arguments: str, password: str | None = PASSWORD, stdin: str = ""
+        *arguments: str, password: str | None = PASSWORD, stdin: str = "", **variables: str
     ) -> subprocess.CompletedProcess[str]:
         environ = {"STEELYARD_HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
         if password is not None:
             environ["STEELYARD_PASSWORD"] = password
+        environ |= variables
         return subprocess.run(
             [sys.executable, "-m", "steelyard.cli", *arguments],
             input=stdin, capture_output=True, text=True, env=environ, cwd=tmp_path, timeout=60, check=False,
@@ -218,5 +219,6 @@ def test_logs_are_json_lines_where_asked(steelyard: Steelyard, deployment: str) 
 
 
 def test_completion_is_offered(steelyard: Steelyard) -> None:
-    done = steelyard("--show-completion", "bash")
+    # Typer looks for a shell among the parent processes, and without one it offers none.
+    done = steelyard("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert "complete" in done.stdout
