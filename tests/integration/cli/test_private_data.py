@@ -221,7 +221,7 @@ def test_a_withdrawal_in_a_running_job_takes_the_rows_away_and_the_rounds_go_on(
             "ann was not told",
         )
         assert f"job grant {job} --worker {cast.addresses['ann']}" in refused[0]["remedy"]
-        assert _private(cast, "ben")
+        awaited(lambda: _private(cast, "ben"), "ben opened nothing")
         for who in ("ben", "cleo"):
             awaited(lambda who=who: [e for e in events(logs[who]) if e["kind"] == "ended"], f"{who}: no end")
 

@@ -93,7 +93,7 @@ def assert_gone(family: list[psutil.Process]) -> None:
 @pytest.mark.timeout(400)
 def test_a_cheat_is_caught_on_anvil_and_everybody_else_is_paid(tmp_path: Path) -> None:
     with demo(tmp_path, CHAIN="anvil", CHEAT="1", KEEP="1") as running:
-        running.until("Everything is still up")
+        running.until("Everything is still running")
         report = running.report()
 
         assert len(report["rounds"]) == 6
@@ -152,7 +152,7 @@ def assert_lies_are_noticed(running: Running, report: dict[str, Any], folder: Pa
 @pytest.mark.timeout(400)
 def test_without_a_cheat_nobody_is_convicted_on_ganache(tmp_path: Path) -> None:
     with demo(tmp_path, CHAIN="ganache", CHEAT="0", KEEP="1") as running:
-        running.until("Everything is still up")
+        running.until("Everything is still running")
         report = running.report()
         assert report["convictions"] == []
         assert report["final"]["accuracy"] >= 0.98
