@@ -95,11 +95,11 @@ def beside(rounds: int, simulated: int) -> None:
     if not flower_rounds.present():
         print("Flower is not there to compare with: `make setup-benchmarks` installs it")
         return
-    tell("Flower deployed, 2 SuperNodes", flower_rounds.deployed(2, rounds, BLOCKS * 32))
-    tell("Flower simulated, 2 nodes", flower_rounds.simulated(2, simulated, BLOCKS * 32))
+    report("Flower deployed, 2 SuperNodes", flower_rounds.deployed(2, rounds, BLOCKS * 32))
+    report("Flower simulated, 2 nodes", flower_rounds.simulated(2, simulated, BLOCKS * 32))
 
 
-def tell(who: str, times: list[float]) -> None:
+def report(who: str, times: list[float]) -> None:
     """Print one line of figures."""
     print(
         f"{who}, {BLOCKS * 32:,} parameters: median of {len(times)} rounds {statistics.median(times):.3f} s "
@@ -119,7 +119,7 @@ def main() -> None:
     for workers in given.workers:
         with devnet.running("anvil", accounts=3) as chain, tempfile.TemporaryDirectory() as folder:
             times = asyncio.run(measure(chain, Path(folder), workers, given.rounds))
-        tell(f"Steelyard, {workers} workers", times)
+        report(f"Steelyard, {workers} workers", times)
     if given.flower:
         beside(given.flower_rounds, given.rounds)
 

@@ -83,12 +83,12 @@ def phases() -> list[Phase]:
             [
                 Stage(name="unit", command=(*pytest, "tests/unit"), counts="pytest", minutes=20),
                 Stage(name="core", command=(*pytest, CORE), counts="pytest", minutes=20),
+                Stage(name="slither", command=("scripts/slither",), minutes=20),
             ],
             [
                 Stage(name="forge", command=(forge, "test"), counts="forge", minutes=40),
                 Stage(name="gas", command=(PYTHON, "scripts/gas.py", "--check")),
                 Stage(name="brownie", command=("scripts/brownie", "test"), counts="pytest"),
-                Stage(name="slither", command=("scripts/slither",), minutes=20),
                 Stage(name="coverage", command=(PYTHON, "scripts/contract_coverage.py"), minutes=20),
             ],
         ],

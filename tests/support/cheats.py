@@ -120,5 +120,5 @@ class RefusedBlock(TrainingActions):
 
 
 def one_wrong_number(*rounds: int, times: int = 1) -> Callable[[NodeContext], AggregatorActions]:
-    """A factory for `Parts.aggregator`."""
+    """A factory for `NodeFactories.aggregator`."""
     return lambda context: OneWrongNumber(context, frozenset(rounds), times=times)

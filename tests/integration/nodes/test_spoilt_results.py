@@ -107,13 +107,13 @@ class Court:
 
     def wanted_actions(self, view: View, now: int) -> list[Any]:
         """Actions that a node of all roles wants about a result."""
-        situation = Snapshot(
+        snapshot = Snapshot(
             view=view, local=self.local, terms=self.info.terms, now=now, block=view.openings[1].block
         )
         wanted = [
-            *worker_actions(situation),
-            *aggregator_actions(situation, enlist=False),
-            *challenger_actions(situation),
+            *worker_actions(snapshot),
+            *aggregator_actions(snapshot, enlist=False),
+            *challenger_actions(snapshot),
         ]
         return [act for act in wanted if isinstance(act, Hold | Train | Submit | Publish | Convict)]
 

@@ -93,7 +93,7 @@ def test_a_secret_of_another_kind_is_refused_and_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str
 ) -> None:
     monkeypatch.setenv("STEELYARD_IPFS_AUTH", secret)
-    with pytest.raises(ConfigError, match="no known kind") as caught:
+    with pytest.raises(ConfigError, match="of an unknown kind") as caught:
         daemon(config(tmp_path, store="kubo", ipfs_api="/ip4/127.0.0.1/tcp/7"))
     assert secret.partition(":")[2] not in str(caught.value).removesuffix(caught.value.remedy)
 

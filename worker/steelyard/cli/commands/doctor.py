@@ -193,9 +193,9 @@ def _development_chains() -> Finding:
     )
 
 
-def _checked(check: str, look: Callable[[], str], *, state: str = BAD) -> Finding:
+def _checked(check: str, probe: Callable[[], str], *, state: str = BAD) -> Finding:
     try:
-        return Finding(check=check, state=GOOD, found=look())
+        return Finding(check=check, state=GOOD, found=probe())
     except SteelyardError as error:
         return _problem(check, error, state=state)
     except OSError as error:
