@@ -14,7 +14,7 @@ from steelyard.nodes.state.committee import SEED_AGE, SEEDED
 from support import delays
 from support.chains import StartChain
 from support.delays import End, Scenario, Trigger, run
-from support.fleet import FACTORIES, Windows, open_first, run_all, staged
+from support.fleet import FACTORIES, Fleet, Windows, open_first, run_all, staged
 
 BRISK = Windows(submit=4, attest=2, turn=1, post=3, challenge=1)
 JOBS = {
@@ -114,11 +114,17 @@ async def test_the_seed_of_a_draw_is_recorded_where_nobody_submits_for_long(
             call = client.contracts.coordinator.round_of(fleet.job, 1)
             while not (await client.read(call)).round.flags & SEEDED:
                 await asyncio.sleep(0.05)
+            while not _sent(fleet, "recordSeed"):  # the receipt follows the effect
+                await asyncio.sleep(0.05)
         await asyncio.sleep(1.0)  # time for the other aggregator to try as well
         stop.set()
         await asyncio.gather(*nodes)
-        assert [event.fields["what"] for event in fleet.reported("tx")].count("recordSeed") == 1
+        assert _sent(fleet, "recordSeed") == 1
         assert not fleet.reported("problem")
+
+
+def _sent(fleet: Fleet, function: str) -> int:
+    return [event.fields["what"] for event in fleet.reported("tx")].count(function)
 
 
 async def test_a_job_that_stands_still_says_where(start_chain: StartChain, tmp_path: Path) -> None:
