@@ -167,7 +167,7 @@ async def test_every_request_to_a_daemon_brings_its_secret(yard: Yard) -> None:
         there = await other.add(yard.file(2 * MIB + 1, "there"))
         await store.get(there, yard.folder / "out", max_bytes=MOST, timeout_s=LONG_S)
         await store.gc(grace_s=0)
-        gossip = PubSub(url, secret)
+        gossip = PubSub(DaemonAddress.parse(url, secret))
         await gossip.publish("steelyard", b"x")
         await gossip.close()
         assert refused == []

@@ -137,7 +137,7 @@ async def test_a_daemon_that_wants_a_secret_is_spoken_to_with_it(ipfs: list[Daem
             heard.put_nowait(message)
             return MessageVerdict.TAKEN
 
-        gossip = PubSub(daemon.api, secret)
+        gossip = PubSub(DaemonAddress.parse(daemon.api, secret))
         gossip.subscribe("steelyard", take)
         async with asyncio.timeout(60):
             while heard.empty():

@@ -20,6 +20,7 @@ from eth_account import Account as Keys
 from steelyard.chain.wallets import Wallet
 from steelyard.content import EmbeddedStore, StoreConfig
 from steelyard.content.gossip import MAX_MESSAGE, MessageVerdict
+from steelyard.content.kubo.address import DaemonAddress
 from steelyard.content.kubo.pubsub import PubSub
 from steelyard.nodes.gossip import hints, peer_gossip
 from steelyard.nodes.gossip.hints import GossipTopic, Hint, sign_hint
@@ -52,7 +53,7 @@ async def collect(gossip: PubSub, topic: str) -> asyncio.Queue[bytes]:
 @asynccontextmanager
 async def gossiping(url: str) -> AsyncIterator[PubSub]:
     """The pub/sub of a daemon, closed whatever happens."""
-    gossip = PubSub(url)
+    gossip = PubSub(DaemonAddress.parse(url))
     try:
         yield gossip
     finally:
@@ -248,7 +249,7 @@ def line(sender: str, data: str) -> bytes:
 async def test_a_peer_whose_message_is_refused_is_heard_no_more_and_disconnected() -> None:
     told = Told([line("12D3Bad", "YmFk"), line("12D3Good", "b25l"), line("12D3Bad", "dHdv")])
     async with told.serving() as url:
-        gossip = PubSub(url)
+        gossip = PubSub(DaemonAddress.parse(url))
         try:
             found = await collect(gossip, "steelyard")
             async with asyncio.timeout(LONG_S):
@@ -264,7 +265,7 @@ async def test_a_peer_whose_message_is_refused_is_heard_no_more_and_disconnected
 async def test_the_daemons_own_id_is_never_dropped_for_other_nodes_use_it_too() -> None:
     told = Told([line(OWN, "YmFk"), line(OWN, "b25l")])
     async with told.serving() as url:
-        gossip = PubSub(url)
+        gossip = PubSub(DaemonAddress.parse(url))
         found = await collect(gossip, "steelyard")
         async with asyncio.timeout(LONG_S):
             assert [await found.get(), await found.get()] == [b"bad", b"one"]
@@ -276,7 +277,7 @@ async def test_the_daemons_own_id_is_never_dropped_for_other_nodes_use_it_too() 
 async def test_a_flood_over_pub_sub_is_cut_to_a_few_messages() -> None:
     told = Told([line("12D3Flood", "eA")] * 5000)
     async with told.serving() as url:
-        gossip = PubSub(url)
+        gossip = PubSub(DaemonAddress.parse(url))
         try:
             found = await collect(gossip, "steelyard")
             spent = time.process_time()
@@ -292,7 +293,7 @@ async def test_a_flood_over_pub_sub_is_cut_to_a_few_messages() -> None:
 @pytest.mark.parametrize("lines", [[b"x" * 100_000], [b"[" * 5000 + b"\n"], [b'{"from":1}\n']])
 async def test_a_daemon_that_talks_nonsense_is_no_harm(lines: list[bytes]) -> None:
     async with Told(lines).serving() as url:
-        gossip = PubSub(url)
+        gossip = PubSub(DaemonAddress.parse(url))
         found = await collect(gossip, "steelyard")
         await gossip.publish("steelyard", b"x")
         await asyncio.sleep(0.3)
@@ -303,7 +304,7 @@ async def test_a_daemon_that_talks_nonsense_is_no_harm(lines: list[bytes]) -> No
 async def test_a_daemon_without_pub_sub_only_costs_the_hints() -> None:
     told = Told([], status=500)
     async with told.serving() as url:
-        gossip = PubSub(url)
+        gossip = PubSub(DaemonAddress.parse(url))
         found = await collect(gossip, "steelyard")
         await gossip.publish("steelyard", b"x")
         await asyncio.sleep(0.3)

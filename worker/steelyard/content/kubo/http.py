@@ -64,10 +64,13 @@ class HttpClient:
             raise failures.foreign(self._address, "its answer is not JSON") from error
 
     @asynccontextmanager
-    async def post(self, path: str, **params: str) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a request without a body. Raises PeerFault for errors of the connection."""
+    async def post(
+        self, path: str, *, data: aiohttp.FormData | None = None, **params: str
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request, with `data` as its body. Raises PeerFault for errors of the connection."""
+        url = f"{self._address.url}/api/v0/{path}"
         try:
-            async with self._session.post(f"{self._address.url}/api/v0/{path}", params=params) as response:
+            async with self._session.post(url, params=params, data=data) as response:
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise self.fault(error) from error

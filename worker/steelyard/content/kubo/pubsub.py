@@ -16,6 +16,9 @@ from collections.abc import AsyncIterator
 import aiohttp
 
 from steelyard.content.gossip import MAX_MESSAGE, Handler, MessageVerdict
+from steelyard.content.kubo.address import DaemonAddress
+from steelyard.content.kubo.http import HttpClient
+from steelyard.content.peer_client import PeerFault
 from steelyard.content.rate_limit import TokenBucket
 
 _CALL_S = 5.0
@@ -30,16 +33,10 @@ log = logging.getLogger(__name__)
 
 
 class PubSub:
-    """One daemon's topics. url: of its RPC, http://127.0.0.1:5001; auth: its `Authorization` header."""
+    """One daemon's topics."""
 
-    def __init__(self, url: str, auth: str = "") -> None:
-        self._url = f"{url.rstrip('/')}/api/v0"
-        self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=3.0),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            read_bufsize=2 * _LINE,
-            headers={"Authorization": auth} if auth else None,
-        )
+    def __init__(self, address: DaemonAddress) -> None:
+        self._http = HttpClient(address)
         self._tasks: set[asyncio.Task[None]] = set()
         self._each = TokenBucket(burst=40.0, per_second=4.0)
         self._all = TokenBucket(burst=200.0, per_second=50.0)
@@ -55,8 +52,11 @@ class PubSub:
         """Publish on a topic; if the daemon refuses or does not answer, the message is lost."""
         form = aiohttp.FormData()
         form.add_field("file", data, filename="hint")
-        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-            async with asyncio.timeout(_CALL_S), self._post("pubsub/pub", arg=_multibase(topic), data=form):
+        with contextlib.suppress(PeerFault, TimeoutError):
+            async with (
+                asyncio.timeout(_CALL_S),
+                self._http.post("pubsub/pub", arg=_multibase(topic), data=form),
+            ):
                 pass
 
     async def close(self) -> None:
@@ -64,7 +64,7 @@ class PubSub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._session.close()
+        await self._http.close()
 
     async def _listen(self, topic: str, handler: Handler) -> None:
         logged = False
@@ -75,7 +75,7 @@ class PubSub:
                     logged = False
                     await self._read(line, handler)
                 why = "the daemon ended the subscription"
-            except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
+            except (PeerFault, TimeoutError, ValueError, RecursionError) as error:
                 why = f"{type(error).__name__}: {error}"
             if not logged:
                 log.info("no pub/sub of the IPFS daemon (%s): hints go over HTTP alone", why[:200])
@@ -84,13 +84,13 @@ class PubSub:
 
     async def _id(self) -> str:
         """The daemon's own peer id. Raises ValueError if the answer is not JSON."""
-        async with asyncio.timeout(_CALL_S), self._session.post(f"{self._url}/id") as response:
+        async with asyncio.timeout(_CALL_S), self._http.post("id") as response:
             answer = json.loads((await response.content.read(64 * 1024)).decode("utf-8"))
         return str(answer.get("ID", "")) if isinstance(answer, dict) else ""
 
     async def _lines(self, topic: str) -> AsyncIterator[bytes]:
         """Lines of the daemon, one per message; of a line that is too long for a message, its beginning."""
-        async with self._post("pubsub/sub", arg=_multibase(topic)) as response:
+        async with self._http.post("pubsub/sub", arg=_multibase(topic)) as response:
             if response.status != 200:
                 raise ValueError(f"{response.status} {(await response.content.read(300))!r}")
             line = b""
@@ -122,17 +122,12 @@ class PubSub:
         self._ignored[sender] = time.monotonic() + _IGNORE_S
         if len(self._ignored) > _MOST_IGNORED:
             self._ignored.popitem(last=False)
-        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-            async with asyncio.timeout(_CALL_S), self._post("swarm/disconnect", arg=f"/p2p/{sender}"):
+        with contextlib.suppress(PeerFault, TimeoutError):
+            async with asyncio.timeout(_CALL_S), self._http.post("swarm/disconnect", arg=f"/p2p/{sender}"):
                 pass
 
     def _is_ignored(self, sender: str) -> bool:
         return self._ignored.get(sender, 0.0) > time.monotonic()
-
-    def _post(
-        self, call: str, *, arg: str, data: aiohttp.FormData | None = None
-    ) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        return self._session.post(f"{self._url}/{call}", params={"arg": arg}, data=data)
 
 
 def parse(line: bytes) -> tuple[str, bytes | None]:

@@ -172,8 +172,7 @@ class FanoutListener:
 def _pubsub(store: StoreConfig) -> PubSub | None:
     if store.ipfs is None:
         return None
-    address = DaemonAddress.parse(store.ipfs, store.ipfs_auth)
-    return PubSub(address.url, address.auth)
+    return PubSub(DaemonAddress.parse(store.ipfs, store.ipfs_auth))
 
 
 @asynccontextmanager
