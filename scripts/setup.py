@@ -118,7 +118,7 @@ PARTS: dict[str, tuple[Callable[[], None], tuple[str, ...], str]] = {
     "dev": (dev_environment, ("requirements/dev.txt", "pyproject.toml"), ".venv"),
     "kernels": (
         kernels,
-        ("worker/steelyard/core/kernels/*.py",),
+        ("worker/steelyard/core/kernels/*.py", "worker/steelyard/core/encoding_spec.py"),
         "worker/steelyard/core/kernels/__pycache__",
     ),
     "brownie": (brownie, ("requirements/brownie.txt",), ".venv-brownie"),
